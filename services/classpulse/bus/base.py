@@ -1,0 +1,122 @@
+"""The bus: partitioned logs, members that own partitions, and the atomic step. Every bus passes tests/contracts/bus.
+
+The seam is drawn for Kafka's transactions: a member polls committed records, and hands back *in one call* everything a
+step produced together with the positions it consumed. That call is the atomic step: all of it becomes visible, or none.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+from classpulse.codec import Outgoing, Stored
+from classpulse.errors import BadInput
+from classpulse.topics import Topic
+
+MAX_IN_FLIGHT_BYTES = 32 * 1024 * 1024
+"""What one atomic step may hold before it is refused: the bound on a publisher's memory."""
+
+DEADLINE_MS = 10_000
+"""The longest any call may take before it raises Recoverable."""
+
+
+class Place(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+class Member(Protocol):
+    """One of the `count` owners that share a group's partitions. Used from one thread at a time."""
+
+    def assignment(self) -> frozenset[Place]:
+        """The partitions this member owns now."""
+        ...
+
+    def poll(self, *, max_records: int, max_bytes: int, timeout_ms: int) -> list[Stored]:
+        """The next committed records, in offset order within each partition; empty when none came in time.
+
+        Moves the member's in-memory position only. At least one record is given even if it exceeds `max_bytes`.
+        """
+        ...
+
+    def commit(self, outputs: Sequence[Outgoing], positions: Mapping[Place, int]) -> None:
+        """The atomic step: append `outputs` and move the group's positions (next offset to read) together, or neither.
+
+        Raises RecordTooLarge (nothing written; the others may be committed without it), Fenced (a successor owns this
+        place), StorageFull or Recoverable (nothing written, the same call may be tried again), BadInput when the
+        outputs exceed MAX_IN_FLIGHT_BYTES.
+        """
+        ...
+
+    def expired(self) -> dict[Place, int]:
+        """Partitions whose unread records retention has removed since the last call, with the first offset left."""
+        ...
+
+    def rewind(self) -> None:
+        """Forget what was polled and not committed: the next poll starts at the committed positions."""
+        ...
+
+    def close(self) -> None:
+        """Leave; what was not committed is not remembered."""
+        ...
+
+
+class Bus(Protocol):
+    """Topics and their records; committed records only, whoever asks."""
+
+    def create(self, topics: Sequence[Topic]) -> None:
+        """Make the topics that do not exist. Raises BadInput where one exists with another number of partitions."""
+        ...
+
+    def member(self, group: str, topics: Sequence[Topic], *, index: int = 0, count: int = 1, slot: str = "") -> Member:
+        """Join `group` as owner `index` of `count`; partitions p with p % count == index are owned.
+
+        A later member of the same group, index and slot fences the earlier one. Without topics it only publishes.
+        """
+        ...
+
+    def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
+        """Committed records from `offset` on, as far as retention has left them; no membership, no position."""
+        ...
+
+    def latest(self, topic: Topic, *, partition: int | None = None, key: str | None = None) -> Iterator[Stored]:
+        """The latest record of each key of a compacted topic, without deleted keys, in (partition, offset) order."""
+        ...
+
+    def ends(self, topic: Topic) -> dict[int, tuple[int, int]]:
+        """Per partition: (first offset left, next offset to be written)."""
+        ...
+
+    def positions(self, group: str, topic: Topic) -> dict[int, int]:
+        """The group's committed positions per partition; partitions never committed are absent."""
+        ...
+
+    def lag(self, group: str, topic: Topic) -> tuple[int, int]:
+        """(records, bytes) the group has not committed yet, over all partitions."""
+        ...
+
+    def retain(self, now_ms: int) -> int:
+        """Apply every topic's limits by time and bytes; gives the number of records removed. Called now and then."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files, connections and threads."""
+        ...
+
+
+BUSES: dict[str, str] = {
+    "memory": "classpulse.bus.memory:MemoryBus",
+    "sqlite": "classpulse.bus.sqlite:SqliteBus",
+}
+
+
+def open_bus(url: str) -> Bus:
+    """The bus of `memory://` or `sqlite:///path/to/file`. Raises BadInput naming the schemes there are."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in BUSES:
+        raise BadInput([f"bus = {url!r}: unknown scheme {scheme!r}; expected one of {', '.join(BUSES)}://"])
+    module, _, name = BUSES[scheme].partition(":")
+    factory = getattr(import_module(module), name)
+    bus: Bus = factory(rest)
+    return bus

@@ -1,0 +1,43 @@
+"""Named fault points: places where a test may kill this process, to prove that nothing is lost or counted twice.
+
+A point costs one dictionary look-up when nothing is armed. `arm` is called by a stage's `main` from its settings.
+"""
+
+import os
+import signal
+
+POINTS = (
+    "ingest.decoded",  # a frame is decoded, nothing of it is written
+    "ingest.encoded",  # its JPEG exists, it is not on the bus
+    "ingest.published",  # it is on the bus, the source has not gone on
+    "stage.polled",  # records are fetched, none handled
+    "stage.stepped",  # outputs exist, nothing is committed
+    "stage.committed",  # outputs and positions are committed, the loop has not noticed
+    "bus.begun",  # inside the transaction, before the first write
+    "bus.outputs_written",  # inside the transaction: outputs without positions
+    "bus.positions_written",  # inside the transaction: all written, not committed
+    "aggregate.state_taken",  # the state is changed in memory only
+    "supervisor.stage_started",  # a child runs, the supervisor has not recorded it
+    "supervisor.watching",  # all children run
+)
+_armed: dict[str, int] = {}
+
+
+def arm(spec: str) -> None:
+    """Arm `point:n`: the process kills itself with SIGKILL when it passes that point for the n-th time.
+
+    Raises ValueError for an unknown point or a count below 1.
+    """
+    point, _, count = spec.partition(":")
+    if point not in POINTS or not count.isdecimal() or int(count) < 1:
+        raise ValueError(f"fault {spec!r} is unknown; expected POINT:N with N >= 1 and POINT one of {', '.join(POINTS)}")
+    _armed[point] = int(count)
+
+
+def fault(point: str) -> None:
+    """Pass a fault point; never returns when it is armed and due."""
+    if not _armed or point not in _armed:
+        return
+    _armed[point] -= 1
+    if _armed[point] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)

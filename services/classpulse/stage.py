@@ -1,0 +1,195 @@
+"""The loop, once, for every stage that reads the bus: poll, decode, step, commit; and what each kind of error gets.
+
+A stage is pure as far as it can be: `step` turns decoded records into outputs and remembers nothing it could not rebuild
+from what was committed. The loop owns time, retries and dead letters.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from classpulse.bus.base import Bus, Member, Place
+from classpulse.clock import Clock
+from classpulse.codec import Outgoing, Stored, decode, encode
+from classpulse.errors import InvalidRecord, Recoverable, RecordTooLarge
+from classpulse.faults import fault
+from classpulse.records import DeadLetter, Record
+from classpulse.telemetry import DEADLETTERS, READER_LAG, STAGE_DURATION, TRANSACTIONS
+from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
+
+ALLOWED_SKEW_MS = 10_000
+"""How much later than its append time a record may say it was captured."""
+
+_log = logging.getLogger("classpulse.stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A decoded record with where it came from."""
+
+    stored: Stored
+    noun: Record
+
+
+@dataclass(slots=True)
+class Step:
+    """What a step produced: records to publish, records put aside, and calls to make once it is all committed."""
+
+    outputs: list[Outgoing] = field(default_factory=list)
+    dead: list[tuple[Stored, InvalidRecord]] = field(default_factory=list)
+    latencies_ms: list[int] = field(default_factory=list)
+
+
+class Stage(Protocol):
+    """A verb: takes one noun and gives the next."""
+
+    name: str
+
+    def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
+        """Handle records in order; raising Recoverable leaves nothing changed. May raise Fatal."""
+        ...
+
+    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
+        """What else to publish for a record that could not be decoded (so that its hole has a reason)."""
+        ...
+
+    def committed(self, step: Step, now_ms: int) -> None:
+        """The step is on the bus: the place for metrics."""
+        ...
+
+    def idle(self, now_ms: int) -> list[Outgoing]:
+        """Called between steps: records to append because of the time (logged, so that a replay sees them)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the loop polls."""
+
+    max_records: int = 64
+    max_bytes: int = 8 * 1024 * 1024
+    timeout_ms: int = 200
+    retry_first_ms: int = 50
+    retry_most_ms: int = 2_000
+    idle_every_ms: int = 500
+
+
+class Loop:
+    """Runs one stage as one member of its group until told to stop."""
+
+    def __init__(self, stage: Stage, bus: Bus, member: Member, clock: Clock, pace: Pace | None = None) -> None:
+        self.stage, self.bus, self.member, self.clock = stage, bus, member, clock
+        self.pace = pace or Pace()
+        self._idle_due_ms = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. Raises Fatal (Fenced among them); everything recoverable is retried here."""
+        retry_ms = self.pace.retry_first_ms
+        while not stop.is_set():
+            try:
+                self.turn(stop)
+                retry_ms = self.pace.retry_first_ms
+            except Recoverable as error:
+                _log.warning("%s: %s; trying again in %d ms", self.stage.name, error, retry_ms)
+                self.member.rewind()
+                self.clock.sleep_ms(retry_ms)
+                retry_ms = min(2 * retry_ms, self.pace.retry_most_ms)
+
+    def turn(self, stop: threading.Event | None = None) -> int:
+        """One poll and its step; gives the number of records handled. A step once made is committed before it returns."""
+        self._append_idle(stop)
+        polled = self.member.poll(
+            max_records=self.pace.max_records, max_bytes=self.pace.max_bytes, timeout_ms=self.pace.timeout_ms
+        )
+        if not polled:
+            return 0
+        fault("stage.polled")
+        step, positions = self._step(polled)
+        fault("stage.stepped")
+        self._commit(step, positions, stop)
+        fault("stage.committed")
+        self.stage.committed(step, self.clock.now_ms())
+        return len(polled)
+
+    def _step(self, polled: Sequence[Stored]) -> tuple[Step, dict[Place, int]]:
+        taken: list[Taken] = []
+        unreadable: list[tuple[Stored, InvalidRecord]] = []
+        outputs_for_unreadable: list[Outgoing] = []
+        started = self.clock.monotonic_ms()
+        for record in polled:
+            try:
+                taken.append(Taken(record, decode_in_time(record)))
+            except InvalidRecord as error:
+                unreadable.append((record, error))
+                outputs_for_unreadable += self.stage.unreadable(record, error)
+        step = self.stage.step(taken, self.member.expired())
+        step.outputs[:0] = outputs_for_unreadable
+        step.dead += unreadable
+        step.outputs += [self._dead_letter(record, error) for record, error in step.dead]
+        STAGE_DURATION.labels(self.stage.name, "step").observe((self.clock.monotonic_ms() - started) / 1000)
+        return step, {Place(r.topic, r.partition): r.offset + 1 for r in polled}
+
+    def _commit(self, step: Step, positions: Mapping[Place, int], stop: threading.Event | None) -> None:
+        """Until it is committed: the step has changed the stage's memory, so it cannot be forgotten, only repeated."""
+        retry_ms = self.pace.retry_first_ms
+        outputs = step.outputs
+        while True:
+            try:
+                self.member.commit(outputs, positions)
+            except RecordTooLarge as error:
+                outputs = [o for o in outputs if o.size_bytes <= TOPICS[o.topic].max_record_bytes]
+                _log.error("%s: %s; it alone is left out", self.stage.name, error)
+                TRANSACTIONS.labels("too_large").inc()
+            except Recoverable as error:
+                TRANSACTIONS.labels("retried").inc()
+                _log.warning("%s: commit: %s; taking no input until it succeeds", self.stage.name, error)
+                if stop is not None and stop.is_set():
+                    raise
+                self.clock.sleep_ms(retry_ms)
+                retry_ms = min(2 * retry_ms, self.pace.retry_most_ms)
+            else:
+                TRANSACTIONS.labels("committed").inc()
+                return
+
+    def _append_idle(self, stop: threading.Event | None) -> None:
+        now_ms = self.clock.now_ms()
+        if now_ms < self._idle_due_ms:
+            return
+        self._idle_due_ms = now_ms + self.pace.idle_every_ms
+        outputs = self.stage.idle(now_ms)
+        if outputs:
+            self._commit(Step(outputs=outputs), {}, stop)
+        for place in self.member.assignment():
+            READER_LAG.labels(self.stage.name).set(self.bus.lag(self.stage.name, topic_named(place.topic))[0])
+            break
+
+    def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
+        DEADLETTERS.labels(error.reason).inc()
+        _log.error("%s: dead letter %s/%d@%d: %s", self.stage.name, record.topic, record.partition, record.offset, error)
+        now_ms = self.clock.now_ms()
+        pictures = record.topic in TOPICS and TOPICS[record.topic].pictures
+        letter = DeadLetter(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            reason=error.reason,
+            detail=error.detail,
+            at_ms=now_ms,
+            stage=self.stage.name,
+            payload=None if pictures else record.value,
+        )
+        return encode(letter, topic=DEAD_LETTERS, at_ms=now_ms)
+
+
+def decode_in_time(record: Stored) -> Record:
+    """Decode, and refuse what says it was captured after it was appended (plus ALLOWED_SKEW_MS): both times are logged."""
+    noun = decode(record)
+    said_ms = next((getattr(noun, f) for f in ("captured_at_ms", "last_ms", "at_ms") if hasattr(noun, f)), None)
+    if said_ms is not None and said_ms > record.appended_at_ms + ALLOWED_SKEW_MS:
+        raise InvalidRecord(
+            "from_the_future", f"captured at {said_ms} ms, appended at {record.appended_at_ms} ms; expected no more than {ALLOWED_SKEW_MS} ms apart"
+        )
+    return noun
