@@ -1,0 +1,53 @@
+# The commands people run; .ci/run calls the same.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LESSONS := services/classpulse/demo/lessons
+
+.PHONY: demo setup test check bench lessons constraints schemas clean
+
+demo: $(VENV)/.ready-cpu
+	$(BIN)/classpulse demo $(DEMO_FLAGS)
+
+setup: $(VENV)/.ready-test
+
+test: $(VENV)/.ready-test
+	$(BIN)/pytest -n 2 --dist loadgroup $(TEST_FLAGS)
+
+check: $(VENV)/.ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-test
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lessons: $(VENV)/.ready-test
+	$(BIN)/python -m synthroom.cli lessons --split demo --count 3 --out $(LESSONS)
+
+constraints: $(VENV)/.ready-uv
+	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka \
+	  --no-emit-index-url --no-annotate --universal --python-version 3.11 --custom-compile-command "make constraints" \
+	  --upgrade -o constraints.txt
+
+schemas: $(VENV)/.ready-test
+	$(BIN)/python -m classpulse.schemas
+
+# --- its own set-up: one virtual environment, two levels of what is in it
+$(VENV)/.ready-uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; found " + sys.version)'
+	$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install -q --disable-pip-version-check "uv>=0.9,<1"
+	@touch $@
+
+$(VENV)/.ready-cpu: $(VENV)/.ready-uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu]"
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready-uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,test]"
+	@touch $@ $(VENV)/.ready-cpu
+
+clean:
+	rm -rf $(VENV) build demo-out .mypy_cache .ruff_cache .pytest_cache
