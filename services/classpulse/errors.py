@@ -1,13 +1,13 @@
 """What can go wrong, and who mends it. Only stage.py applies these; `main` functions turn them into exit codes.
 
-    ClassPulseError
-    ├── Recoverable          try again later: nothing was lost
-    │   └── StorageFull      wait for room on the disk, then go on
-    ├── InvalidRecord        put it aside as a dead letter, with its reason; go on with the next
-    │   └── RecordTooLarge   this one can never be accepted: it fails alone
-    ├── Fatal                log once and exit; the supervisor (or Kubernetes) starts a fresh process
-    │   └── Fenced           a successor owns this place now: exit without writing
-    └── BadInput             a person's input is wrong: every fault at once, exit code 2
+ClassPulseError
+├── Recoverable          try again later: nothing was lost
+│   └── StorageFull      wait for room on the disk, then go on
+├── InvalidRecord        put it aside as a dead letter, with its reason; go on with the next
+│   └── RecordTooLarge   this one can never be accepted: it fails alone
+├── Fatal                log once and exit; the supervisor (or Kubernetes) starts a fresh process
+│   └── Fenced           a successor owns this place now: exit without writing
+└── BadInput             a person's input is wrong: every fault at once, exit code 2
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class RecordTooLarge(InvalidRecord):
 
 
 class Fatal(ClassPulseError):
-    """This process cannot go on; a fresh one may."""
+    """The process cannot go on; a fresh one may."""
 
 
 class Fenced(Fatal):

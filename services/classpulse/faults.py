@@ -30,7 +30,9 @@ def arm(spec: str) -> None:
     """
     point, _, count = spec.partition(":")
     if point not in POINTS or not count.isdecimal() or int(count) < 1:
-        raise ValueError(f"fault {spec!r} is unknown; expected POINT:N with N >= 1 and POINT one of {', '.join(POINTS)}")
+        raise ValueError(
+            f"fault {spec!r} is unknown; expected POINT:N with N >= 1 and POINT one of {', '.join(POINTS)}"
+        )
     _armed[point] = int(count)
 
 

@@ -14,8 +14,8 @@ CameraState = Literal["up", "connecting", "silent", "off"]
 Phase = Literal["started", "ended"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all nouns share: immutable, keyword-only, strict about unknown fields."""
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What all nouns share: immutable and keyword-only. Unknown fields are ignored, so that a newer writer may add one."""
 
 
 class CameraConfig(Record, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Protocol
 from classpulse.bus.base import Bus, Member, Place
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
-from classpulse.errors import InvalidRecord, Recoverable, RecordTooLarge
+from classpulse.errors import InvalidRecord, RecordTooLarge, Recoverable
 from classpulse.faults import fault
 from classpulse.records import DeadLetter, Record
 from classpulse.telemetry import DEADLETTERS, READER_LAG, STAGE_DURATION, TRANSACTIONS
@@ -167,7 +167,9 @@ class Loop:
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
         DEADLETTERS.labels(error.reason).inc()
-        _log.error("%s: dead letter %s/%d@%d: %s", self.stage.name, record.topic, record.partition, record.offset, error)
+        _log.error(
+            "%s: dead letter %s/%d@%d: %s", self.stage.name, record.topic, record.partition, record.offset, error
+        )
         now_ms = self.clock.now_ms()
         pictures = record.topic in TOPICS and TOPICS[record.topic].pictures
         letter = DeadLetter(
@@ -190,6 +192,7 @@ def decode_in_time(record: Stored) -> Record:
     said_ms = next((getattr(noun, f) for f in ("captured_at_ms", "last_ms", "at_ms") if hasattr(noun, f)), None)
     if said_ms is not None and said_ms > record.appended_at_ms + ALLOWED_SKEW_MS:
         raise InvalidRecord(
-            "from_the_future", f"captured at {said_ms} ms, appended at {record.appended_at_ms} ms; expected no more than {ALLOWED_SKEW_MS} ms apart"
+            "from_the_future",
+            f"captured at {said_ms} ms, appended at {record.appended_at_ms} ms; expected no more than {ALLOWED_SKEW_MS} ms apart",
         )
     return noun

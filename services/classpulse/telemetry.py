@@ -16,12 +16,18 @@ FRAMES_DROPPED = Counter(
     "classpulse_frames_dropped", "Captured frames that will never be detections", ["stage", "reason"], registry=REGISTRY
 )
 FRAMES_DETECTED = Counter("classpulse_frames_detected", "Frames the net has seen", registry=REGISTRY)
-CAMERA_STATE = Gauge("classpulse_camera_state", "1 for the state a camera is in", ["camera", "state"], registry=REGISTRY)
+CAMERA_STATE = Gauge(
+    "classpulse_camera_state", "1 for the state a camera is in", ["camera", "state"], registry=REGISTRY
+)
 CAMERA_LAST_FRAME = Gauge(
     "classpulse_camera_last_frame_timestamp_seconds", "Capture time of the last frame", ["camera"], registry=REGISTRY
 )
 STAGE_DURATION = Histogram(
-    "classpulse_stage_duration_seconds", "Time per step of a stage", ["stage", "step"], buckets=SECONDS, registry=REGISTRY
+    "classpulse_stage_duration_seconds",
+    "Time per step of a stage",
+    ["stage", "step"],
+    buckets=SECONDS,
+    registry=REGISTRY,
 )
 BATCH_FRAMES = Histogram(
     "classpulse_batch_frames", "Frames handled per step", buckets=(1, 2, 4, 8, 16, 32, 64), registry=REGISTRY
@@ -32,7 +38,9 @@ CAPTURE_TO_DETECTION = Histogram(
 CAPTURE_TO_EVENT = Histogram(
     "classpulse_capture_to_event_seconds", "Capture to readable event", buckets=SECONDS, registry=REGISTRY
 )
-READER_LAG = Gauge("classpulse_reader_lag_records", "Records not yet committed by a group", ["stage"], registry=REGISTRY)
+READER_LAG = Gauge(
+    "classpulse_reader_lag_records", "Records not yet committed by a group", ["stage"], registry=REGISTRY
+)
 MODEL_INFO = Gauge("classpulse_model_info", "1 for the model in use", ["digest"], registry=REGISTRY)
 TRANSACTIONS = Counter("classpulse_transactions", "Atomic steps by result", ["result"], registry=REGISTRY)
 DEADLETTERS = Counter("classpulse_deadletters", "Records put aside", ["reason"], registry=REGISTRY)

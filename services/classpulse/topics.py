@@ -33,7 +33,9 @@ class Topic:
 CAMERAS = Topic(
     "classpulse.cameras.v1", "camera", "camera", 1, "compact", None, None, MIB, pictures=False, nouns=("CameraConfig",)
 )
-ROOMS = Topic("classpulse.rooms.v1", "room", "room", 1, "compact", None, None, MIB, pictures=False, nouns=("RoomConfig",))
+ROOMS = Topic(
+    "classpulse.rooms.v1", "room", "room", 1, "compact", None, None, MIB, pictures=False, nouns=("RoomConfig",)
+)
 FRAMES = Topic(
     "classpulse.frames.v1",
     "camera",
@@ -59,7 +61,16 @@ DETECTIONS = Topic(
     nouns=("FrameDetections", "Dropped", "Heartbeat", "Hole", "Idle", "RoomPlan"),
 )
 EVENTS = Topic(
-    "classpulse.events.v1", "room", "room", 12, "delete", 30 * DAY_MS, None, MIB, pictures=False, nouns=("BehaviourEvent",)
+    "classpulse.events.v1",
+    "room",
+    "room",
+    12,
+    "delete",
+    30 * DAY_MS,
+    None,
+    MIB,
+    pictures=False,
+    nouns=("BehaviourEvent",),
 )
 TIMELINES = Topic(
     "classpulse.timelines.v1",
@@ -74,7 +85,16 @@ TIMELINES = Topic(
     nouns=("TimelineBucket",),
 )
 REPORTS = Topic(
-    "classpulse.reports.v1", "camera", "camera", 1, "delete", DAY_MS, 64 * MIB, MIB, pictures=False, nouns=("CameraReport",)
+    "classpulse.reports.v1",
+    "camera",
+    "camera",
+    1,
+    "delete",
+    DAY_MS,
+    64 * MIB,
+    MIB,
+    pictures=False,
+    nouns=("CameraReport",),
 )
 INGEST_STATE = Topic(
     "classpulse.ingest-state.v1",
@@ -140,7 +160,9 @@ def topic_named(name: str) -> Topic:
     for topic in TOPICS.values():
         if name in (topic.name, short_name(topic)):
             return topic
-    raise KeyError(f"topic {name!r} does not exist; expected one of {', '.join(short_name(t) for t in TOPICS.values())}")
+    raise KeyError(
+        f"topic {name!r} does not exist; expected one of {', '.join(short_name(t) for t in TOPICS.values())}"
+    )
 
 
 def short_name(topic: Topic) -> str:
