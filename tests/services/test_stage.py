@@ -1,0 +1,185 @@
+"""The loop applies each kind of error once, and a step is committed whole or repeated."""
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from classpulse.bus.base import Place
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.codec import Outgoing, Stored, decode, encode
+from classpulse.errors import Fenced, InvalidRecord, Recoverable, StorageFull
+from classpulse.records import DeadLetter, Heartbeat, Hole
+from classpulse.stage import ALLOWED_SKEW_MS, Loop, Pace, Step, Taken
+from classpulse.topics import DEAD_LETTERS, DETECTIONS, FRAMES, TOPICS
+
+CAMERA = "t/s/room/cam"
+
+
+class Echo:
+    """Forwards heartbeats to detections; says a hole for what it could not read."""
+
+    name = "echo"
+
+    def __init__(self) -> None:
+        self.fail_next = 0
+        self.committed_steps = 0
+
+    def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
+        if self.fail_next:
+            self.fail_next -= 1
+            raise Recoverable("the net is away")
+        step = Step()
+        for item in taken:
+            assert isinstance(item.noun, Heartbeat)
+            step.outputs.append(encode(item.noun, topic=DETECTIONS, at_ms=item.noun.at_ms))
+        return step
+
+    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
+        return [encode(Hole(camera=record.key, epoch=0, reason=error.reason), topic=DETECTIONS, at_ms=0)]
+
+    def committed(self, step: Step, now_ms: int) -> None:
+        self.committed_steps += 1
+
+    def idle(self, now_ms: int) -> list[Outgoing]:
+        return []
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.bus = MemoryBus(clock=self.clock)
+        self.bus.create(tuple(TOPICS.values()))
+        self.stage = Echo()
+        self.source = self.bus.member("source", ())
+        self.loop = self.new_loop()
+
+    def new_loop(self) -> Loop:
+        return Loop(self.stage, self.bus, self.bus.member("echo", (FRAMES,)), self.clock, Pace(timeout_ms=0))
+
+    def beat(self, at_ms: int | None = None) -> Outgoing:
+        at_ms = self.clock.now_ms() if at_ms is None else at_ms
+        return encode(
+            Heartbeat(camera=CAMERA, epoch=1, last_sequence=-1, at_ms=at_ms, state="up"), topic=FRAMES, at_ms=at_ms
+        )
+
+    def all_of(self, topic: str) -> list[Stored]:
+        ends = self.bus.ends(TOPICS[topic])
+        return [
+            record
+            for partition in ends
+            for record in self.bus.fetch(Place(topic, partition), 0, max_records=1000, max_bytes=10**9)
+        ]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_an_empty_bus_gives_an_empty_turn(rig: Rig) -> None:
+    assert rig.loop.turn() == 0
+    assert rig.stage.committed_steps == 0
+
+
+def test_a_record_becomes_its_output_once(rig: Rig) -> None:
+    rig.source.commit([rig.beat()], {})
+    assert rig.loop.turn() == 1
+    assert rig.loop.turn() == 0
+    assert len(rig.all_of(DETECTIONS.name)) == 1
+
+
+def test_a_successor_goes_on_where_the_last_commit_ended(rig: Rig) -> None:
+    rig.source.commit([rig.beat(1)], {})
+    rig.loop.turn()
+    rig.source.commit([rig.beat(2)], {})
+    rig.new_loop().turn()
+    assert [decode(r).at_ms for r in rig.all_of(DETECTIONS.name)] == [1, 2]  # type: ignore[attr-defined]
+
+
+def test_an_unreadable_record_is_put_aside_and_the_rest_goes_on(rig: Rig) -> None:
+    good = rig.beat()
+    bad = Outgoing(good.topic, good.partition, CAMERA, None, (("ce_type", b"classpulse.Heartbeat.v9"),))
+    rig.source.commit([good, bad, rig.beat(5)], {})
+    rig.loop.turn()
+    outputs = [type(decode(r)).__name__ for r in rig.all_of(DETECTIONS.name)]
+    assert sorted(outputs) == ["Heartbeat", "Heartbeat", "Hole"]
+    (letter,) = [decode(r) for r in rig.all_of(DEAD_LETTERS.name)]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.reason, letter.key, letter.stage) == ("unknown_version", CAMERA, "echo")
+    assert letter.payload is None, "a topic with pictures never has its payload copied"
+
+
+def test_a_record_from_the_future_is_put_aside(rig: Rig) -> None:
+    late = rig.clock.now_ms() + ALLOWED_SKEW_MS
+    rig.source.commit([rig.beat(late), rig.beat(late + 1)], {})
+    rig.loop.turn()
+    (letter,) = [decode(r) for r in rig.all_of(DEAD_LETTERS.name)]
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == "from_the_future"
+    assert f"captured at {late + 1} ms" in letter.detail
+
+
+def test_a_recoverable_step_is_tried_again_with_nothing_lost(rig: Rig) -> None:
+    rig.source.commit([rig.beat(1), rig.beat(2)], {})
+    rig.stage.fail_next = 3
+    stop = threading.Event()
+    committed = rig.stage.committed
+
+    def then_stop(step: Step, now_ms: int) -> None:
+        committed(step, now_ms)
+        stop.set()
+
+    rig.stage.committed = then_stop  # type: ignore[method-assign]
+    rig.loop.run(stop)
+    assert [decode(r).at_ms for r in rig.all_of(DETECTIONS.name)] == [1, 2]  # type: ignore[attr-defined]
+
+
+class FullDisk:
+    """A member of which the first commits find no room."""
+
+    def __init__(self, inner: object, refusals: int) -> None:
+        self.inner, self.refusals, self.polls = inner, refusals, 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    def commit(self, outputs: Sequence[Outgoing], positions: Mapping[Place, int]) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise StorageFull("no room on the disk")
+        self.inner.commit(outputs, positions)  # type: ignore[attr-defined]
+
+
+def test_a_full_disk_stops_input_until_there_is_room_and_loses_nothing(rig: Rig) -> None:
+    rig.source.commit([rig.beat(1)], {})
+    member = FullDisk(rig.bus.member("echo", (FRAMES,)), refusals=4)
+    loop = Loop(rig.stage, rig.bus, member, rig.clock, Pace(timeout_ms=0))  # type: ignore[arg-type]
+    before = rig.clock.now_ms()
+    assert loop.turn() == 1
+    assert rig.clock.now_ms() > before, "it waited between the tries"
+    assert len(rig.all_of(DETECTIONS.name)) == 1
+
+
+def test_a_fenced_loop_exits_and_writes_nothing(rig: Rig) -> None:
+    rig.source.commit([rig.beat(1)], {})
+    rig.new_loop()
+    with pytest.raises(Fenced):
+        rig.loop.run(threading.Event())
+    assert rig.all_of(DETECTIONS.name) == []
+
+
+def test_an_output_too_large_fails_alone(rig: Rig) -> None:
+    class Shouter(Echo):
+        def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
+            step = super().step(taken, expired)
+            huge = step.outputs[0]
+            too_much = b"x" * (DETECTIONS.max_record_bytes + 1)
+            step.outputs.append(Outgoing(huge.topic, huge.partition, huge.key, too_much, huge.headers))
+            return step
+
+    rig.stage = Shouter()
+    rig.source.commit([rig.beat(1)], {})
+    assert rig.new_loop().turn() == 1
+    assert len(rig.all_of(DETECTIONS.name)) == 1
