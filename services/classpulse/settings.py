@@ -1,6 +1,7 @@
 """Settings of a process: frozen, built once in a `main` from CLASSPULSE_* variables, printed at start.
 
-Every fault is found before any is reported, and an unknown name is answered with the nearest one there is. Documented in docs/settings.md.
+Every fault is found before any is reported, and an unknown name is answered with the nearest one there is.
+Documented in docs/settings.md.
 """
 
 import difflib
@@ -18,7 +19,8 @@ TESTS_PREFIX = "CLASSPULSE_TEST_"
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s]*?):([^/\s]*)@")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):[^/\s]*@")
+_MAYBE_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
 _PASSWORD_IN_QUERY = re.compile(r"(?i)([?&](?:password|passwd|pass|pwd|token|secret|key)=)[^&\s]*")
 
 
@@ -81,13 +83,16 @@ class Settings:
 
 
 def masked(text: str) -> str:
-    """The text with the passwords of URLs replaced by ***: for anything that is printed, logged or published."""
-    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", text))
+    """The text with the passwords of URLs replaced by ***: for anything that is printed, logged or published.
+
+    Also hides what only might be one (a password with an unescaped slash): hiding a path costs less.
+    """
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _MAYBE_PASSWORD_IN_URL.sub(r"\1:***@", text))
 
 
 def has_password(url: str) -> bool:
     """Whether a URL carries a password, in front of its host or in its query."""
-    return masked(url) != url
+    return bool(_PASSWORD_IN_URL.search(url) or _PASSWORD_IN_QUERY.search(url))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

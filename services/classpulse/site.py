@@ -1,0 +1,144 @@
+"""The site file: one school's settings, rooms and cameras as a person writes them (TOML) → records. docs/settings.md.
+
+Every fault of the file is found before any is reported. A key of `[[rooms]]` or `[[cameras]]` is a field of RoomConfig
+or CameraConfig; the two tables FIELDS below say how each is read.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classpulse.errors import BadInput
+from classpulse.records import CameraConfig, RoomConfig, room_of
+from classpulse.settings import Settings, masked, nearest
+from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS, Fields
+
+TABLES = ("settings", "rooms", "cameras")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a site file says. `stated` holds the keys of the rooms and cameras whose `enabled` it states."""
+
+    settings: Settings
+    rooms: tuple[RoomConfig, ...]
+    cameras: tuple[CameraConfig, ...]
+    stated: frozenset[str] = frozenset()
+
+
+def load_site(path: Path, environ: Mapping[str, str]) -> Site:
+    """Read a site file; variables of `environ` are stronger than its [settings]. Raises BadInput with every fault."""
+    return parse_site(_toml(path), base=path.resolve().parent, environ=environ)
+
+
+def parse_site(document: Mapping[str, Any], *, base: Path, environ: Mapping[str, str]) -> Site:
+    """The site of a parsed file; relative paths in it start at `base`. Raises BadInput with every fault."""
+    faults = [
+        f"{key} = {_shown(document[key])}: unknown key; {nearest(key, TABLES)}" for key in document if key not in TABLES
+    ]
+    settings = _settings(document.get("settings", {}), base, environ, faults)
+    rooms = [_read(t, ROOM_FIELDS, w, base, faults) for t, w in _tables(document, "rooms", faults)]
+    cameras = [_read(t, CAMERA_FIELDS, w, base, faults) for t, w in _tables(document, "cameras", faults)]
+    _check_ids("rooms", "room", rooms, faults)
+    _check_ids("cameras", "camera", cameras, faults)
+    _check_rooms(cameras, [r["room"] for r in rooms if "room" in r], faults)
+    if faults:
+        raise BadInput(faults)
+    stated = {r["room"] for r in rooms if "enabled" in r} | {c["camera"] for c in cameras if "enabled" in c}
+    return Site(
+        settings, tuple(RoomConfig(**r) for r in rooms), tuple(CameraConfig(**c) for c in cameras), frozenset(stated)
+    )
+
+
+def parse_camera(values: Mapping[str, object], *, base: Path) -> CameraConfig:
+    """One camera from named values, as in a `[[cameras]]` table. Raises BadInput with every fault."""
+    faults: list[str] = []
+    read = _read(values, CAMERA_FIELDS, "camera", base, faults)
+    if faults:
+        raise BadInput(faults)
+    return CameraConfig(**read)
+
+
+def parse_room(values: Mapping[str, object], *, base: Path) -> RoomConfig:
+    """One room from named values, as in a `[[rooms]]` table. Raises BadInput with every fault."""
+    faults: list[str] = []
+    read = _read(values, ROOM_FIELDS, "room", base, faults)
+    if faults:
+        raise BadInput(faults)
+    return RoomConfig(**read)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput([f"site = {str(path)!r}: {error.strerror}; expected a readable TOML file"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput([f"site = {str(path)!r}: {error}; expected TOML"]) from error
+
+
+def _settings(table: object, base: Path, environ: Mapping[str, str], faults: list[str]) -> Settings:
+    if not isinstance(table, dict):
+        faults.append(f"settings = {_shown(table)}: expected a table [settings]")
+        table = {}
+    values = dict(table)
+    for name in ("data", "model"):
+        if isinstance(values.get(name), str) and values[name]:
+            values[name] = str(base / Path(values[name]).expanduser())
+    try:
+        return Settings.from_env(environ, values)
+    except BadInput as error:
+        faults += error.faults
+        return Settings()
+
+
+def _tables(document: Mapping[str, Any], name: str, faults: list[str]) -> list[tuple[Mapping[str, object], str]]:
+    tables = document.get(name, [])
+    if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
+        return [(table, f"{name}[{index}]") for index, table in enumerate(tables)]
+    faults.append(f"{name} = {_shown(tables)}: expected tables [[{name}]]")
+    return []
+
+
+def _read(table: Mapping[str, object], known: Fields, where: str, base: Path, faults: list[str]) -> dict[str, Any]:
+    """The values of one table, read and checked one by one; what is wrong goes to `faults`."""
+    read: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            faults.append(f"{where}.{key} = {_shown(value)}: unknown key; {nearest(key, known)}")
+            continue
+        try:
+            read[key] = known[key].read(value, base)
+        except ValueError as error:
+            faults.append(f"{where}.{key} = {_shown(value)}: {error}")
+    for key, one in known.items():
+        if one.required and key not in table:
+            faults.append(f"{where}.{key}: missing; {one.expected}")
+    return read
+
+
+def _check_ids(name: str, key: str, tables: Sequence[Mapping[str, Any]], faults: list[str]) -> None:
+    first: dict[str, int] = {}
+    for index, table in enumerate(tables):
+        value = table.get(key)
+        if value is not None and first.setdefault(value, index) != index:
+            faults.append(
+                f"{name}[{index}].{key} = {value!r}: duplicate of {name}[{first[value]}]; expected one of each"
+            )
+
+
+def _check_rooms(cameras: Sequence[Mapping[str, Any]], rooms: Sequence[str], faults: list[str]) -> None:
+    for index, camera in enumerate(cameras):
+        key = camera.get("camera")
+        if key is not None and room_of(key) not in rooms:
+            faults.append(
+                f"cameras[{index}].camera = {key!r}: room {room_of(key)!r} is not declared; {nearest(room_of(key), rooms)}"
+            )
+
+
+def _shown(value: object) -> str:
+    """A value for an error message: short, and never a password."""
+    text = masked(repr(value))
+    return text if len(text) <= 120 else text[:117] + "..."

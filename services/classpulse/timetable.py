@@ -1,0 +1,54 @@
+"""A timetable as people write it (`Mon-Fri 08:00-12:30`) ↔ Lessons. Pure; what a Lesson means is decided elsewhere."""
+
+import re
+
+from classpulse.records import Lesson
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+EXPECTED = "expected days and times such as 'Mon-Fri 08:00-12:30' or 'Mon,Wed 13:30-15:00'"
+MINUTES_A_DAY = 24 * 60
+
+_LINE = re.compile(r"([A-Za-z,\- ]+?)\s+(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+
+
+def lessons_of(line: str) -> tuple[Lesson, ...]:
+    """The lessons of one line, one per weekday. Raises ValueError saying what was expected."""
+    match = _LINE.fullmatch(line.strip())
+    if match is None:
+        raise ValueError(EXPECTED)
+    days, *times = match.groups()
+    start, end = _minute(*times[:2]), _minute(*times[2:])
+    if start >= end:
+        raise ValueError(f"ends before it starts; {EXPECTED} (a lesson over midnight is two lines)")
+    return tuple(Lesson(weekday=day, start_minute=start, end_minute=end) for day in _days(days))
+
+
+def line_of(lesson: Lesson) -> str:
+    """A lesson as a person writes it."""
+    return f"{DAYS[lesson.weekday]} {_clock(lesson.start_minute)}-{_clock(lesson.end_minute)}"
+
+
+def _days(text: str) -> list[int]:
+    days: list[int] = []
+    for part in text.split(","):
+        first, _, last = (name.strip() for name in part.partition("-"))
+        start, end = _day(first), _day(last or first)
+        days += [day % 7 for day in range(start, end + 1 if end >= start else end + 8)]
+    return list(dict.fromkeys(days))
+
+
+def _day(name: str) -> int:
+    if name.capitalize() not in DAYS:
+        raise ValueError(f"day {name!r} is unknown; expected one of {', '.join(DAYS)}")
+    return DAYS.index(name.capitalize())
+
+
+def _minute(hours: str, minutes: str) -> int:
+    minute = int(hours) * 60 + int(minutes)
+    if int(minutes) > 59 or minute > MINUTES_A_DAY:
+        raise ValueError(f"time {hours}:{minutes} is not on the clock; expected 00:00 to 24:00")
+    return minute
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
