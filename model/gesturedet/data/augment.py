@@ -123,8 +123,8 @@ def _holds_an_object(boxes_xyxy: NDArray[np.float32], crop: Window, least_iou: f
 
 def _centre_inside(boxes_xyxy: NDArray[np.float32], window: Window) -> NDArray[np.bool_]:
     centre_G2 = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-    inside: NDArray[np.bool_] = ((centre_G2 >= window[:2]) & (centre_G2 < window[2:])).all(axis=1)
-    return inside
+    inside_G2 = (centre_G2 >= window[:2]) & (centre_G2 < window[2:])
+    return np.asarray(inside_G2.all(axis=1))
 
 
 def move_truth(
