@@ -1,6 +1,6 @@
 """Writes small VOC folders for tests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ Thing = tuple[str, tuple[int, int, int, int]]
 
 
 def write_voc(
-    root: Path, pictures: dict[str, Sequence[Thing]], *, split: str = "train", size_hw: tuple[int, int] = (90, 160)
+    root: Path, pictures: Mapping[str, Sequence[Thing]], *, split: str = "train", size_hw: tuple[int, int] = (90, 160)
 ) -> Path:
     """Write pictures whose objects are filled rectangles, a colour for each name."""
     for folder in ("ImageSets/Main", "Annotations", "JPEGImages"):

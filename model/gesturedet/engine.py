@@ -1,0 +1,212 @@
+"""The training loop: batches → steps → checkpoints, and pictures → judged pictures (training leg).
+
+B pictures, C channels, H and W the input, A anchors, K classes.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from gesturedet.convolution import settle_batch_norm
+from gesturedet.data.training_set import EpochSampler, Example, batches
+from gesturedet.data.voc import LabelledPicture
+from gesturedet.detector import GestureDet
+from gesturedet.loss import multibox_loss
+from gesturedet.parallel import ALONE, Crew
+from gesturedet.recipes import Recipe
+from gesturedet.schedule import WeightAverage, freeze, optimiser, rate_at
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFigures:
+    """Means over the batches of one epoch."""
+
+    loss: float
+    classification: float
+    localisation: float
+    positives: float
+
+
+@dataclass
+class Run:
+    """A training run between two epochs: all that is needed to go on, and what it is told."""
+
+    recipe: Recipe
+    model: GestureDet
+    optimiser: torch.optim.SGD
+    average: WeightAverage | None
+    device: torch.device
+    epoch: int = 0
+
+    @property
+    def best_weights(self) -> GestureDet:
+        """The net to evaluate and release."""
+        net = self.model if self.average is None else self.average.model
+        if not isinstance(net, GestureDet):
+            raise TypeError(f"average: {type(net).__name__} is no GestureDet")
+        return net
+
+
+def start(
+    recipe: Recipe,
+    pictures: Sequence[LabelledPicture],
+    *,
+    device: str = "cpu",
+    port: Callable[[GestureDet], None] | None = None,
+    weights: Path | None = None,
+) -> Run:
+    """Make a fresh run: random weights, then ported backbone weights or all weights of an earlier checkpoint.
+
+    Ported weights carry no statistics of batch norm; they are taken from one batch of `pictures`.
+    """
+    torch.manual_seed(recipe.seed)
+    model = GestureDet(recipe.net)
+    if port is not None:
+        port(model)
+        loader = batches(pictures, recipe)
+        settle_batch_norm(model.backbone, as_input(next(iter(loader)).image, torch.device("cpu")))
+    if weights is not None:
+        model.load_state_dict(released_weights(read_checkpoint(weights)))
+    return _run_of(recipe, model, torch.device(device))
+
+
+def resume(recipe: Recipe, path: Path, *, device: str = "cpu") -> Run:
+    """Continue the run of a checkpoint at its next epoch.
+
+    Raises ValueError if it was made by another recipe; only the number of epochs may differ.
+    """
+    state = read_checkpoint(path)
+    if _recipe_text(recipe) != state["recipe"]:
+        raise ValueError(f"{path}: recipe is {state['recipe']}, expected {_recipe_text(recipe)}")
+    run = _run_of(recipe, GestureDet(recipe.net), torch.device(device))
+    run.model.load_state_dict(state["model"])
+    run.optimiser.load_state_dict(state["optimiser"])
+    run.epoch = state["epoch"]
+    if run.average is not None:
+        run.average.model.load_state_dict(state["average"])
+        run.average.steps = state["average_steps"]
+    return run
+
+
+def _run_of(recipe: Recipe, model: GestureDet, device: torch.device) -> Run:
+    model = model.to(device).to(memory_format=torch.channels_last)
+    freeze(model, recipe.frozen_blocks)
+    average = WeightAverage(model, recipe.average) if recipe.average else None
+    return Run(recipe, model, optimiser(model, recipe), average, device)
+
+
+def train(
+    run: Run,
+    pictures: Sequence[LabelledPicture],
+    folder: Path,
+    *,
+    after_epoch: Callable[[Run, EpochFigures], None] | None = None,
+    track: Callable[[Iterable[Example], int], Iterable[Example]] = lambda loader, _epoch: loader,
+    crew: Crew = ALONE,
+    workers: int = 0,
+) -> None:
+    """Train what is left of the recipe's epochs; `folder/last.pt` always holds the last whole epoch."""
+    loader = batches(pictures, run.recipe, rank=crew.rank, processes=crew.processes, workers=workers)
+    while run.epoch < run.recipe.epochs:
+        figures = train_one_epoch(run, loader, track=track, crew=crew)
+        if crew.rank == 0:
+            write_checkpoint(run, folder / "last.pt")
+            if after_epoch is not None:
+                after_epoch(run, figures)
+
+
+def train_one_epoch(
+    run: Run,
+    loader: DataLoader[Example],
+    *,
+    track: Callable[[Iterable[Example], int], Iterable[Example]] = lambda loader, _epoch: loader,
+    crew: Crew = ALONE,
+) -> EpochFigures:
+    """Go once through the pictures. Raises FloatingPointError as soon as the loss is no number."""
+    if isinstance(loader.sampler, EpochSampler):
+        loader.sampler.epoch = run.epoch
+    run.model.train()
+    freeze(run.model, run.recipe.frozen_blocks)
+    sums = torch.zeros(4)
+    for step, batch in enumerate(track(loader, run.epoch)):
+        rate = rate_at(run.epoch + step / len(loader), run.recipe)
+        sums += _step(run, batch, rate, crew)
+        if not torch.isfinite(sums[0]):
+            raise FloatingPointError(
+                f"loss: {sums[0]} in epoch {run.epoch}, step {step}, rate {rate:g}: lower the rate"
+            )
+    run.epoch += 1
+    return EpochFigures(*(sums / len(loader)).tolist())
+
+
+def _step(run: Run, batch: Example, rate: float, crew: Crew) -> Tensor:
+    """Take one step and return loss, its two parts and the positives."""
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    logits_BAK, offsets_BA4 = run.model(as_input(batch.image, run.device))
+    labels_BA, targets_BA4 = batch.labels.to(run.device), batch.offsets.to(run.device)
+    loss = multibox_loss(logits_BAK, offsets_BA4, labels_BA, targets_BA4, run.recipe.loss)
+    run.optimiser.zero_grad(set_to_none=True)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    crew.average_gradients(run.model)
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.clip_gradient)
+    run.optimiser.step()
+    if run.average is not None:
+        run.average.update(run.model)
+    parts = torch.stack((loss.total.detach(), loss.classification, loss.localisation)).cpu()
+    return torch.cat((parts, torch.tensor([float(loss.positives)])))
+
+
+def as_input(images_BCHW: Tensor, device: torch.device) -> Tensor:
+    """Turn RGB bytes into what the net takes: x / 127.5 - 1, channels last."""
+    return (images_BCHW.to(device).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
+
+
+def write_checkpoint(run: Run, path: Path) -> None:
+    """Write all of a run; a kill leaves the old file or the new one, never half of one."""
+    state: dict[str, Any] = {
+        "recipe": _recipe_text(run.recipe),
+        "epoch": run.epoch,
+        "model": run.model.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+    }
+    if run.average is not None:
+        state |= {"average": run.average.model.state_dict(), "average_steps": run.average.steps}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint. Raises FileNotFoundError, or ValueError for a file that is none."""
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint: {path} is no file")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"checkpoint: {path} cannot be read ({type(error).__name__}: {error})") from error
+    if not isinstance(state, dict) or not {"recipe", "epoch", "model"} <= state.keys():
+        raise ValueError(f"checkpoint: {path} holds no training run, expected keys recipe, epoch, model")
+    return state
+
+
+def released_weights(state: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint that are evaluated and released: the average if there is one."""
+    weights: dict[str, Tensor] = state.get("average", state["model"])
+    return weights
+
+
+def _recipe_text(recipe: Recipe) -> str:
+    """Write a recipe down so that it can be compared; how long it lasts may change between two starts."""
+    settings = asdict(recipe)
+    del settings["epochs"]
+    return json.dumps(settings, sort_keys=True)

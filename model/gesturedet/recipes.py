@@ -1,0 +1,104 @@
+"""Training runs, each a function that returns its settings (read by data and engine)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from gesturedet.data.augment import SSD_AUGMENTATION, STRONG_AUGMENTATION, AugmentConfig
+from gesturedet.detector import CLASSROOM, PAPER, DetectorConfig
+from gesturedet.loss import LossConfig
+
+Decay = Literal["exponential", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what a training run gives, besides the pictures.
+
+    `learning_rate` is reached after `warm_up_epochs` (fractions allowed) and falls to `last_rate` of itself.
+    `average`: decay of the running average of the weights, which is what gets evaluated and released; 0 is none.
+    `frozen_blocks`: so many of the backbone's first blocks, and its stem, keep their weights and statistics; 0 is none.
+    `least_iou`: overlap from which an anchor is positive. `label_names`: class names from 1 on.
+    """
+
+    name: str
+    net: DetectorConfig
+    epochs: int
+    batch: int
+    learning_rate: float
+    warm_up_epochs: float
+    decay: Decay
+    last_rate: float
+    augmentation: AugmentConfig
+    loss: LossConfig = field(default_factory=LossConfig)
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    clip_gradient: float = 10.0
+    least_iou: float = 0.5
+    average: float = 0.0
+    frozen_blocks: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch", "learning_rate", "last_rate", "clip_gradient"):
+            value = getattr(self, key)
+            if not value > 0:
+                raise ValueError(f"{key}: {value} is not above 0")
+        for key in ("momentum", "average"):
+            value = getattr(self, key)
+            if not 0.0 <= value < 1.0:
+                raise ValueError(f"{key}: {value} is not in 0..1, 1 excluded")
+
+
+def paper() -> Recipe:
+    """Return the paper's own training: 300 x 300, batch 64, learning rate 0.002, exponential decay.
+
+    The paper names neither the number of epochs nor of warm-up epochs nor the rate of decay; those are ours.
+    """
+    return Recipe(
+        name="paper",
+        net=PAPER,
+        epochs=120,
+        batch=64,
+        learning_rate=0.002,
+        warm_up_epochs=5,
+        decay="exponential",
+        last_rate=0.01,
+        augmentation=SSD_AUGMENTATION,
+    )
+
+
+def product() -> Recipe:
+    """Return what the released model is trained with: a wide input, small default boxes, harder pictures.
+
+    The stem and the first eight blocks keep what they learned from photographs: drawings would only spoil it.
+    """
+    return Recipe(
+        name="product",
+        net=CLASSROOM,
+        epochs=30,
+        batch=16,
+        learning_rate=0.01,
+        warm_up_epochs=1,
+        decay="cosine",
+        last_rate=0.02,
+        augmentation=STRONG_AUGMENTATION,
+        average=0.998,
+        frozen_blocks=8,
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"paper": paper, "product": product}
+
+
+def recipe_of(name: str) -> Recipe:
+    """Return the recipe of a name. Raises ValueError for a name that no recipe has."""
+    if name not in RECIPES:
+        raise ValueError(f"recipe: {name!r} is none of {', '.join(sorted(RECIPES))}")
+    return RECIPES[name]()
+
+
+def recipe_differences(first: Recipe, second: Recipe) -> list[str]:
+    """Name the settings in which two recipes differ, as `key: first, second`."""
+    pairs = ((f.name, getattr(first, f.name), getattr(second, f.name)) for f in fields(Recipe))
+    return [f"{key}: {a!r}, {b!r}" for key, a, b in pairs if a != b]

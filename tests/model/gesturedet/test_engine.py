@@ -1,0 +1,275 @@
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch (the train extra)")
+
+from gesturedet.data.augment import NO_AUGMENTATION  # noqa: E402
+from gesturedet.data.training_set import EpochSampler, Example, batches  # noqa: E402
+from gesturedet.data.voc import LabelledPicture, read_split  # noqa: E402
+from gesturedet.detector import CLASSROOM  # noqa: E402
+from gesturedet.engine import (  # noqa: E402
+    EpochFigures,
+    Run,
+    read_checkpoint,
+    resume,
+    start,
+    train,
+    train_one_epoch,
+    write_checkpoint,
+)
+from gesturedet.loss import LossConfig  # noqa: E402
+from gesturedet.recipes import Recipe, paper, product, recipe_of  # noqa: E402
+from gesturedet.schedule import WeightAverage, freeze, rate_at  # noqa: E402
+from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
+
+TINY = Recipe(
+    name="tiny",
+    net=replace(CLASSROOM, input_hw=(64, 96)),
+    epochs=2,
+    batch=4,
+    learning_rate=0.01,
+    warm_up_epochs=0.5,
+    decay="cosine",
+    last_rate=0.1,
+    augmentation=replace(NO_AUGMENTATION, flip=0.5),
+    average=0.9,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[LabelledPicture, ...]:
+    things = {
+        f"p{index}": [("hand-raising", (10 + 12 * index, 20, 50 + 12 * index, 80))] if index != 3 else []
+        for index in range(8)
+    }
+    return read_split(write_voc(tmp_path / "voc", things), "train")
+
+
+def weights_of(run: Run) -> dict[str, Any]:
+    return {name: value.clone() for name, value in run.model.state_dict().items()}
+
+
+def assert_same(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert first.keys() == second.keys()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+def test_fewer_pictures_than_a_batch_are_refused(pictures: tuple[LabelledPicture, ...]) -> None:
+    with pytest.raises(ValueError, match="pictures: 0 do not fill one batch, expected at least 4"):
+        batches((), TINY)
+    with pytest.raises(ValueError, match="pictures: 3 do not fill one batch, expected at least 4"):
+        batches(pictures[:3], TINY)
+
+
+def test_a_batch_without_any_object_trains(tmp_path: Path) -> None:
+    empty = read_split(write_voc(tmp_path, {f"e{index}": [] for index in range(4)}), "train")
+    run = start(TINY, empty)
+
+    figures = train_one_epoch(run, batches(empty, TINY))
+
+    assert figures.positives == 0
+    assert figures.localisation == 0
+    assert figures.loss > 0
+    assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
+
+
+def test_training_lowers_the_loss(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    seen: list[EpochFigures] = []
+    recipe = replace(TINY, epochs=12, learning_rate=0.05)
+
+    train(start(recipe, pictures), pictures, tmp_path, after_epoch=lambda _run, figures: seen.append(figures))
+
+    assert len(seen) == 12
+    assert seen[-1].loss < 0.85 * seen[0].loss
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    whole = start(TINY, pictures)
+    train(whole, pictures, tmp_path / "whole")
+
+    class Killed(Exception):
+        """Stands for a kill after the first epoch."""
+
+    def kill(_run: Run, _figures: EpochFigures) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(start(TINY, pictures), pictures, tmp_path / "parts", after_epoch=kill)
+    second = resume(TINY, tmp_path / "parts" / "last.pt")
+    assert second.epoch == 1
+    train(second, pictures, tmp_path / "parts")
+
+    assert_same(weights_of(whole), weights_of(second))
+    assert whole.average is not None
+    assert second.average is not None
+    assert_same(whole.average.model.state_dict(), second.average.model.state_dict())
+
+
+def test_a_finished_run_does_nothing_more(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    run = start(replace(TINY, epochs=1), pictures)
+    run.epoch = 1
+    before = weights_of(run)
+
+    train(run, pictures, tmp_path)
+
+    assert_same(before, weights_of(run))
+
+
+def test_another_recipe_cannot_continue_a_run(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    write_checkpoint(start(TINY, pictures), tmp_path / "last.pt")
+
+    assert resume(replace(TINY, epochs=9), tmp_path / "last.pt").epoch == 0
+    with pytest.raises(ValueError, match=r"last\.pt: recipe is .*, expected .*\"momentum\": 0.5"):
+        resume(replace(TINY, momentum=0.5), tmp_path / "last.pt")
+
+
+def test_weights_alone_start_a_fresh_run(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    trained = start(TINY, pictures)
+    train(trained, pictures, tmp_path)
+
+    fresh = start(replace(TINY, momentum=0.5), pictures, weights=tmp_path / "last.pt")
+
+    assert fresh.epoch == 0
+    assert_same(weights_of(fresh), dict(trained.best_weights.state_dict()))
+
+
+def test_a_missing_or_broken_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.pt").write_bytes(b"nothing")
+    torch.save({"weights": 1}, tmp_path / "other.pt")
+
+    with pytest.raises(FileNotFoundError, match=r"checkpoint: .*absent\.pt is no file"):
+        read_checkpoint(tmp_path / "absent.pt")
+    with pytest.raises(ValueError, match=r"checkpoint: .*broken\.pt cannot be read"):
+        read_checkpoint(tmp_path / "broken.pt")
+    with pytest.raises(ValueError, match=r"checkpoint: .*other\.pt holds no training run, expected keys recipe"):
+        read_checkpoint(tmp_path / "other.pt")
+
+
+def test_frozen_blocks_keep_weights_and_statistics(pictures: tuple[LabelledPicture, ...]) -> None:
+    recipe = replace(TINY, frozen_blocks=8)
+    run = start(recipe, pictures)
+    before = weights_of(run)
+
+    train_one_epoch(run, batches(pictures, recipe))
+
+    after = weights_of(run)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not [
+        name for name in changed if name.startswith(("backbone.stem", *(f"backbone.blocks.{i}." for i in range(8))))
+    ]
+    assert any(name.startswith("backbone.blocks.8.") and name.endswith("weight") for name in changed)
+    assert any(name.startswith("backbone.blocks.8.") and name.endswith("running_mean") for name in changed)
+
+
+def test_more_frozen_blocks_than_there_are_are_refused(pictures: tuple[LabelledPicture, ...]) -> None:
+    with pytest.raises(ValueError, match="frozen_blocks: 99 is more than the backbone's 17 blocks"):
+        freeze(start(TINY, pictures).model, 99)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(pictures: tuple[LabelledPicture, ...]) -> None:
+    run = start(TINY, pictures)
+    with torch.no_grad():
+        next(iter(run.model.parameters())).fill_(float("nan"))
+
+    with pytest.raises(FloatingPointError, match=r"loss: nan in epoch 0, step 0, rate .*: lower the rate"):
+        train_one_epoch(run, batches(pictures, TINY))
+
+
+def test_ported_weights_settle_their_statistics_without_changing_the_backbone(
+    pictures: tuple[LabelledPicture, ...],
+) -> None:
+    image = torch.rand(1, 3, 64, 96) * 2 - 1
+    maps: list[Any] = []
+
+    def port(model: Any) -> None:
+        maps.append(model.eval().backbone(image)[2])
+
+    run = start(TINY, pictures, port=port)
+
+    backbone = run.model.eval().backbone
+    torch.testing.assert_close(backbone(image)[2], maps[0], rtol=1e-3, atol=1e-4)
+    assert float(backbone.state_dict()["stem.norm.running_mean"].abs().max()) > 0
+
+
+def test_the_average_starts_as_the_model_and_follows_it_slowly() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    average: Any = WeightAverage(model, decay=0.5)
+    torch.nn.init.ones_(model.weight)
+
+    average.update(model)  # keeps 1 / 11
+    average.update(model)  # keeps 2 / 12
+
+    assert average.model.weight.item() == pytest.approx(1 - 1 / 11 * 2 / 12)
+
+
+def test_the_rate_warms_up_and_decays() -> None:
+    cosine = replace(TINY, epochs=11, warm_up_epochs=1, learning_rate=1.0, last_rate=0.1)
+    exponential = replace(cosine, decay="exponential")
+
+    assert rate_at(0, cosine) == pytest.approx(0.001)
+    assert [rate_at(at, cosine) for at in (0.5, 1, 6, 11)] == pytest.approx([0.5, 1.0, 0.55, 0.1])
+    assert [rate_at(at, exponential) for at in (1, 6, 11)] == pytest.approx([1.0, 0.1**0.5, 0.1])
+
+
+def test_processes_share_an_epoch_without_overlap() -> None:
+    samplers = [EpochSampler(11, seed=1, rank=rank, processes=2) for rank in (0, 1)]
+
+    first, second = ([index for _, index in sampler] for sampler in samplers)
+
+    assert len(first) == len(second) == 5
+    assert len(set(first) | set(second)) == 10
+
+
+def test_each_epoch_has_an_order_of_its_own() -> None:
+    sampler = EpochSampler(50, seed=1)
+    first = list(sampler)
+    sampler.epoch = 1
+
+    assert [index for _, index in first] != [index for _, index in sampler]
+    assert list(EpochSampler(50, seed=1)) == first
+
+
+def test_the_progress_sees_every_batch(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def track(loader: Iterable[Example], epoch: int) -> Iterable[Example]:
+        for batch in loader:
+            seen.append((epoch, len(batch.image)))
+            yield batch
+
+    train(start(TINY, pictures), pictures, tmp_path, track=track)
+
+    assert seen == [(0, 4), (0, 4), (1, 4), (1, 4)]
+
+
+def test_recipes_are_found_by_name() -> None:
+    assert recipe_of("paper") == paper()
+    assert paper().net.input_hw == (300, 300)
+    assert (paper().batch, paper().learning_rate, paper().momentum, paper().weight_decay) == (64, 0.002, 0.9, 1e-4)
+    assert paper().loss == LossConfig(batch_attention=True, alpha=0.5, beta=0.5, negatives_per_positive=3)
+    assert product().net.input_hw == (192, 320)
+    with pytest.raises(ValueError, match="recipe: 'papers' is none of paper, product"):
+        recipe_of("papers")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("epochs", 0, "epochs: 0 is not above 0"),
+        ("learning_rate", -0.1, "learning_rate: -0.1 is not above 0"),
+        ("momentum", 1.0, r"momentum: 1.0 is not in 0\.\.1, 1 excluded"),
+    ],
+)
+def test_an_impossible_recipe_is_refused(key: str, value: float, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(TINY, **{key: value})  # type: ignore[arg-type]
