@@ -20,20 +20,36 @@ POINTS = (
     "supervisor.stage_started",  # a child runs, the supervisor has not recorded it
     "supervisor.watching",  # all children run
 )
+SHARED = ("stage", "bus")
 _armed: dict[str, int] = {}
 
 
 def arm(spec: str) -> None:
-    """Arm `point:n`: the process kills itself with SIGKILL when it passes that point for the n-th time.
+    """Arm `point:n` (several separated by commas): the process kills itself with SIGKILL at the n-th passing of a point.
 
     Raises ValueError for an unknown point or a count below 1.
     """
-    point, _, count = spec.partition(":")
-    if point not in POINTS or not count.isdecimal() or int(count) < 1:
-        raise ValueError(
-            f"fault {spec!r} is unknown; expected POINT:N with N >= 1 and POINT one of {', '.join(POINTS)}"
-        )
-    _armed[point] = int(count)
+    for one in spec.split(","):
+        point, _, count = one.partition(":")
+        if point not in POINTS or not count.isdecimal() or int(count) < 1:
+            raise ValueError(
+                f"fault {one!r} is unknown; expected POINT:N with N >= 1 and POINT one of {', '.join(POINTS)}"
+            )
+        _armed[point] = int(count)
+
+
+def faults_of(process: str, spec: str) -> str:
+    """The part of a `[PROCESS/]point:n,...` setting that concerns one process (ingest, detect, aggregate, supervisor).
+
+    Without a PROCESS, `ingest.*`, `aggregate.*` and `supervisor.*` concern their own, all others the three stages.
+    """
+    mine = []
+    for one in filter(None, spec.split(",")):
+        owner, _, point = one.rpartition("/")
+        first = point.partition(".")[0]
+        if process == owner or (not owner and (process == first or (first in SHARED and process != "supervisor"))):
+            mine.append(point)
+    return ",".join(mine)
 
 
 def fault(point: str) -> None:

@@ -1,0 +1,176 @@
+"""One stage process under a supervisor: its start, its death, its last words, and when it is started again."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from classpulse.clock import Clock
+from classpulse.errors import BadInput
+from classpulse.faults import fault
+
+FIRST_WAIT_MS = 250
+MOST_WAIT_MS = 30_000
+QUICK_MS = 5_000
+"""A process that lived longer than this and committed something made progress: waiting begins anew."""
+
+REFUSALS = 3
+"""After so many quick deaths with exit code 2 in a row, starting again is no remedy."""
+
+BAD_INPUT = 2
+LAST_WORDS = 20
+SPOKEN = "classpulse: "
+"""How a process's lines for people begin (cli.py prints a person's faults so)."""
+
+_log = logging.getLogger("classpulse.supervisor")
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Copy `index` of `count` of a stage."""
+
+    stage: str
+    index: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """`detect`, or `detect-1` where there are several."""
+        return self.stage if self.count == 1 else f"{self.stage}-{self.index}"
+
+
+class Child:
+    """The process of one copy, and the ones before it. Used from one thread: the kernel's death signal hangs on it."""
+
+    def __init__(
+        self,
+        copy: Copy,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        clock: Clock,
+        committed: Callable[[Copy], int],
+    ) -> None:
+        self.copy = copy
+        self.restarts = 0
+        self._command = [*command, copy.stage, "--index", str(copy.index), "--count", str(copy.count)]
+        self._environ, self._clock, self._committed = dict(environ), clock, committed
+        self._process: subprocess.Popen[str] | None = None
+        self._listener: threading.Thread | None = None
+        self._words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._started_ms = self._due_ms = self._committed_at_start = 0
+        self._wait_ms = FIRST_WAIT_MS
+        self._refusals = 0
+        self._last_exit: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive as far as was noticed."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start the process in a process group of its own, so that Ctrl-C reaches the supervisor alone."""
+        self._words.clear()
+        self._committed_at_start = self._committed(self.copy)
+        self._started_ms = self._clock.monotonic_ms()
+        process = subprocess.Popen(  # noqa: S603 - the command is our own
+            [*self._command, "--parent", str(os.getpid())],
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+        fault("supervisor.stage_started")
+        self._process = process
+        self._listener = threading.Thread(target=self._listen, args=(process,), name=self.copy.name, daemon=True)
+        self._listener.start()
+        _log.info("%s: started, pid %d", self.copy.name, process.pid)
+        self._environ["CLASSPULSE_FAULT"] = ""  # an armed fault is for the first process only
+
+    def watch(self) -> None:
+        """Notice its death, and start it again when that is due. Raises BadInput when it refuses its input for good."""
+        if self._process is None:
+            if self._clock.monotonic_ms() >= self._due_ms:
+                self.restarts += 1
+                self.start()
+        elif self._process.poll() is not None:
+            self._mourn(self._process)
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def end(self, within_ms: int) -> None:
+        """Wait for its end, and kill it when that does not come in time."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            process.wait(within_ms / 1000)
+        except subprocess.TimeoutExpired:
+            _log.warning("%s: did not stop in time; killed", self.copy.name)
+            process.kill()
+            process.wait()
+        self._last_exit = process.returncode
+        self._join()
+
+    def status(self) -> dict[str, object]:
+        """What status.json says of it."""
+        return {
+            "name": self.copy.name,
+            "stage": self.copy.stage,
+            "index": self.copy.index,
+            "count": self.copy.count,
+            "pid": None if self._process is None else self._process.pid,
+            "restarts": self.restarts,
+            "last_exit": self._last_exit,
+        }
+
+    def _mourn(self, process: "subprocess.Popen[str]") -> None:
+        self._process = None
+        self._last_exit = process.returncode
+        self._join()
+        lived_ms = self._clock.monotonic_ms() - self._started_ms
+        quick = lived_ms < QUICK_MS
+        self._refusals = self._refusals + 1 if quick and process.returncode == BAD_INPUT else 0
+        if self._refusals == REFUSALS:
+            raise BadInput(self._why())
+        if not quick and self._committed(self.copy) > self._committed_at_start:
+            self._wait_ms = FIRST_WAIT_MS
+        self._due_ms = self._clock.monotonic_ms() + self._wait_ms
+        _log.warning(
+            "%s: pid %d ended with %s after %.1f s; starting again in %d ms",
+            self.copy.name, process.pid, ending(process.returncode), lived_ms / 1000, self._wait_ms,
+        )  # fmt: skip
+        self._wait_ms = min(2 * self._wait_ms, MOST_WAIT_MS)
+
+    def _why(self) -> list[str]:
+        said = [w.removeprefix(SPOKEN) for w in self._words if w.startswith(SPOKEN)] or list(self._words)[-3:]
+        given_up = f"{self.copy.name}: exit code {BAD_INPUT} {REFUSALS} times in a row; not started again"
+        return [f"{given_up}, because:", *said] if said else [f"{given_up}; it gave no reason"]
+
+    def _listen(self, process: "subprocess.Popen[str]") -> None:
+        """Pass on what the process says, and remember the last of it."""
+        if process.stdout is None:
+            return
+        with process.stdout as lines:
+            for line in lines:
+                self._words.append(line.rstrip("\n"))
+                sys.stderr.write(line)
+
+    def _join(self) -> None:
+        if self._listener is not None:
+            self._listener.join(timeout=1)
+
+
+def ending(returncode: int) -> str:
+    """`exit code 1` or `signal SIGKILL`."""
+    return f"exit code {returncode}" if returncode >= 0 else f"signal {signal.Signals(-returncode).name}"

@@ -1,0 +1,163 @@
+"""operator → bus: which rooms and cameras there are, as it stands on rooms.v1 and cameras.v1; changed at run time.
+
+Whoever watches or aggregates reads these topics again and again, so a change here needs no restart.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from classpulse.bus.base import Bus
+from classpulse.clock import Clock
+from classpulse.codec import Outgoing, decode, encode, tombstone
+from classpulse.errors import BadInput, Fenced, InvalidRecord
+from classpulse.records import CameraConfig, RoomConfig, room_of
+from classpulse.settings import nearest
+from classpulse.topics import CAMERAS, ROOMS, Topic
+
+ATTEMPTS = 3
+"""How often a change is written anew when another operator's command came in between."""
+
+T = TypeVar("T")
+C = TypeVar("C", CameraConfig, RoomConfig)
+
+_log = logging.getLogger("classpulse.roster")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The keys a site file declared when it was last applied: what it stops declaring is taken off the bus."""
+
+    rooms: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+
+
+class Roster:
+    """The rooms and cameras on one bus."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bus, self._clock = bus, clock
+        bus.create([CAMERAS, ROOMS])
+
+    def cameras(self) -> dict[str, CameraConfig]:
+        """Every camera by its key, enabled or not."""
+        return {noun.camera: noun for noun in self._latest(CAMERAS) if isinstance(noun, CameraConfig)}
+
+    def rooms(self) -> dict[str, RoomConfig]:
+        """Every room by its key, enabled or not."""
+        return {noun.room: noun for noun in self._latest(ROOMS) if isinstance(noun, RoomConfig)}
+
+    def camera(self, key: str) -> CameraConfig:
+        """One camera. Raises BadInput naming the nearest there is."""
+        return _known("camera", key, self.cameras())
+
+    def room(self, key: str) -> RoomConfig:
+        """One room. Raises BadInput naming the nearest there is."""
+        return _known("room", key, self.rooms())
+
+    def add_camera(self, config: CameraConfig, *, replace: bool = False) -> None:
+        """Declare a camera of a declared room. Raises BadInput for an unknown room and, unless `replace`, a known key."""
+        if not replace and config.camera in self.cameras():
+            raise BadInput([f"camera = {config.camera!r}: exists; expected a new key, or --replace"])
+        self.room(room_of(config.camera))
+        self.write([config])
+
+    def add_room(self, config: RoomConfig, *, replace: bool = False) -> None:
+        """Declare a room. Raises BadInput, unless `replace`, for a known key."""
+        if not replace and config.room in self.rooms():
+            raise BadInput([f"room = {config.room!r}: exists; expected a new key, or --replace"])
+        self.write([config])
+
+    def remove_camera(self, key: str) -> None:
+        """Forget a camera; what was seen by it stays. Raises BadInput for an unknown one."""
+        self._append([tombstone(CAMERAS, self.camera(key).camera, key)])
+
+    def remove_room(self, key: str) -> None:
+        """Forget a room. Raises BadInput for an unknown one and for one that still has cameras."""
+        left = sorted(c for c in self.cameras() if room_of(c) == self.room(key).room)
+        if left:
+            raise BadInput([f"room = {key!r}: has cameras {', '.join(left)}; expected them to be removed first"])
+        self._append([tombstone(ROOMS, key, key)])
+
+    def enable_camera(self, key: str, enabled: bool) -> None:
+        """Switch a camera on or off."""
+        self.write([msgspec.structs.replace(self.camera(key), enabled=enabled)])
+
+    def enable_room(self, key: str, enabled: bool) -> None:
+        """Switch a room on or off: off, nobody is to be observed in it."""
+        self.write([msgspec.structs.replace(self.room(key), enabled=enabled)])
+
+    def write(self, configs: Sequence[CameraConfig | RoomConfig]) -> None:
+        """Put configurations on the bus, all or none."""
+        now_ms = self._clock.now_ms()
+        self._append(
+            [encode(c, topic=CAMERAS if isinstance(c, CameraConfig) else ROOMS, at_ms=now_ms) for c in configs]
+        )
+
+    def apply(
+        self,
+        rooms: Sequence[RoomConfig],
+        cameras: Sequence[CameraConfig],
+        *,
+        stated: Collection[str] = (),
+        before: Declared | None = None,
+    ) -> list[str]:
+        """Make the bus say what a site file says, in one step; gives one line per change.
+
+        What was switched at run time stays as it is unless the file states `enabled` (keys in `stated`). What the file
+        declared `before` and no longer does is removed; what was added at run time stays.
+        """
+        before = before or Declared()
+        known_rooms, known_cameras = self.rooms(), self.cameras()
+        wanted_rooms = [_kept_switch(r, r.room, known_rooms, stated) for r in rooms]
+        wanted_cameras = [_kept_switch(c, c.camera, known_cameras, stated) for c in cameras]
+        changed: list[CameraConfig | RoomConfig] = [r for r in wanted_rooms if known_rooms.get(r.room) != r]
+        changed += [c for c in wanted_cameras if known_cameras.get(c.camera) != c]
+        gone_cameras = sorted({*before.cameras} & {*known_cameras} - {c.camera for c in cameras})
+        gone_rooms = sorted({*before.rooms} & {*known_rooms} - {r.room for r in rooms})
+        now_ms = self._clock.now_ms()
+        self._append(
+            [encode(c, topic=CAMERAS if isinstance(c, CameraConfig) else ROOMS, at_ms=now_ms) for c in changed]
+            + [tombstone(CAMERAS, key, key) for key in gone_cameras]
+            + [tombstone(ROOMS, key, key) for key in gone_rooms]
+        )
+        written = [f"wrote {c.camera if isinstance(c, CameraConfig) else c.room}" for c in changed]
+        return written + [f"removed {key}, no longer declared" for key in gone_cameras + gone_rooms]
+
+    def _latest(self, topic: Topic) -> Iterable[object]:
+        for record in self._bus.latest(topic):
+            try:
+                yield decode(record)
+            except InvalidRecord as error:
+                _log.error("%s@%d (%s): %s; ignored", record.topic, record.offset, record.key, error)
+
+    def _append(self, outputs: Sequence[Outgoing]) -> None:
+        """Write as the latest operator; another operator's command may fence this one, then it tries again."""
+        if not outputs:
+            return
+        for attempt in range(ATTEMPTS):
+            member = self._bus.member("operator", [])
+            try:
+                member.commit(outputs, {})
+            except Fenced:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return
+            finally:
+                member.close()
+
+
+def _known(kind: str, key: str, known: Mapping[str, T]) -> T:
+    if key not in known:
+        raise BadInput([f"{kind} = {key!r}: unknown; {nearest(key, known)}"])
+    return known[key]
+
+
+def _kept_switch(wanted: C, key: str, known: Mapping[str, C], stated: Collection[str]) -> C:
+    if key in stated or key not in known:
+        return wanted
+    return msgspec.structs.replace(wanted, enabled=known[key].enabled)

@@ -1,0 +1,172 @@
+"""One machine's route: starts the stage processes, starts dead ones again, and is the only one on its data folder.
+
+The processes are the same that run as pods. They die with their supervisor, however it dies; what they had committed
+is where their successors go on.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from classpulse.bus.base import Bus, open_bus
+from classpulse.child import Child, Copy
+from classpulse.clock import Clock
+from classpulse.errors import BadInput, ClassPulseError, Recoverable
+from classpulse.faults import fault
+from classpulse.settings import Settings
+from classpulse.topics import DETECTIONS, FRAMES, TOPICS
+
+STAGES = ("ingest", "detect", "aggregate")
+TURN_S = 0.1
+STATUS_EVERY_MS = 1_000
+RETAIN_EVERY_S = 5.0
+STOP_WITHIN_S = 4.0
+"""How long stages may take to end before they are killed; with what surrounds it, Ctrl-C takes less than 5 s."""
+
+LOCK_FILE = "lock"
+STATUS_FILE = "status.json"
+
+_log = logging.getLogger("classpulse.supervisor")
+
+
+@contextmanager
+def hold(data: Path, command: str) -> Iterator[None]:
+    """Be the only supervisor on a data folder. Raises BadInput naming the process that is.
+
+    The lock goes with the process: nothing stale is left by a kill.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadInput([f"data = {str(data)!r}: {error.strerror}; expected a folder that can be written"]) from error
+    with os.fdopen(descriptor, "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = file.read().strip() or "another process"
+            raise BadInput([f"data = {str(data)!r}: held by {holder}; expected a data folder of its own"]) from None
+        file.truncate(0)
+        file.write(f"pid {os.getpid()} ({command})\n")
+        file.flush()
+        yield
+
+
+class Supervisor:
+    """Runs every stage of one data folder until told to stop, or until `ended` says that all is done."""
+
+    def __init__(
+        self, settings: Settings, bus: Bus, clock: Clock, *, command: Sequence[str], environ: Mapping[str, str]
+    ) -> None:
+        """`command` starts a stage when its name, --index, --count and --parent are appended; `environ` goes with it."""
+        if settings.bus.startswith("memory:"):
+            raise BadInput([f"bus = {settings.bus!r}: processes cannot share it; expected sqlite://PATH"])
+        self._settings, self._bus, self._clock = settings, bus, clock
+        counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in STAGES}
+        copies = [Copy(stage, index, count) for stage, count in counts.items() for index in range(count)]
+        self.children = [
+            Child(copy, command, _environ(settings, environ, number), clock, self._committed)
+            for number, copy in enumerate(copies)
+        ]
+        self._status_due_ms = 0
+        self._status_failed = False
+
+    def run(self, stop: threading.Event, ended: Callable[[], bool] = lambda: False) -> None:
+        """Until `stop` is set or `ended` (asked once a second) is true; then all stages are stopped.
+
+        Raises BadInput when a stage refuses its input again and again.
+        """
+        retention_stop = threading.Event()
+        retention = threading.Thread(target=self._retain, args=(retention_stop,), name="retention", daemon=True)
+        retention.start()
+        try:
+            for child in self.children:
+                child.start()
+            while not stop.wait(TURN_S):
+                if self._turn(ended):
+                    break
+        finally:
+            retention_stop.set()
+            self._stop()
+            retention.join(timeout=0.5)
+
+    def _turn(self, ended: Callable[[], bool]) -> bool:
+        for child in self.children:
+            child.watch()
+        if all(child.running for child in self.children):
+            fault("supervisor.watching")
+        if self._clock.monotonic_ms() < self._status_due_ms:
+            return False
+        self._status_due_ms = self._clock.monotonic_ms() + STATUS_EVERY_MS
+        self._write_status()
+        try:
+            return ended()
+        except Recoverable as error:
+            _log.warning("%s; asking again", error)
+            return False
+
+    def _stop(self) -> None:
+        for child in self.children:
+            child.ask_to_stop()
+        deadline_ms = self._clock.monotonic_ms() + int(STOP_WITHIN_S * 1000)
+        for child in self.children:
+            child.end(max(0, deadline_ms - self._clock.monotonic_ms()))
+        self._write_status()
+        _log.info("all stages have ended")
+
+    def _committed(self, copy: Copy) -> int:
+        """A number that rises with what a copy commits: the measure of its progress."""
+        try:
+            if copy.stage == "ingest":
+                return sum(end for _, end in self._bus.ends(FRAMES).values())
+            positions = self._bus.positions(copy.stage, FRAMES if copy.stage == "detect" else DETECTIONS)
+        except Recoverable as error:
+            _log.warning("%s: %s", copy.name, error)
+            return 0
+        return sum(next_offset for p, next_offset in positions.items() if p % copy.count == copy.index)
+
+    def _retain(self, stop: threading.Event) -> None:
+        """Apply the topics' limits now and then, beside the watching."""
+        while not stop.wait(RETAIN_EVERY_S):
+            try:
+                self._bus.retain(self._clock.now_ms())
+            except ClassPulseError as error:
+                if not stop.is_set():
+                    _log.warning("retention: %s; trying again in %.0f s", error, RETAIN_EVERY_S)
+
+    def _write_status(self) -> None:
+        status = {
+            "pid": os.getpid(),
+            "at_ms": self._clock.now_ms(),
+            "stages": [child.status() for child in self.children],
+        }
+        path = self._settings.data / STATUS_FILE
+        draft = path.with_suffix(".new")
+        try:
+            draft.write_text(json.dumps(status, indent=1) + "\n", encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            if not self._status_failed:
+                _log.warning("%s: %s; the stages go on", path, error.strerror)
+            self._status_failed = True
+        else:
+            self._status_failed = False
+
+
+def prepare_bus(settings: Settings) -> Bus:
+    """The bus of these settings with all its topics. Raises BadInput for an unknown scheme or a changed topic."""
+    bus = open_bus(settings.bus)
+    bus.create(tuple(TOPICS.values()))
+    return bus
+
+
+def _environ(settings: Settings, environ: Mapping[str, str], number: int) -> dict[str, str]:
+    """A child's variables: the settings, a metrics port of its own, and no thread pools or arenas nobody asked for."""
+    port = settings.metrics_port + number if settings.metrics_port else 0
+    thrift = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    return {**thrift, **environ, **settings.to_env(), "CLASSPULSE_METRICS_PORT": str(port)}
