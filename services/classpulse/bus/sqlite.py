@@ -7,8 +7,7 @@ Open it after a fork, never before.
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from classpulse.bus import sqlite_log as logs
@@ -25,7 +24,7 @@ from classpulse.bus.limits import (
     within,
 )
 from classpulse.bus.reader import Reader, wait_for
-from classpulse.bus.sqlite_file import PAGE_BYTES, SqliteFile
+from classpulse.bus.sqlite_file import Limits, SqliteFile
 from classpulse.clock import Clock, SystemClock
 from classpulse.codec import Outgoing, Stored
 from classpulse.errors import BadInput, Fatal, Fenced
@@ -38,18 +37,11 @@ PAGE_VALUE_BYTES = 4 * 1024 * 1024
 
 
 class SqliteBus:
-    """Topics in one file; threads may share it. `most_bytes` limits the file: above it commits raise StorageFull."""
+    """Topics in one file; threads may share it. `clock` stamps the records; waiting for locks is in real time."""
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        clock: Clock | None = None,
-        most_bytes: int | None = None,
-        page_bytes: int = PAGE_BYTES,
-    ) -> None:
+    def __init__(self, path: str | Path, *, clock: Clock | None = None, limits: Limits | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._file = SqliteFile(_path(path), clock=self._clock, most_bytes=most_bytes, page_bytes=page_bytes)
+        self._file = SqliteFile(_path(path), limits or Limits())
         self._tables: dict[str, logs.Table] = {}
         with self._file.reading() as db:
             self._tables = logs.load_tables(db)
@@ -123,8 +115,9 @@ class SqliteBus:
     def retain(self, now_ms: int) -> int:
         """Apply every topic's limits in short transactions, then make the file forget what was removed."""
         with self._file.reading() as db:
-            tables = logs.load_tables(db)
-        removed = sum(self._retain(table, now_ms) for table in tables.values())
+            tables = logs.load_tables(db).values()
+            cuts = [cut for table in tables for cut in logs.cuts(db, table, now_ms)]
+        removed = sum(map(self._repeat, cuts))
         self._file.sweep()
         return removed
 
@@ -160,17 +153,7 @@ class SqliteBus:
         with self._file.reading() as db:
             return reader.take(logs.LogSnapshot(db, self._tables), max_records=max_records, max_bytes=max_bytes)
 
-    def _retain(self, table: logs.Table, now_ms: int) -> int:
-        with self._file.reading() as db:
-            ends = logs.old_ends(db, table, now_ms)
-        cuts = [partial(logs.cut_old, table, partition, end) for partition, end in ends.items()]
-        if table.topic.retention_bytes is not None:
-            cuts += [partial(logs.cut_excess, table, partition) for partition in range(table.topic.partitions)]
-        if table.topic.cleanup == "compact":
-            cuts.append(partial(logs.cut_dead, table, now_ms))
-        return sum(map(self._repeat, cuts))
-
-    def _repeat(self, cut: Callable[[sqlite3.Connection], int]) -> int:
+    def _repeat(self, cut: logs.Cut) -> int:
         """Cut batch by batch, each in its own transaction, until one is not full."""
         removed = 0
         while True:

@@ -9,23 +9,42 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from classpulse.bus.base import DEADLINE_MS
-from classpulse.clock import Clock
+from classpulse.clock import SystemClock
 from classpulse.errors import BadInput, ClassPulseError, Fatal, Recoverable, StorageFull
 
 APPLICATION_ID = 0x436C5062
 SCHEMA_VERSION = 1
-PAGE_BYTES = 16_384
-"""A 40 kB frame is three pages of this size (benchmarks/bus_sqlite.py compares sizes)."""
-WAL_MOST_BYTES = 32 * 1024 * 1024
-"""Above this the committing process itself insists on emptying the write-ahead log."""
-CACHE_KIB = 4_096
-SWEEP_MS = 1_000
-"""How long a sweep waits for readers to let go of the write-ahead log."""
 FREE_LEAST_PAGES = 64
 VACUUM_PAGES = 512
+INSIST_MS = 250
+INSIST_AGAIN_MS = 2_000
+"""How long a commit waits for readers when the write-ahead log is too long, and how long it then lets it be."""
+SWEEP_MS = 1_000
+"""How long a sweep waits for readers to let go of the write-ahead log."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the file may take, and how long a call may.
+
+    `most_bytes`: of the file itself; above it commits raise StorageFull (None: as the disk allows).
+    `page_bytes`: a 40 kB frame is three pages of 16 KiB (benchmarks/bus_sqlite.py compares sizes); kept for ever.
+    `wal_most_bytes`: above it the committing process insists on emptying the log, which readers that never pause
+    keep SQLite's own checkpoints from doing. `wal_refuse_bytes`: above it, because a reader hangs in the middle of a
+    look, commits raise StorageFull.
+    """
+
+    most_bytes: int | None = None
+    page_bytes: int = 16_384
+    wal_most_bytes: int = 32 * 1024 * 1024
+    wal_refuse_bytes: int = 512 * 1024 * 1024
+    cache_bytes: int = 4 * 1024 * 1024
+    deadline_ms: int = DEADLINE_MS
+
 
 _SCHEMA = """
 CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, spec BLOB NOT NULL);
@@ -43,26 +62,33 @@ _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IO
 
 
 class SqliteFile:
-    """The open file. `most_bytes` is a limit of its own on the file's size; above it commits raise StorageFull."""
+    """The open file."""
 
-    def __init__(
-        self, path: Path, *, clock: Clock, most_bytes: int | None = None, page_bytes: int = PAGE_BYTES
-    ) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
         self.path = path
-        self._clock = clock
+        self._limits = limits
+        self._wal = path.with_name(path.name + "-wal")
+        self._clock = SystemClock()
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
+        self._insist_at_ms = 0
         self._closed = False
+        _make_private(path)
         with self._meaning():
-            _make_private(path)
-            self._writer = _connect(path, wait_ms=DEADLINE_MS)
-            self._prepare(page_bytes, most_bytes)
-            self._reader = _connect(path, wait_ms=DEADLINE_MS)
+            self._writer = self._connect()
+            try:
+                self._prepare(self._writer)
+                self._reader = self._connect()
+            except BaseException:
+                self._writer.close()
+                raise
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is committed at the end of the block, or none if the block raises."""
+        give_up_ms = self._clock.monotonic_ms() + self._limits.deadline_ms
         with self._holding(self._write_lock), self._meaning():
-            self._begin()
+            self._bound_wal()
+            self._begin(give_up_ms)
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
@@ -70,7 +96,6 @@ class SqliteFile:
                 with suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk was full
                     self._writer.execute("ROLLBACK")
                 raise
-            self._bound_wal()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -113,9 +138,10 @@ class SqliteFile:
             spare = free - max(FREE_LEAST_PAGES, pages // 4)
             if spare > 0:
                 db.execute(f"PRAGMA incremental_vacuum({min(spare, VACUUM_PAGES)})").fetchall()
-            return spare > VACUUM_PAGES
+            return spare > FREE_LEAST_PAGES
 
     def _checkpoint(self, patience_ms: int) -> None:
+        """Move the whole log into the file and cut it to nothing, unless readers or writers stay in the way."""
         give_up_ms = self._clock.monotonic_ms() + patience_ms
         while self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             if self._clock.monotonic_ms() >= give_up_ms:
@@ -123,51 +149,87 @@ class SqliteFile:
             self._clock.sleep_ms(1)
 
     def _bound_wal(self) -> None:
-        """Readers that never pause can keep SQLite's own checkpoints from ever starting the log again: insist."""
-        with suppress(OSError):
-            if self.path.with_name(self.path.name + "-wal").stat().st_size > WAL_MOST_BYTES:
-                self._checkpoint(SWEEP_MS)
+        wal_bytes, now_ms = self._wal_bytes(), self._clock.monotonic_ms()
+        if wal_bytes > self._limits.wal_most_bytes and now_ms >= self._insist_at_ms:
+            self._checkpoint(INSIST_MS)
+            self._insist_at_ms = self._clock.monotonic_ms() + INSIST_AGAIN_MS
+        refuse_bytes = self._limits.wal_refuse_bytes
+        if wal_bytes > refuse_bytes and self._wal_bytes() > refuse_bytes:
+            raise StorageFull(
+                f"bus {self._wal}: {wal_bytes} bytes cannot be emptied because a reader does not let go;"
+                f" expected at most {refuse_bytes}"
+            )
 
-    def _begin(self) -> None:
+    def _wal_bytes(self) -> int:
+        try:
+            return self._wal.stat().st_size
+        except OSError:
+            return 0
+
+    def _begin(self, give_up_ms: int) -> None:
         """Become the one writer. SQLite's own waiting backs off to 100 ms; a few ms are fairer between processes."""
-        give_up_ms = self._clock.monotonic_ms() + DEADLINE_MS
         nap_ms = 1
+        while not self._begun():
+            if self._clock.monotonic_ms() >= give_up_ms:
+                raise Recoverable(
+                    f"bus {self.path}: others have been writing for {self._limits.deadline_ms} ms; expected a turn"
+                )
+            self._clock.sleep_ms(nap_ms)
+            nap_ms = min(nap_ms + 1, 5)
+
+    def _begun(self) -> bool:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if _name(error).startswith("SQLITE_BUSY"):
+                return False
+            raise
+        return True
+
+    def _connect(self) -> sqlite3.Connection:
+        wait_s = self._limits.deadline_ms / 1000
+        db = sqlite3.connect(
+            self.path, timeout=wait_s, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"PRAGMA cache_size = -{self._limits.cache_bytes // 1024}")
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """Settings that the file keeps from its first page on, then the schema, whoever comes first."""
+        db.execute(f"PRAGMA page_size = {self._limits.page_bytes}")
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        self._enter_wal(self._clock.monotonic_ms() + self._limits.deadline_ms)
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute(f"PRAGMA journal_size_limit = {self._limits.wal_most_bytes}")
+        page_bytes = _pragma(db, "page_size")
+        db.execute(f"PRAGMA wal_autocheckpoint = {self._limits.wal_most_bytes // 2 // page_bytes}")
+        if self._limits.most_bytes is not None:
+            db.execute(f"PRAGMA max_page_count = {max(1, self._limits.most_bytes // page_bytes)}")
+        db.execute("PRAGMA busy_timeout = 0")
+        with self.writing():
+            self._make_schema(db)
+
+    def _enter_wal(self, give_up_ms: int) -> None:
+        """Two processes that create the file at once get in each other's way here, and SQLite does not wait."""
         while True:
             try:
-                self._writer.execute("BEGIN IMMEDIATE")
+                (mode,) = self._writer.execute("PRAGMA journal_mode = WAL").fetchone()
             except sqlite3.OperationalError as error:
                 if not _name(error).startswith("SQLITE_BUSY") or self._clock.monotonic_ms() >= give_up_ms:
                     raise
             else:
+                if mode != "wal":
+                    raise BadInput(
+                        [f"bus = {self.path}: journal mode {mode!r}; expected a file system that allows WAL"]
+                    )
                 return
-            self._clock.sleep_ms(nap_ms)
-            nap_ms = min(nap_ms + 1, 5)
-
-    def _prepare(self, page_bytes: int, most_bytes: int | None) -> None:
-        db = self._writer
-        db.execute(f"PRAGMA page_size = {page_bytes}")
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute(f"PRAGMA journal_size_limit = {WAL_MOST_BYTES}")
-        page_bytes = _pragma(db, "page_size")
-        db.execute(f"PRAGMA wal_autocheckpoint = {WAL_MOST_BYTES // 2 // page_bytes}")
-        if most_bytes is not None:
-            db.execute(f"PRAGMA max_page_count = {max(1, most_bytes // page_bytes)}")
-        db.execute("PRAGMA busy_timeout = 0")
-        self._begin()
-        try:
-            self._make_schema(db)
-            db.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                db.execute("ROLLBACK")
-            raise
+            self._clock.sleep_ms(2)
 
     def _make_schema(self, db: sqlite3.Connection) -> None:
         application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
-        empty = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-        if empty:
+        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             for statement in _SCHEMA.split(";")[:-1]:
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -179,8 +241,8 @@ class SqliteFile:
 
     @contextmanager
     def _holding(self, lock: threading.Lock) -> Iterator[None]:
-        if not lock.acquire(timeout=DEADLINE_MS / 1000):
-            raise Recoverable(f"bus {self.path}: busy in this process for {DEADLINE_MS} ms")
+        if not lock.acquire(timeout=self._limits.deadline_ms / 1000):
+            raise Recoverable(f"bus {self.path}: busy in this process for {self._limits.deadline_ms} ms")
         try:
             if self._closed:
                 raise Fatal(f"bus {self.path} is closed; expected an open one")
@@ -199,7 +261,9 @@ class SqliteFile:
     def _translate(self, error: sqlite3.Error) -> ClassPulseError:
         name = _name(error)
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return Recoverable(f"bus {self.path}: another process has been writing for {DEADLINE_MS} ms ({error})")
+            return Recoverable(
+                f"bus {self.path}: another process has been writing for {self._limits.deadline_ms} ms ({error})"
+            )
         if name in _FULL:
             return StorageFull(f"bus {self.path}: no room for this commit ({error}); nothing of it was written")
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
@@ -207,16 +271,6 @@ class SqliteFile:
                 f"bus {self.path}: not an intact SQLite file ({error}); move it away to start with an empty one"
             )
         return Fatal(f"bus {self.path}: {name or type(error).__name__}: {error}")
-
-
-def _connect(path: Path, *, wait_ms: int) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        path, timeout=wait_ms / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA temp_store = MEMORY")
-    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    return db
 
 
 def _make_private(path: Path) -> None:

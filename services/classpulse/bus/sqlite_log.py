@@ -7,9 +7,10 @@ A partition is a range of row ids (`place` = partition * 2**40 + offset), so rea
 # ruff: noqa: S608 (the only text put into SQL is `log_` and a number)
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -17,6 +18,9 @@ from classpulse.bus.base import Place
 from classpulse.bus.limits import TOMBSTONE_MS
 from classpulse.codec import Headers, Outgoing, Stored
 from classpulse.topics import Topic
+
+Cut = Callable[[sqlite3.Connection], int]
+"""Removes a batch of records inside the caller's transaction; gives how many."""
 
 OFFSETS = 1 << 40
 CUT_RECORDS = 512
@@ -159,15 +163,32 @@ def _unread(
     return end - start, written - db.execute(query, span).fetchone()[0]
 
 
-def old_ends(db: sqlite3.Connection, table: Table, now_ms: int) -> dict[int, int]:
-    """Per partition with records past `retention_ms`: the place after the last of them.
+def cuts(db: sqlite3.Connection, table: Table, now_ms: int) -> list[Cut]:
+    """What is to be removed from a topic now; nothing is locked to find that out."""
+    found: list[Cut] = [partial(cut_old, table, *old) for old in _old_ends(db, table, now_ms)]
+    if table.topic.retention_bytes is not None:
+        query = "SELECT partition FROM partitions WHERE topic = ? AND bytes > ?"
+        rows = db.execute(query, (table.id, table.topic.retention_bytes)).fetchall()
+        found += [partial(cut_excess, table, partition) for (partition,) in rows]
+    if table.topic.cleanup == "compact" and _dead(db, table, now_ms):
+        found.append(partial(cut_dead, table, now_ms))
+    return found
+
+
+def _old_ends(db: sqlite3.Connection, table: Table, now_ms: int) -> list[tuple[int, int]]:
+    """(partition, place after its last record past `retention_ms`), where there is one.
 
     Age only rises with the offset, whatever the wall clock did: what lies before an old record is old too.
     """
     if table.topic.retention_ms is None:
-        return {}
+        return []
     query = f"SELECT place / {OFFSETS}, max(place) + 1 FROM {table.name} WHERE appended_at_ms < ? GROUP BY 1"
-    return dict(db.execute(query, (now_ms - table.topic.retention_ms,)).fetchall())
+    return db.execute(query, (now_ms - table.topic.retention_ms,)).fetchall()
+
+
+def _dead(db: sqlite3.Connection, table: Table, now_ms: int) -> list[tuple[int, int]]:
+    query = f"SELECT place, size FROM {table.name} WHERE value IS NULL AND appended_at_ms < ? LIMIT {CUT_RECORDS}"
+    return db.execute(query, (now_ms - TOMBSTONE_MS,)).fetchall()
 
 
 def cut_old(table: Table, partition: int, end: int, db: sqlite3.Connection) -> int:
@@ -196,8 +217,7 @@ def cut_excess(table: Table, partition: int, db: sqlite3.Connection) -> int:
 
 def cut_dead(table: Table, now_ms: int, db: sqlite3.Connection) -> int:
     """Remove deletions that everyone had time to read; `first` stays, for nothing unread was lost."""
-    query = f"SELECT place, size FROM {table.name} WHERE value IS NULL AND appended_at_ms < ? LIMIT {CUT_RECORDS}"
-    rows = db.execute(query, (now_ms - TOMBSTONE_MS,)).fetchall()
+    rows = _dead(db, table, now_ms)
     db.executemany(f"DELETE FROM {table.name} WHERE place = ?", [(place,) for place, _ in rows])
     db.executemany(
         "UPDATE partitions SET bytes = bytes - ? WHERE topic = ? AND partition = ?",
