@@ -77,6 +77,11 @@ def test_two_pictures_by_hand() -> None:
     assert precision_of(one, two) == pytest.approx(0.25 * (1 + 2 / 3 + 3 / 5))
 
 
+def test_precision_never_rises_towards_lower_recall() -> None:
+    # wrong, right, right over 2 truths: precision 0, 1/2, 2/3, made falling: 2/3 everywhere.
+    assert precision_of(picture([LEFT, RIGHT], [(MIDDLE, 0.9), (LEFT, 0.8), (RIGHT, 0.7)])) == pytest.approx(2 / 3)
+
+
 def test_the_order_of_pictures_and_detections_does_not_matter() -> None:
     one = picture([LEFT, MIDDLE], [(MIDDLE, 0.5), (RIGHT, 0.8), (LEFT, 0.9)])
     two = picture([LEFT, RIGHT], [(MIDDLE, 0.6), (LEFT, 0.7)])
@@ -127,11 +132,13 @@ def test_the_best_threshold_has_the_best_f1() -> None:
 
 
 def test_the_best_threshold_never_parts_equal_scores() -> None:
-    found = [(LEFT, 0.5), (MIDDLE, 0.5), (MIDDLE, 0.5)]
+    # At 0.9: 1 right of 2, F1 2/3. At 0.5: 2 right and 4 wrong, F1 1/2, although the first of the equals is right.
+    found = [(LEFT, 0.9), (RIGHT, 0.5), *[(MIDDLE, 0.5)] * 4]
 
-    point = best_threshold(rank([picture([LEFT], found)], 1, least_iou=0.5))
+    point = best_threshold(rank([picture([LEFT, RIGHT], found)], 1, least_iou=0.5))
 
-    assert (point.right, point.wrong) == (1, 2)
+    assert (point.right, point.wrong) == (1, 0)
+    assert point.threshold == pytest.approx(0.9)
 
 
 def test_the_best_threshold_of_nothing_found_lets_nothing_through() -> None:
