@@ -1,0 +1,36 @@
+"""Which cameras may lose old frames: a small cached look at cameras.v1, because a Frame does not say its delivery."""
+
+from classpulse.bus.base import Bus
+from classpulse.clock import Clock
+from classpulse.codec import decode
+from classpulse.errors import InvalidRecord
+from classpulse.records import CameraConfig, Delivery
+from classpulse.topics import CAMERAS
+
+REFRESH_MS = 1_000
+
+
+class Deliveries:
+    """Camera key → delivery. What is removed keeps its last; what was never known is `complete`: nothing of it is lost."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bus, self._clock = bus, clock
+        self._known: dict[str, Delivery] = {}
+        self._due_ms: int | None = None
+
+    def __call__(self, camera: str) -> Delivery:
+        """As cameras.v1 had it at most REFRESH_MS ago."""
+        now_ms = self._clock.monotonic_ms()
+        if self._due_ms is None or now_ms >= self._due_ms:
+            self._due_ms = now_ms + REFRESH_MS
+            self._refresh()
+        return self._known.get(camera, "complete")
+
+    def _refresh(self) -> None:
+        for record in self._bus.latest(CAMERAS):
+            try:
+                config = decode(record)
+            except InvalidRecord:
+                continue  # whoever follows cameras reports it
+            if isinstance(config, CameraConfig):
+                self._known[config.camera] = config.delivery

@@ -1,0 +1,58 @@
+"""Picture → detections: GestureDet behind the worker's seam `Eyes`."""
+
+from importlib import import_module
+
+from gesturedet.card import DigestMismatch, load_release
+from gesturedet.predictor import Predictor
+from gesturedet.runtime.base import RUNTIMES
+
+from classpulse.detect.pictures import Picture
+from classpulse.errors import BadInput
+from classpulse.records import Detection
+from classpulse.settings import Settings, nearest
+
+SCORE_DIGITS = 4
+BOX_DIGITS = 5
+"""A hundredth of a pixel on a 640-wide picture: below what the net knows, and stable text in the log."""
+
+
+class GestureEyes:
+    """GestureDet on one runtime."""
+
+    def __init__(self, predictor: Predictor, digest: str) -> None:
+        self.digest = digest
+        self._predictor = predictor
+
+    def see(self, picture: Picture) -> list[Detection]:
+        """One picture through the net."""
+        return [
+            Detection(
+                behaviour=found.behaviour,
+                score=round(float(found.score), SCORE_DIGITS),
+                box_xyxy=_rounded(found.box_xyxy),
+            )
+            for found in self._predictor.predict(picture)
+        ]
+
+
+def open_eyes(settings: Settings) -> GestureEyes:
+    """The release and the runtime of these settings. Raises BadInput naming what is wrong with either."""
+    try:
+        release = load_release(settings.model)
+    except (DigestMismatch, OSError, ValueError) as error:
+        raise BadInput([f"model = {str(settings.model or 'bundled')!r}: {error}"]) from error
+    if settings.runtime not in RUNTIMES:
+        raise BadInput([f"runtime = {settings.runtime!r}: unknown; {nearest(settings.runtime, RUNTIMES)}"])
+    module, _, name = RUNTIMES[settings.runtime].partition(":")
+    try:
+        factory = getattr(import_module(module), name)
+    except ImportError as error:
+        raise BadInput([f"runtime = {settings.runtime!r}: {error}; expected it to be installed"]) from error
+    return GestureEyes(
+        Predictor(release, factory(release.onnx_bytes, threads=settings.runtime_threads)), release.card.digest
+    )
+
+
+def _rounded(box_xyxy: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = (round(float(v), BOX_DIGITS) for v in box_xyxy)
+    return x1, y1, x2, y2

@@ -1,0 +1,252 @@
+"""Frame → FrameDetections: the second leg. One camera's story stays one story: what is not a frame is passed on in order.
+
+One picture at a time goes through the net, so results do not depend on company; the next one is decoded meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from classpulse.bus.base import Place
+from classpulse.clock import Clock
+from classpulse.codec import Outgoing, Stored, encode
+from classpulse.detect.pictures import Picture, decode_picture
+from classpulse.errors import InvalidRecord
+from classpulse.records import (
+    CameraReport,
+    CameraState,
+    Delivery,
+    Detection,
+    Dropped,
+    Frame,
+    FrameDetections,
+    Heartbeat,
+    Hole,
+    Told,
+    room_of,
+)
+from classpulse.stage import Step, Taken
+from classpulse.telemetry import BATCH_FRAMES, CAPTURE_TO_DETECTION, FRAMES_DETECTED, FRAMES_DROPPED
+from classpulse.topics import DETECTIONS, REPORTS
+
+REPORT_EVERY_MS = 5_000
+
+Begun = Future[Picture] | str | None
+"""A picture being decoded, the reason why a frame is dropped undecoded, or neither: not a frame."""
+
+
+class Eyes(Protocol):
+    """Looks at one picture at a time. `digest` names the net: it travels with every detection."""
+
+    digest: str
+
+    def see(self, picture: Picture) -> list[Detection]:
+        """What behaviours are in a picture (BGR, height × width × 3). Raises Recoverable when it may see later."""
+        ...
+
+
+@dataclass
+class _Account:
+    """What people are told of one camera; counters since this process started."""
+
+    state: CameraState = "up"
+    detected: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    last_error: str = ""
+    capture_to_detection_ms: int | None = None
+
+
+class Detect:
+    """The stage. `delivery_of` says which cameras are live; older live frames than `freshness_ms` are dropped."""
+
+    name = "detect"
+
+    def __init__(self, eyes: Eyes, delivery_of: Callable[[str], Delivery], clock: Clock, *, freshness_ms: int) -> None:
+        self._eyes, self._delivery_of, self._clock, self._freshness_ms = eyes, delivery_of, clock, freshness_ms
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._first_left: dict[Place, int] = {}
+        self._told: dict[str, int] = {}
+        self._done: list[FrameDetections | Dropped | Heartbeat] = []
+        self._accounts: dict[str, _Account] = {}
+        self._changed: set[str] = set()
+        self._report_due_ms = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decoding thread."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
+        """Detections, drops and heartbeats of these records, in their order."""
+        step = Step()
+        self._first_left.update(expired)
+        told: dict[str, int] = {}
+        done: list[FrameDetections | Dropped | Heartbeat] = []
+        for item, begun in self._begun(taken):
+            try:
+                noun = self._handle(item, begun, step)
+            except InvalidRecord as error:
+                step.dead.append((item.stored, error))
+                continue
+            step.outputs += self._expired_hole(item.stored, noun, told)
+            step.outputs.append(encode(noun, topic=DETECTIONS, at_ms=_time_of(noun)))
+            done.append(noun)
+        self._told.update(told)
+        self._done = done
+        return step
+
+    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
+        """A hole of unknown extent, if at least the camera is known."""
+        if not _is_camera(record.key):
+            return []
+        hole = Hole(camera=record.key, epoch=0, reason=error.reason)
+        return [encode(hole, topic=DETECTIONS, at_ms=record.appended_at_ms)]
+
+    def committed(self, step: Step, now_ms: int) -> None:  # noqa: ARG002 - what was done is known by noun
+        """Count what is on the bus now."""
+        frames = [noun for noun in self._done if isinstance(noun, FrameDetections)]
+        FRAMES_DETECTED.inc(len(frames))
+        if frames:
+            BATCH_FRAMES.observe(len(frames))
+        for noun in self._done:
+            self._account(noun, now_ms)
+        self._done = []
+
+    def idle(self, now_ms: int) -> list[Outgoing]:
+        """Reports for people, about the cameras of which something came."""
+        if now_ms < self._report_due_ms or not self._changed:
+            return []
+        self._report_due_ms = now_ms + REPORT_EVERY_MS
+        reports = [self._report(camera, now_ms) for camera in sorted(self._changed)]
+        self._changed.clear()
+        return [encode(report, topic=REPORTS, at_ms=now_ms) for report in reports]
+
+    def _begun(self, taken: Sequence[Taken]) -> Iterator[tuple[Taken, Begun]]:
+        """Each record with its picture; the next picture is begun before one is given, and no more than that."""
+        waiting: tuple[Taken, Begun] | None = None
+        for item in taken:
+            begun = self._begin(item)
+            if waiting is not None:
+                yield waiting
+            waiting = item, begun
+        if waiting is not None:
+            yield waiting
+
+    def _begin(self, item: Taken) -> Begun:
+        if not isinstance(item.noun, Frame):
+            return None
+        age_ms = self._clock.now_ms() - item.noun.captured_at_ms
+        if age_ms > self._freshness_ms and self._delivery_of(item.noun.camera) == "live":
+            return "stale"
+        return self._pool.submit(decode_picture, item.noun)
+
+    def _handle(self, item: Taken, begun: Begun, step: Step) -> FrameDetections | Dropped | Heartbeat:
+        """What a record becomes. Raises InvalidRecord for one that cannot even be told of."""
+        noun = item.noun
+        if isinstance(noun, Told) and not _is_camera(noun.camera):
+            raise InvalidRecord("bad_headers", f"camera {noun.camera!r}; expected tenant/school/room/camera")
+        if isinstance(noun, Frame) and isinstance(begun, str):
+            return _dropped(noun, begun)
+        if isinstance(noun, Frame) and begun is not None and not isinstance(begun, str):
+            return self._look(noun, begun, item.stored, step)
+        if isinstance(noun, Dropped | Heartbeat):
+            return noun
+        raise InvalidRecord("wrong_type", f"{type(noun).__name__}; expected Frame, Dropped or Heartbeat")
+
+    def _look(self, frame: Frame, begun: "Future[Picture]", stored: Stored, step: Step) -> FrameDetections | Dropped:
+        try:
+            picture = begun.result()
+        except InvalidRecord as error:
+            step.dead.append((stored, error))
+            return _dropped(frame, error.reason)
+        return FrameDetections(
+            camera=frame.camera,
+            epoch=frame.epoch,
+            sequence=frame.sequence,
+            captured_at_ms=frame.captured_at_ms,
+            interval_ms=frame.interval_ms,
+            model=self._eyes.digest,
+            detections=tuple(self._eyes.see(picture)),
+        )
+
+    def _expired_hole(self, stored: Stored, noun: Told, told: dict[str, int]) -> list[Outgoing]:
+        """Before the first record of a camera after retention took some of its partition: why there may be a hole."""
+        first_left = self._first_left.get(Place(stored.topic, stored.partition))
+        before = told.get(noun.camera, self._told.get(noun.camera, -1))
+        if first_left is None or stored.offset < first_left or before >= first_left:
+            return []
+        told[noun.camera] = first_left
+        hole = Hole(camera=noun.camera, epoch=noun.epoch, reason="expired")
+        return [encode(hole, topic=DETECTIONS, at_ms=stored.appended_at_ms)]
+
+    def _account(self, noun: FrameDetections | Dropped | Heartbeat, now_ms: int) -> None:
+        account = self._accounts.setdefault(noun.camera, _Account())
+        self._changed.add(noun.camera)
+        match noun:
+            case FrameDetections():
+                account.detected += 1
+                if self._delivery_of(noun.camera) == "live":
+                    account.capture_to_detection_ms = now_ms - noun.captured_at_ms
+                    CAPTURE_TO_DETECTION.observe(account.capture_to_detection_ms / 1000)
+            case Dropped():
+                account.dropped[noun.reason] += noun.last_sequence - noun.first_sequence + 1
+                if noun.reason in DROPPED_HERE:
+                    account.last_error = noun.reason
+                    FRAMES_DROPPED.labels(self.name, noun.reason).inc()
+            case Heartbeat():
+                account.state = noun.state
+
+    def _report(self, camera: str, now_ms: int) -> CameraReport:
+        account = self._accounts[camera]
+        return CameraReport(
+            camera=camera,
+            at_ms=now_ms,
+            stage=self.name,
+            state=account.state,
+            detected=account.detected,
+            dropped=dict(account.dropped),
+            last_error=account.last_error,
+            model=self._eyes.digest,
+            capture_to_detection_ms=account.capture_to_detection_ms,
+        )
+
+
+DROPPED_HERE = ("stale", "corrupt_jpeg", "bad_size")
+"""Reasons that this stage gives; the others were given by ingest and counted there."""
+
+
+def _dropped(frame: Frame, reason: str) -> Dropped:
+    return Dropped(
+        camera=frame.camera,
+        epoch=frame.epoch,
+        first_sequence=frame.sequence,
+        last_sequence=frame.sequence,
+        first_ms=frame.captured_at_ms,
+        last_ms=frame.captured_at_ms,
+        reason=reason,
+    )
+
+
+def _time_of(noun: FrameDetections | Dropped | Heartbeat) -> int:
+    match noun:
+        case FrameDetections():
+            return noun.captured_at_ms
+        case Dropped():
+            return noun.last_ms
+        case Heartbeat():
+            return noun.at_ms
+
+
+def _is_camera(key: str) -> bool:
+    try:
+        room_of(key)
+    except ValueError:
+        return False
+    return True
