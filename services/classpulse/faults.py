@@ -20,6 +20,7 @@ POINTS = (
     "supervisor.stage_started",  # a child runs, the supervisor has not recorded it
     "supervisor.watching",  # all children run
 )
+PROCESSES = ("ingest", "detect", "aggregate", "supervisor")
 SHARED = ("stage", "bus")
 _armed: dict[str, int] = {}
 
@@ -30,26 +31,41 @@ def arm(spec: str) -> None:
     Raises ValueError for an unknown point or a count below 1.
     """
     for one in spec.split(","):
-        point, _, count = one.partition(":")
-        if point not in POINTS or not count.isdecimal() or int(count) < 1:
-            raise ValueError(
-                f"fault {one!r} is unknown; expected POINT:N with N >= 1 and POINT one of {', '.join(POINTS)}"
-            )
-        _armed[point] = int(count)
+        point, count = _parse(one)
+        _armed[point] = count
 
 
-def faults_of(process: str, spec: str) -> str:
-    """The part of a `[PROCESS/]point:n,...` setting that concerns one process (ingest, detect, aggregate, supervisor).
+def check(setting: str) -> None:
+    """Raise ValueError for a faults setting (`[PROCESS/]point:n,...`) that cannot be armed by anybody."""
+    for one in filter(None, setting.split(",")):
+        owner, slash, spec = one.rpartition("/")
+        if slash and owner not in PROCESSES:
+            raise ValueError(f"fault {one!r} is of no process; expected one of {', '.join(PROCESSES)} before the /")
+        _parse(spec)
 
-    Without a PROCESS, `ingest.*`, `aggregate.*` and `supervisor.*` concern their own, all others the three stages.
+
+def faults_of(process: str, setting: str) -> str:
+    """The part of a faults setting that concerns one process, for `arm`; empty where nothing does.
+
+    Without a process before it, `ingest.*`, `aggregate.*` and `supervisor.*` concern their own, others the three stages.
     """
     mine = []
-    for one in filter(None, spec.split(",")):
-        owner, _, point = one.rpartition("/")
-        first = point.partition(".")[0]
-        if process == owner or (not owner and (process == first or (first in SHARED and process != "supervisor"))):
-            mine.append(point)
+    for one in filter(None, setting.split(",")):
+        owner, _, spec = one.rpartition("/")
+        first = spec.partition(".")[0]
+        theirs = process != "supervisor" if first in SHARED else process == first
+        if process == owner or (not owner and theirs):
+            mine.append(spec)
     return ",".join(mine)
+
+
+def _parse(spec: str) -> tuple[str, int]:
+    point, _, count = spec.partition(":")
+    if point not in POINTS or not count.isdecimal() or int(count) < 1:
+        raise ValueError(
+            f"fault {spec!r} is unknown; expected POINT:N with N >= 1 and POINT one of {', '.join(POINTS)}"
+        )
+    return point, int(count)
 
 
 def fault(point: str) -> None:

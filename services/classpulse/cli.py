@@ -1,0 +1,87 @@
+"""The commands people run. Thin: a table of what there is, and the one place where errors become exit codes.
+
+0: done. 1: something is wrong, or two things are not equal. 2: what was given is wrong; every fault is named.
+"""
+
+import sys
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from classpulse.child import SPOKEN
+from classpulse.errors import BadInput, ClassPulseError
+
+
+class Row(NamedTuple):
+    """A command: the module whose `app` holds it, and its line in --help."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Row] = {
+    "demo": Row("classpulse.commands.demo", "Play the bundled lessons through the whole route and measure the result."),
+    "up": Row("classpulse.commands.up", "Run a site: every stage a process, dead ones started again."),
+    "cameras": Row("classpulse.commands.cameras", "List, add, remove, enable and disable cameras, at run time."),
+    "rooms": Row("classpulse.commands.rooms", "List, add, remove, enable and disable rooms, at run time."),
+    "timeline": Row("classpulse.commands.reading", "Show a room's timeline."),
+    "events": Row("classpulse.commands.reading", "List a room's events."),
+    "tail": Row("classpulse.commands.tail", "Follow a topic, one line of JSON a record; never pictures."),
+    "replay": Row("classpulse.commands.reading", "Compute timelines and events again and compare them with the bus."),
+    "doctor": Row("classpulse.commands.doctor", "Say what is installed, what works and what is wrong."),
+    "settings": Row("classpulse.commands.settings", "Print the settings as they were resolved, secrets masked."),
+    "ingest": Row("classpulse.commands.stages", "Run the stage ingest alone: cameras to frames."),
+    "detect": Row("classpulse.commands.stages", "Run the stage detect alone: frames to detections."),
+    "aggregate": Row(
+        "classpulse.commands.stages", "Run the stage aggregate alone: detections to timelines and events."
+    ),
+}
+
+
+class CommandTable(TyperGroup):
+    """COMMANDS as a group that imports a command when it is run, not when it is listed."""
+
+    def __init__(self, **attrs: Any) -> None:
+        attrs["commands"] = {name: TyperCommand(name, help=row.help) for name, row in COMMANDS.items()}
+        super().__init__(**attrs)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As usual, with the command itself in the place of its line in the table."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else command, rest
+
+
+def load(name: str) -> Any:
+    """The command of a row, or the group of that name."""
+    command = typer.main.get_command(import_module(COMMANDS[name].module).app)
+    return command.commands.get(name, command) if isinstance(command, TyperGroup) else command
+
+
+app = typer.Typer(cls=CommandTable, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.callback()
+def _root() -> None:
+    """ClassPulse: classroom cameras to per-room behaviour timelines."""
+
+
+def main() -> None:
+    """Run a command; errors of ours become lines for people and an exit code."""
+    try:
+        app(prog_name="classpulse")
+    except BadInput as error:
+        raise SystemExit(_say(*error.faults, code=2)) from None
+    except ClassPulseError as error:
+        raise SystemExit(_say(str(error), code=1)) from None
+
+
+def _say(*lines: str, code: int) -> int:
+    for line in lines:
+        sys.stderr.write(f"{SPOKEN}{line}\n")
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What the commands share: the data folder, the settings it leads to, and the bus in it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classpulse.bus.base import Bus, open_bus
+from classpulse.settings import Settings
+from classpulse.topics import TOPICS
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder; stronger than CLASSPULSE_DATA.")]
+
+
+def environ_with(data: Path | None) -> Mapping[str, str]:
+    """The environment, with --data in it where it was given."""
+    return {**os.environ, **({} if data is None else {"CLASSPULSE_DATA": str(data)})}
+
+
+def settings_of(data: Path | None) -> Settings:
+    """The settings of a command. Raises BadInput with every fault."""
+    return Settings.from_env(environ_with(data))
+
+
+@contextmanager
+def opened_bus(settings: Settings) -> Iterator[Bus]:
+    """The bus of these settings with all its topics, closed at the end."""
+    bus = open_bus(settings.bus)
+    try:
+        bus.create(tuple(TOPICS.values()))
+        yield bus
+    finally:
+        bus.close()

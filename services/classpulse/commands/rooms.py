@@ -1,0 +1,90 @@
+"""`rooms`: which rooms are observed and when, changed at run time."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from classpulse.clock import SystemClock
+from classpulse.commands.options import DataOption, opened_bus, settings_of
+from classpulse.roster import Roster
+from classpulse.site import parse_room
+from classpulse.timetable import line_of
+
+RoomArgument = Annotated[str, typer.Argument(help="TENANT/SCHOOL/ROOM", metavar="ROOM")]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _rooms() -> None:
+    """List, add, remove, enable and disable rooms, at run time."""
+
+
+@app.command("list")
+def list_(
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print.")] = "table",
+    data: DataOption = None,
+) -> None:
+    """Every room that is declared."""
+    with opened_bus(settings_of(data)) as bus:
+        rooms = [room for _, room in sorted(Roster(bus, SystemClock()).rooms().items())]
+    if form == "json":
+        typer.echo(json.dumps(msgspec.to_builtins(rooms), indent=1))
+        return
+    for room in rooms:
+        state = "on " if room.enabled else "off"
+        hours = ", ".join(line_of(lesson) for lesson in room.timetable) or "always"
+        typer.echo(f"{state}  {room.room}  {room.views}  {room.time_zone}  {hours}")
+
+
+@app.command()
+def add(
+    room: RoomArgument,
+    time_zone: Annotated[str, typer.Option(help="IANA name such as Europe/Berlin.")] = "UTC",
+    timetable: Annotated[list[str] | None, typer.Option(help="'Mon-Fri 08:00-12:30'; repeat for more.")] = None,
+    holiday: Annotated[list[str] | None, typer.Option(help="YYYY-MM-DD; repeat for more.")] = None,
+    views: Annotated[str, typer.Option(help="overlapping or disjoint")] = "overlapping",
+    disabled: Annotated[bool, typer.Option("--disabled", help="Declare it switched off.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a room of this key.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Declare a room. Without a timetable it is always observed."""
+    values = {
+        "room": room,
+        "time_zone": time_zone,
+        "timetable": timetable or [],
+        "holidays": holiday or [],
+        "views": views,
+        "enabled": not disabled,
+    }
+    config = parse_room(values, base=Path.cwd())
+    with opened_bus(settings_of(data)) as bus:
+        Roster(bus, SystemClock()).add_room(config, replace=replace)
+    typer.echo(f"added {config.room}")
+
+
+@app.command()
+def remove(room: RoomArgument, data: DataOption = None) -> None:
+    """Forget a room that has no cameras; its timeline stays."""
+    with opened_bus(settings_of(data)) as bus:
+        Roster(bus, SystemClock()).remove_room(room)
+    typer.echo(f"removed {room}")
+
+
+@app.command()
+def enable(room: RoomArgument, data: DataOption = None) -> None:
+    """Switch a room on: it is observed as its timetable says."""
+    with opened_bus(settings_of(data)) as bus:
+        Roster(bus, SystemClock()).enable_room(room, enabled=True)
+    typer.echo(f"enabled {room}")
+
+
+@app.command()
+def disable(room: RoomArgument, data: DataOption = None) -> None:
+    """Switch a room off: nobody is to be observed in it, also when the route is started again."""
+    with opened_bus(settings_of(data)) as bus:
+        Roster(bus, SystemClock()).enable_room(room, enabled=False)
+    typer.echo(f"disabled {room}")
