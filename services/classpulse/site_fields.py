@@ -4,11 +4,15 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+import msgspec
+
+from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.records import Lesson, Rule
 from classpulse.settings import has_password, nearest
 from classpulse.timetable import lessons_of
@@ -187,6 +191,9 @@ def _rules(value: Any, _: Path) -> dict[str, Rule]:
 def _rule(behaviour: str, table: Any) -> Rule:
     if not _BEHAVIOUR.fullmatch(behaviour):
         raise ValueError(f"{behaviour!r} is no behaviour; expected a name such as hand-raising")
+    near = get_close_matches(behaviour, DEFAULT_RULES, n=1, cutoff=0.8)
+    if near and behaviour not in DEFAULT_RULES:
+        raise ValueError(f"{behaviour}: unknown behaviour; nearest is {near[0]}")
     if not isinstance(table, dict):
         raise ValueError(f"{behaviour}: expected a table with {_RULE}")  # noqa: TRY004 - as above
     for key, value in table.items():
@@ -194,9 +201,15 @@ def _rule(behaviour: str, table: Any) -> Rule:
             raise ValueError(f"{behaviour}.{key}: unknown key; {nearest(key, RULE_FIELDS)}")
         if isinstance(value, bool) or not RULE_FIELDS[key](value):
             raise ValueError(f"{behaviour}.{key} = {value!r}; expected {_RULE}")
+    usual = DEFAULT_RULES.get(behaviour)
     missing = [key for key in RULE_FIELDS if key not in table]
+    if usual is not None:
+        return msgspec.structs.replace(usual, **table)
     if missing:
-        raise ValueError(f"{behaviour}: {', '.join(missing)} missing; expected {_RULE}")
+        raise ValueError(
+            f"{behaviour}: {', '.join(missing)} missing for a behaviour without a rule of its own; expected {_RULE},"
+            f" or one of {', '.join(DEFAULT_RULES)}"
+        )
     return Rule(**table)
 
 

@@ -1,0 +1,98 @@
+"""`up`: one site on this machine, for as long as it is left, or until its recorded clips have been told."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classpulse.clock import SystemClock
+from classpulse.commands.options import DataOption, environ_with, opened_bus
+from classpulse.completion import Completion, Failure
+from classpulse.errors import BadInput
+from classpulse.faults import arm, check, faults_of
+from classpulse.process import stop_on_signals
+from classpulse.roster import Declared, Roster
+from classpulse.settings import Settings, masked
+from classpulse.site import Site, load_site
+from classpulse.supervisor import Supervisor, hold
+from classpulse.telemetry import start_logging
+
+DECLARED_FILE = "declared.json"
+STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
+
+_log = logging.getLogger("classpulse.up")
+app = typer.Typer()
+
+
+@app.command()
+def up(site: Annotated[Path, typer.Argument(help="The site file (TOML).")], data: DataOption = None) -> None:
+    """Run a site: every stage a process, dead ones started again.
+
+    Ends by itself when all cameras are recorded clips in complete mode and their timelines are final.
+    """
+    environ = environ_with(data)
+    wanted = load_site(site, environ)
+    settings = wanted.settings
+    _arm(settings)
+    start_logging("up", settings.log_level)
+    _log.info("settings: %s", settings.describe())
+    stop = stop_on_signals()
+    clock = SystemClock()
+    with hold(settings.data, f"classpulse up {site}"), opened_bus(settings) as bus:
+        _apply(wanted, Roster(bus, clock))
+        completion = Completion(bus, clock)
+        Supervisor(settings, bus, clock, command=STAGE_COMMAND, environ=os.environ).run(stop, completion.ended)
+    _conclude(completion)
+
+
+def _arm(settings: Settings) -> None:
+    try:
+        check(settings.fault)
+        if mine := faults_of("supervisor", settings.fault):
+            arm(mine)
+    except ValueError as error:
+        raise BadInput([f"settings.fault: {error}"]) from error
+
+
+def _apply(site: Site, roster: Roster) -> None:
+    """Make the bus say what the file says; remember what it declared, to know next time what it no longer does."""
+    path = site.settings.data / DECLARED_FILE
+    for line in roster.apply(site.rooms, site.cameras, stated=site.stated, before=_declared(path)):
+        _log.info("%s", line)
+    declared = {"rooms": [r.room for r in site.rooms], "cameras": [c.camera for c in site.cameras]}
+    draft = path.with_suffix(".new")
+    try:
+        draft.write_text(json.dumps(declared, indent=1) + "\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        _log.warning("%s: %s; what this file declares is not remembered", path, error.strerror)
+
+
+def _declared(path: Path) -> Declared:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return Declared(rooms=tuple(told["rooms"]), cameras=tuple(told["cameras"]))
+    except FileNotFoundError:
+        return Declared()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("%s: %s; nothing is removed that the site file no longer declares", path, error)
+        return Declared()
+
+
+def _conclude(completion: Completion) -> None:
+    """Exit code 2 when no clip could be played, 1 when some could not."""
+    lines = [_line(failure) for failure in completion.failures]
+    if lines and not completion.told:
+        raise BadInput(lines)
+    for line in lines:
+        typer.echo(line, err=True)
+    if lines:
+        raise typer.Exit(1)
+
+
+def _line(failure: Failure) -> str:
+    return f"camera {failure.camera}: source = {masked(failure.source)!r}: {failure.reason}"
