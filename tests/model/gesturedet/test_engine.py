@@ -252,6 +252,19 @@ def test_the_progress_sees_every_batch(pictures: tuple[LabelledPicture, ...], tm
     assert seen == [(0, 4), (0, 4), (1, 4), (1, 4)]
 
 
+def test_the_next_epoch_shows_the_pictures_differently(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    seen: dict[int, list[Any]] = {0: [], 1: []}
+
+    def track(loader: Iterable[Example], epoch: int) -> Iterable[Example]:
+        for batch in loader:
+            seen[epoch].append(batch.image)
+            yield batch
+
+    train(start(TINY, pictures), pictures, tmp_path, track=track)
+
+    assert not torch.equal(torch.cat(seen[0]), torch.cat(seen[1]))
+
+
 def test_recipes_are_found_by_name() -> None:
     assert recipe_of("paper") == paper()
     assert paper().net.input_hw == (300, 300)
