@@ -1,0 +1,104 @@
+"""Garments: what each person wears; colours, textures and the layers that are drawn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from synthroom.bodies import BodyModel, F32, I32, Shape
+from synthroom.mesh import CHECKS, CLOTH, HAIR, PRINT, SKIN, STRIPES, Colour, fixed_vertices
+from synthroom.rotations import Array
+
+SKINS = ((0.82, 0.60, 0.48), (0.74, 0.51, 0.38), (0.62, 0.42, 0.30), (0.46, 0.30, 0.21), (0.30, 0.19, 0.13))
+SKINS_PALE = ((0.80, 0.62, 0.47),)
+HAIRS = ((0.025, 0.02, 0.018), (0.05, 0.033, 0.025), (0.11, 0.065, 0.035), (0.28, 0.17, 0.08), (0.45, 0.33, 0.17))
+
+UNIFORMS = (
+    *((0.8, 0.8, 0.8), (0.42, 0.58, 0.82), (0.03, 0.05, 0.16), (0.45, 0.04, 0.06), (0.05, 0.25, 0.1)),
+    *((0.28, 0.28, 0.3), (0.8, 0.62, 0.12), (0.2, 0.03, 0.06), (0.1, 0.3, 0.6)),
+)
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What one person wears; colours are linear."""
+
+    skin: Colour
+    hair: Colour
+    shirt: Colour
+    pants: Colour
+    shoe: Colour
+    texture: int
+    long_sleeve: bool
+    shorts: bool
+    long_hair: bool
+    looseness_m: float
+
+
+def colour(rng: np.random.Generator, low: float = 0.03, high: float = 0.85, *, saturation: float = 0.6) -> Colour:
+    """Draw a linear colour; saturation 1 leaves three free channels, 0 a grey."""
+    free = rng.uniform(low, high, 3) * rng.uniform(0.5, 1)
+    mixed = free.mean() + (free - free.mean()) * saturation
+    if mixed[0] > mixed[1] > mixed[2] and mixed[0] < 2.2 * mixed[2]:
+        mixed = mixed[::-1]  # cloth of the colour of skin would undress people
+    return float(mixed[0]), float(mixed[1]), float(mixed[2])
+
+
+def draw_outfit(rng: np.random.Generator, *, girl: bool, uniform: Colour | None) -> Outfit:
+    """Dress one person; a school uniform fixes the shirt."""
+    tones = np.array(SKINS + SKINS_PALE)
+    skin = tones[rng.integers(len(tones))] * rng.uniform(0.9, 1.08)
+    saturation = rng.uniform(0.15, 0.95)
+    texture = int(rng.choice([CLOTH, STRIPES, CHECKS, PRINT], p=[0.62, 0.15, 0.1, 0.13]))
+    return Outfit(
+        skin=(float(skin[0]), float(skin[1]), float(skin[2])),
+        hair=HAIRS[min(int(rng.exponential(1.2)), 4)],
+        shirt=uniform or colour(rng, saturation=saturation),
+        pants=colour(rng, 0.02, 0.35, saturation=0.5),
+        shoe=colour(rng, 0.02, 0.6, saturation=0.5),
+        texture=CLOTH if uniform else texture,
+        long_sleeve=bool(rng.random() < 0.55),
+        shorts=bool(rng.random() < 0.2),
+        long_hair=girl and bool(rng.random() < 0.7),
+        looseness_m=float(rng.uniform(0.006, 0.024)),
+    )
+
+
+def _faces(model: BodyModel, outfit: Outfit) -> Array:
+    """Skin with lips, brows and eyes painted on: colours (V, 3)."""
+    skin, hair = np.array(outfit.skin), np.array(outfit.hair)
+    out = np.tile(skin, (len(model.template), 1))
+    out[model.paint["lips"]] = skin * [0.85, 0.5, 0.5]
+    out[model.paint["brow"]] = hair * 0.5 + skin * 0.4
+    out[model.paint["eye"]] = 0.75
+    out[model.paint["iris"]] = [0.06, 0.035, 0.02]
+    return out
+
+
+def dress(model: BodyModel, shape: Shape, outfit: Outfit, person: int) -> tuple[F32, npt.NDArray[np.void], I32]:
+    """Dress a body: its rest vertices with the cloth's thickness, its fixed vertex data, and what is drawn of it."""
+    cloth, thick = outfit.texture, outfit.looseness_m
+    table: dict[str, tuple[float, Array | Colour, int]] = {
+        "head": (0.0, _faces(model, outfit), SKIN),
+        "hand": (0.0, outfit.skin, SKIN),
+        "shoe": (0.008, outfit.shoe, CLOTH),
+        "scalp": (0.012, outfit.hair, HAIR),
+        "shirt": (thick, outfit.shirt, cloth),
+        "pants": (0.002 + thick / 3, outfit.pants, CLOTH),
+        "shin": (0.0, outfit.skin, SKIN) if outfit.shorts else (0.004 + thick / 3, outfit.pants, CLOTH),
+    }
+    table["sleeve" if outfit.long_sleeve else "fore"] = (
+        (thick * 0.7, outfit.shirt, cloth) if outfit.long_sleeve else (0.0, outfit.skin, SKIN)
+    )
+    if outfit.long_hair:
+        table["hair"] = (-0.006, outfit.hair, HAIR)
+    rest = shape.vertices.copy()
+    fixed = fixed_vertices(np.zeros(3), model.template, 0, person, model.parts)
+    for name, (offset, paint, material) in table.items():
+        rows = model.layers[name].vertices
+        rest[rows] += offset * shape.normals[rows]
+        colours = np.asarray(paint)
+        shades = colours[rows] if colours.ndim == 2 else colours
+        fixed["colour"][rows, :3] = np.clip(shades * 255 + 0.5, 0, 255)
+        fixed["marks"][rows, 2] = material
+    return rest, fixed, np.concatenate([model.layers[name].triangles for name in table])

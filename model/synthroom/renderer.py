@@ -1,0 +1,164 @@
+"""Renderer: meshes, a camera and light -> a picture and an id buffer, on OpenGL without a window (EGL).
+
+Mesa's llvmpipe is enough. Deferred: positions first, then each pixel is shaded once, with one shadow map.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from synthroom import shaders
+from synthroom.bodies import body_model
+from synthroom.camera import Camera, orthographic
+from synthroom.mesh import Mesh
+from synthroom.rotations import Array
+
+U8 = npt.NDArray[np.uint8]
+SHADOW_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Light:
+    """The sun's direction (towards it), and linear strengths of sun, sky, floor and lamps."""
+
+    direction: tuple[float, float, float]
+    sun: tuple[float, float, float]
+    sky: tuple[float, float, float]
+    ground: tuple[float, float, float]
+    lamp: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels (H, W, 3) in sRGB, and per pixel the person's number (0: nobody) and the part of the body (H, W)."""
+
+    rgb: U8
+    persons: U8
+    parts: U8
+
+
+def available() -> str:
+    """Say why nothing can be rendered here, or nothing ("") if it can."""
+    try:
+        import anny  # noqa: F401, PLC0415
+        import moderngl  # noqa: PLC0415
+
+        moderngl.create_context(standalone=True, backend="egl", require=330).release()
+    except Exception as error:  # noqa: BLE001 - drivers fail in many ways; the caller reports the reason
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+class Drawable:
+    """A mesh in the renderer's memory; what moves may be written again."""
+
+    def __init__(self, renderer: "Renderer", mesh: Mesh) -> None:
+        gl = renderer.gl
+        self.moving = gl.buffer(mesh.moving.tobytes())
+        fixed, index = gl.buffer(mesh.fixed.tobytes()), gl.buffer(mesh.triangles.tobytes())
+        self._buffers = [self.moving, fixed, index]
+        self.shape = gl.vertex_array(
+            renderer.geometry,
+            [(self.moving, "3f4 3f4", "p", "n"), (fixed, "3f1 1x 3f1 1x 3f4", "c", "m", "r")],
+            index_buffer=index,
+        )
+        self.shadow = gl.vertex_array(renderer.depth, [(self.moving, "3f4 12x", "p")], index_buffer=index)
+
+    def move(self, moving: npt.NDArray[np.float32], first_vertex: int = 0) -> None:
+        """Write positions and normals (V, 6) again, from a vertex on."""
+        self.moving.write(moving.tobytes(), offset=first_vertex * 24)
+
+    def release(self) -> None:
+        """Give the memory back."""
+        for item in (self.shape, self.shadow, *self._buffers):
+            item.release()
+
+
+class Renderer:
+    """An OpenGL context with the buffers for one picture size."""
+
+    def __init__(self, width: int, height: int) -> None:
+        import moderngl  # noqa: PLC0415 - needs a driver; only the renderer does
+
+        body_model()  # warp's and Mesa's LLVM live in peace only when warp (under anny) is loaded first; else a crash
+        self.width, self.height = width, height
+        gl = self.gl = moderngl.create_context(standalone=True, backend="egl", require=330)
+        self._strip = moderngl.TRIANGLES
+        self._depth_test = moderngl.DEPTH_TEST
+        gl.gc_mode = "auto"
+        self.geometry = gl.program(shaders.VERTEX, shaders.GEOMETRY)
+        self.depth = gl.program("#version 330\nin vec3 p; uniform mat4 VP; void main(){gl_Position=VP*vec4(p,1);}", shaders.DEPTH)
+        self.shade = gl.program(shaders.SCREEN, shaders.SHADE)
+        self._screen = gl.vertex_array(self.shade, [])
+        self._targets = self._make_targets()
+        self._depth_texture = gl.depth_texture((width, height))
+        self._depth_texture.compare_func = ""
+        self.frame = gl.framebuffer(self._targets, self._depth_texture)
+        self._out = gl.framebuffer([gl.renderbuffer((width, height), 4)])
+        self._shadow_map = gl.depth_texture((SHADOW_SIDE, SHADOW_SIDE))
+        self._shadow_map.compare_func = "<="
+        self.shadow_frame = gl.framebuffer(depth_attachment=self._shadow_map)
+
+    def _make_targets(self) -> list[Any]:
+        size = (self.width, self.height)
+        return [
+            self.gl.texture(size, 4, dtype="f1"),
+            self.gl.texture(size, 4, dtype="f2"),
+            self.gl.texture(size, 4, dtype="f1"),
+            self.gl.texture(size, 4, dtype="f2"),
+        ]
+
+    def draw(self, drawables: list[Drawable], camera: Camera, light: Light) -> Picture:
+        """Draw everything once."""
+        sun = np.asarray(light.direction) * 14
+        sun_camera = Camera(eye=(sun[0], sun[1], sun[2]), target=(0, 0, 0), fov_deg=60)
+        shadow_vp = orthographic(7.5, 0.1, 30) @ sun_camera.view()
+        vp = camera.projection(self.width / self.height) @ camera.view()
+        self._pass_shadow(drawables, shadow_vp)
+        self._pass_geometry(drawables, vp)
+        self._pass_shade(vp, shadow_vp, camera, light)
+        return self._read()
+
+    def _pass_shadow(self, drawables: list[Drawable], vp: Array) -> None:
+        self.gl.enable(self._depth_test)
+        self.shadow_frame.use()
+        self.shadow_frame.clear(depth=1)
+        self.depth["VP"].write(_column_major(vp))
+        for drawable in drawables:
+            drawable.shadow.render()
+
+    def _pass_geometry(self, drawables: list[Drawable], vp: Array) -> None:
+        self.frame.use()
+        self.frame.clear()
+        self.geometry["VP"].write(_column_major(vp))
+        for drawable in drawables:
+            drawable.shape.render()
+
+    def _pass_shade(self, vp: Array, shadow_vp: Array, camera: Camera, light: Light) -> None:
+        program = self.shade
+        program["LP"].write(_column_major(shadow_vp))
+        program["IVP"].write(_column_major(np.linalg.inv(vp)))
+        program["size"] = (self.width, self.height)
+        program["eye"], program["L"] = tuple(camera.eye), tuple(light.direction)
+        for name, value in (("sun", light.sun), ("sky", light.sky), ("gnd", light.ground), ("lamp", light.lamp)):
+            program[name] = value
+        for i, texture in enumerate((*self._targets, self._depth_texture)):
+            texture.use(i)
+            program[f"g{i}" if i < 4 else "gz"] = i
+        self._shadow_map.use(5)
+        program["sh"] = 5
+        self.gl.disable(self._depth_test)
+        self._out.use()
+        self._screen.render(self._strip, vertices=3)
+
+    def _read(self) -> Picture:
+        shape = (self.height, self.width, 4)
+        rgb = np.frombuffer(self._out.read(components=4), np.uint8).reshape(shape)[::-1, :, :3]
+        marks = np.frombuffer(self._targets[0].read(), np.uint8).reshape(shape)[::-1]
+        return Picture(rgb=rgb, persons=np.ascontiguousarray(marks[..., 0]), parts=np.ascontiguousarray(marks[..., 1]))
+
+
+def _column_major(matrix: Array) -> bytes:
+    return np.ascontiguousarray(matrix.T, np.float32).tobytes()
