@@ -145,7 +145,7 @@ def _lay_head(p: Puppet, place: Place, yaw: float, roll: float, cushion: float) 
     low, high = -50.0, 60.0
     for _ in range(6):
         middle = (low + high) / 2
-        p.head(middle, yaw, roll)
+        p.lay_head(middle, yaw, roll)
         low, high = (middle, high) if p.lowest("head") > place.top + cushion else (low, middle)
 
 

@@ -78,6 +78,14 @@ class Puppet:
         for bone in NECK:
             self.turns[bone] = about("z", yaw / 4) @ about("y", roll / 4) @ about("x", nod / 4)
 
+    def lay_head(self, nod: float, yaw: float, roll: float) -> None:
+        """Bend the neck forwards first and turn the head last, so that a turned head still sinks as `nod` grows."""
+        self.head(0)
+        for bone in NECK[:3]:
+            self.turns[bone] = about("x", nod / 3)
+        for bone in NECK[2:]:
+            self.turns[bone] = self.turns[bone] @ about("z", yaw / 2) @ about("y", roll / 2)
+
     def gaze(self, nod: float, yaw: float = 0, roll: float = 0) -> None:
         """Hold the head against the world instead of against the trunk."""
         for bone in NECK:
