@@ -128,12 +128,14 @@ class FrameDetections(Told, frozen=True, kw_only=True):
 class RoomPlan(Record, frozen=True, kw_only=True):
     """What the aggregator goes by from here on; logged to its own input, so that a replay sees it too.
 
-    `cameras` maps each expected camera's key to its delivery: a bucket waits for all of them.
+    `cameras` maps each expected camera's key to its delivery: a bucket waits for all of them. `bucket_ms` is the length
+    of the buckets from the next one on.
     """
 
     config: RoomConfig
     cameras: dict[str, Delivery]
     at_ms: int
+    bucket_ms: int = 10_000
 
 
 class Idle(Record, frozen=True, kw_only=True):
