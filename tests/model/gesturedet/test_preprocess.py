@@ -1,0 +1,52 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gesturedet.preprocess import preprocess, resize
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        (np.zeros((0, 0, 3), dtype=np.uint8), r"shape \(0, 0, 3\) of uint8"),
+        (np.zeros((0, 5, 3), dtype=np.uint8), r"shape \(0, 5, 3\) of uint8"),
+        (np.zeros((4, 5), dtype=np.uint8), r"shape \(4, 5\) of uint8"),
+        (np.zeros((4, 5, 4), dtype=np.uint8), r"shape \(4, 5, 4\) of uint8"),
+        (np.zeros((4, 5, 3), dtype=np.float32), r"shape \(4, 5, 3\) of float32"),
+    ],
+)
+def test_what_is_no_picture_is_refused(picture: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=rf"image_HWC: {told} is no picture, expected \(height, width, 3\) of uint8"):
+        preprocess(picture, (192, 320))
+
+
+def test_blue_green_red_bytes_become_red_green_blue_from_minus_one_to_one() -> None:
+    picture = np.array([[[0, 51, 255]]], dtype=np.uint8)
+    images = preprocess(picture, (1, 1))
+    assert images.shape == (1, 3, 1, 1)
+    assert images.dtype == np.float32
+    np.testing.assert_allclose(images.ravel(), [1.0, 51 / 127.5 - 1, -1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("size_hw", [(360, 640), (1080, 1920), (100, 100), (192, 320)])
+def test_a_picture_is_stretched_so_that_fractions_stay_in_place(size_hw: tuple[int, int]) -> None:
+    height, width = size_hw
+    picture = np.zeros((*size_hw, 3), dtype=np.uint8)
+    picture[: height // 2, : width // 4] = 255
+    images = preprocess(picture, (192, 320))
+    assert images.shape == (1, 3, 192, 320)
+    bright = images[0, 0] > 0
+    assert abs(int(bright.any(axis=1).sum()) - 96) <= 1
+    assert abs(int(bright.any(axis=0).sum()) - 80) <= 1
+
+
+def test_strong_shrinking_averages_so_that_no_fine_pattern_is_skipped() -> None:
+    stripes = np.zeros((960, 1600, 3), dtype=np.uint8)
+    stripes[::5] = 255
+    np.testing.assert_array_equal(resize(stripes, (192, 320)), 51)
+
+
+def test_a_picture_of_the_right_size_is_left_alone() -> None:
+    picture = np.zeros((192, 320, 3), dtype=np.uint8)
+    assert resize(picture, (192, 320)) is picture
