@@ -1,0 +1,90 @@
+"""A detect stage on the memory bus, with eyes that need no net."""
+
+import cv2
+import numpy as np
+
+from classpulse.bus.base import Place
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.codec import Outgoing, Stored, decode, encode
+from classpulse.detect.deliveries import Deliveries
+from classpulse.detect.pictures import Picture
+from classpulse.detect.worker import Detect
+from classpulse.records import CameraConfig, DeadLetter, Delivery, Detection, Dropped, Frame, Heartbeat, Record
+from classpulse.stage import Loop, Pace
+from classpulse.topics import CAMERAS, DEAD_LETTERS, DETECTIONS, FRAMES, TOPICS, Topic
+
+CAMERA = "t/s/room/front"
+OTHER = "t/s/room/back"
+FRESHNESS_MS = 5_000
+
+
+class FakeEyes:
+    """Sees one raised hand whose score is the picture's mean brightness: each picture has its own answer."""
+
+    digest = "fake"
+
+    def __init__(self) -> None:
+        self.sizes: list[tuple[int, ...]] = []
+
+    def see(self, picture: Picture) -> list[Detection]:
+        self.sizes.append(picture.shape)
+        return [Detection(behaviour="hand-raising", score=round(float(picture.mean()) / 255, 1), box_xyxy=(0, 0, 1, 1))]
+
+
+def jpeg(level: int = 0, *, width: int = 32, height: int = 24) -> bytes:
+    done, data = cv2.imencode(".jpg", np.full((height, width, 3), level, np.uint8))
+    assert done
+    return data.tobytes()
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.bus = MemoryBus(clock=self.clock)
+        self.bus.create(tuple(TOPICS.values()))
+        self.source = self.bus.member("source", ())
+        self.eyes = FakeEyes()
+        self.stage = Detect(self.eyes, Deliveries(self.bus, self.clock), self.clock, freshness_ms=FRESHNESS_MS)
+        self.loop = Loop(self.stage, self.bus, self.bus.member("detect", (FRAMES,)), self.clock, Pace(timeout_ms=0))
+
+    def declare(self, camera: str, delivery: Delivery) -> None:
+        config = CameraConfig(camera=camera, source="file:///clip.mp4", delivery=delivery)
+        self.publish(encode(config, topic=CAMERAS, at_ms=0))
+
+    def frame(self, sequence: int, *, camera: str = CAMERA, picture: bytes | None = None, age_ms: int = 0) -> Frame:
+        return Frame(
+            camera=camera,
+            epoch=1,
+            sequence=sequence,
+            captured_at_ms=self.clock.now_ms() - age_ms,
+            interval_ms=200,
+            width=32,
+            height=24,
+            jpeg=jpeg() if picture is None else picture,
+        )
+
+    def tell(self, *nouns: Frame | Dropped | Heartbeat) -> None:
+        for noun in nouns:
+            self.publish(encode(noun, topic=FRAMES, at_ms=0))
+
+    def publish(self, *outputs: Outgoing) -> None:
+        self.source.commit(outputs, {})
+
+    def turn(self) -> list[Record]:
+        """One turn of the loop; gives everything on detections since the beginning."""
+        self.loop.turn()
+        return self.found(DETECTIONS)
+
+    def found(self, topic: Topic) -> list[Record]:
+        return [decode(record) for record in self.stored(topic)]
+
+    def stored(self, topic: Topic) -> list[Stored]:
+        return [
+            record
+            for partition in range(topic.partitions)
+            for record in self.bus.fetch(Place(topic.name, partition), 0, max_records=999, max_bytes=1 << 30)
+        ]
+
+    def dead(self) -> list[DeadLetter]:
+        return [letter for letter in self.found(DEAD_LETTERS) if isinstance(letter, DeadLetter)]
