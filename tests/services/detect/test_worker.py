@@ -3,10 +3,11 @@
 import pytest
 
 from classpulse.bus.base import Place
-from classpulse.codec import Outgoing, encode
+from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.detect.pictures import Picture
 from classpulse.errors import Recoverable
 from classpulse.records import CameraReport, Detection, Dropped, FrameDetections, Heartbeat, Hole
+from classpulse.stage import Taken
 from classpulse.topics import DETECTIONS, FRAMES, REPORTS
 from tests.services.detect.rig import CAMERA, FRESHNESS_MS, OTHER, Rig, jpeg
 
@@ -189,6 +190,14 @@ def test_what_retention_took_unread_is_a_hole_before_each_cameras_next_record(ri
 
 def _partition(rig: Rig, camera: str) -> int:
     return encode(rig.frame(0, camera=camera), topic=FRAMES, at_ms=0).partition
+
+
+def test_a_record_polled_before_retention_came_has_no_hole_before_it(rig: Rig) -> None:
+    rig.tell(rig.frame(0), rig.frame(1))
+    polled = [Taken(record, decode(record)) for record in rig.stored(FRAMES)]
+    step = rig.stage.step(polled, {Place(FRAMES.name, polled[0].stored.partition): 1})
+    told = [decode(Stored(o.topic, o.partition, 0, o.key, o.value, o.headers, 0)) for o in step.outputs]
+    assert [type(noun) for noun in told] == [FrameDetections, Hole, FrameDetections]
 
 
 def test_cameras_of_other_partitions_know_nothing_of_it(rig: Rig) -> None:
