@@ -67,12 +67,12 @@ class SqliteFile:
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path = path
         self._limits = limits
-        self._wal = path.with_name(path.name + "-wal")
         self._clock = SystemClock()
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._insist_at_ms = 0
         self._closed = False
         _make_private(path)
+        self._wal = path.with_name(path.name + "-wal")
         with self._meaning():
             self._writer = self._connect()
             try:
@@ -140,25 +140,27 @@ class SqliteFile:
                 db.execute(f"PRAGMA incremental_vacuum({min(spare, VACUUM_PAGES)})").fetchall()
             return spare > FREE_LEAST_PAGES
 
-    def _checkpoint(self, patience_ms: int) -> None:
-        """Move the whole log into the file and cut it to nothing, unless readers or writers stay in the way."""
+    def _checkpoint(self, patience_ms: int) -> bool:
+        """Move the whole log into the file and cut it to nothing; false when readers or writers stay in the way."""
         give_up_ms = self._clock.monotonic_ms() + patience_ms
         while self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             if self._clock.monotonic_ms() >= give_up_ms:
-                return
+                return False
             self._clock.sleep_ms(1)
+        return True
 
     def _bound_wal(self) -> None:
-        wal_bytes, now_ms = self._wal_bytes(), self._clock.monotonic_ms()
-        if wal_bytes > self._limits.wal_most_bytes and now_ms >= self._insist_at_ms:
-            self._checkpoint(INSIST_MS)
+        wal_bytes, refuse_bytes = self._wal_bytes(), self._limits.wal_refuse_bytes
+        if wal_bytes <= self._limits.wal_most_bytes:
+            return
+        due = self._clock.monotonic_ms() >= self._insist_at_ms
+        if (due or wal_bytes > refuse_bytes) and not self._checkpoint(INSIST_MS):
             self._insist_at_ms = self._clock.monotonic_ms() + INSIST_AGAIN_MS
-        refuse_bytes = self._limits.wal_refuse_bytes
-        if wal_bytes > refuse_bytes and self._wal_bytes() > refuse_bytes:
-            raise StorageFull(
-                f"bus {self._wal}: {wal_bytes} bytes cannot be emptied because a reader does not let go;"
-                f" expected at most {refuse_bytes}"
-            )
+            if wal_bytes > refuse_bytes:
+                raise StorageFull(
+                    f"bus {self._wal}: {wal_bytes} bytes cannot be emptied because a reader does not let go;"
+                    f" expected at most {refuse_bytes}"
+                )
 
     def _wal_bytes(self) -> int:
         try:
