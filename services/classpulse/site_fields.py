@@ -7,7 +7,7 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
@@ -81,7 +81,7 @@ def _source(value: Any, base: Path) -> str:
     if scheme.startswith("rtsp"):
         _check_host(value)
     if scheme == "file" and not rest.startswith("/"):
-        return f"file://{base / rest}"
+        return f"file://{quote(str(base))}/{rest}"
     return value
 
 

@@ -2,9 +2,9 @@
 
 from importlib import import_module
 
-from gesturedet.card import DigestMismatch, load_release
+from gesturedet.card import Release, load_release
 from gesturedet.predictor import Predictor
-from gesturedet.runtime.base import RUNTIMES
+from gesturedet.runtime.base import RUNTIMES, Runtime
 
 from classpulse.detect.pictures import Picture
 from classpulse.errors import BadInput
@@ -19,28 +19,27 @@ BOX_DIGITS = 5
 class GestureEyes:
     """GestureDet on one runtime."""
 
-    def __init__(self, predictor: Predictor, digest: str) -> None:
-        self.digest = digest
-        self._predictor = predictor
+    def __init__(self, release: Release, runtime: Runtime) -> None:
+        self.digest = release.card.digest
+        self._runtime = runtime
+        self._predictor = Predictor(release, runtime)
 
     def see(self, picture: Picture) -> list[Detection]:
         """One picture through the net."""
+        logits, offsets = self._runtime.run(self._predictor.prepare(picture))
         return [
             Detection(
                 behaviour=found.behaviour,
                 score=round(float(found.score), SCORE_DIGITS),
                 box_xyxy=_rounded(found.box_xyxy),
             )
-            for found in self._predictor.predict(picture)
+            for found in self._predictor.finish(logits, offsets)
         ]
 
 
 def open_eyes(settings: Settings) -> GestureEyes:
     """The release and the runtime of these settings. Raises BadInput naming what is wrong with either."""
-    try:
-        release = load_release(settings.model)
-    except (DigestMismatch, OSError, ValueError) as error:
-        raise BadInput([f"model = {str(settings.model or 'bundled')!r}: {error}"]) from error
+    release = open_release(settings)
     if settings.runtime not in RUNTIMES:
         raise BadInput([f"runtime = {settings.runtime!r}: unknown; {nearest(settings.runtime, RUNTIMES)}"])
     module, _, name = RUNTIMES[settings.runtime].partition(":")
@@ -48,9 +47,15 @@ def open_eyes(settings: Settings) -> GestureEyes:
         factory = getattr(import_module(module), name)
     except ImportError as error:
         raise BadInput([f"runtime = {settings.runtime!r}: {error}; expected it to be installed"]) from error
-    return GestureEyes(
-        Predictor(release, factory(release.onnx_bytes, threads=settings.runtime_threads)), release.card.digest
-    )
+    return GestureEyes(release, factory(release.onnx_bytes, threads=settings.runtime_threads))
+
+
+def open_release(settings: Settings) -> Release:
+    """The release of these settings, checked against its card's digest. Raises BadInput where it is not what it says."""
+    try:
+        return load_release(settings.model)
+    except (OSError, ValueError) as error:  # DigestMismatch is a ValueError
+        raise BadInput([f"model = {str(settings.model or 'bundled')!r}: {error}"]) from error
 
 
 def _rounded(box_xyxy: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
