@@ -2,14 +2,13 @@
 
 from importlib import import_module
 
-from gesturedet.card import Release, load_release
-from gesturedet.predictor import Predictor
-from gesturedet.runtime.base import RUNTIMES, Runtime
-
 from classpulse.detect.pictures import Picture
 from classpulse.errors import BadInput
 from classpulse.records import Detection
 from classpulse.settings import Settings, nearest
+from gesturedet.card import Release, load_release
+from gesturedet.predictor import Predictor
+from gesturedet.runtime.base import RUNTIMES, Runtime
 
 SCORE_DIGITS = 4
 BOX_DIGITS = 5
