@@ -47,9 +47,10 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class Layer:
-    """One drawn part: triangles over the drawn vertices, its vertices, its share of the id buffer and its texture."""
+    """One drawn part: triangles over the drawn vertices, fine and coarse, and its vertices."""
 
     triangles: I32
+    coarse: I32  # a third of the triangles, over the same vertices, for shadows and the distance
     vertices: I32
 
 
@@ -226,7 +227,9 @@ def body_model() -> BodyModel:
         faces = _thin(v, _triangles(cut[name]), keyed, CELL_M.get(name, 0.022))
         used, compact = np.unique(faces, return_inverse=True)
         numbers = np.arange(len(used), dtype=np.int32) + offset
-        layers[name] = Layer(triangles=(compact.reshape(-1, 3) + offset).astype(np.int32), vertices=numbers)
+        fine = compact.reshape(-1, 3)
+        coarse = _thin(v[used], fine, keyed[used], 2 * CELL_M.get(name, 0.022))
+        layers[name] = Layer((fine + offset).astype(np.int32), (coarse + offset).astype(np.int32), numbers)
         source.append(used)
         parts.append(_part_numbers(name, v[used, 0]))
         offset += len(used)

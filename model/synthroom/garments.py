@@ -75,8 +75,18 @@ def _faces(model: BodyModel, outfit: Outfit) -> Array:
     return out
 
 
-def dress(model: BodyModel, shape: Shape, outfit: Outfit, person: int) -> tuple[F32, npt.NDArray[np.void], I32]:
-    """Dress a body: its rest vertices with the cloth's thickness, its fixed vertex data, and what is drawn of it."""
+@dataclass(frozen=True)
+class Dressed:
+    """A dressed body: rest vertices with the cloth's thickness, fixed vertex data, triangles fine and coarse."""
+
+    vertices: F32
+    fixed: npt.NDArray[np.void]
+    triangles: I32
+    coarse: I32
+
+
+def dress(model: BodyModel, shape: Shape, outfit: Outfit, person: int) -> Dressed:
+    """Dress a body; `person` is its number in the id buffer."""
     cloth, thick = outfit.texture, outfit.looseness_m
     table: dict[str, tuple[float, Array | Colour, int]] = {
         "head": (0.0, _faces(model, outfit), SKIN),
@@ -101,4 +111,9 @@ def dress(model: BodyModel, shape: Shape, outfit: Outfit, person: int) -> tuple[
         shades = colours[rows] if colours.ndim == 2 else colours
         fixed["colour"][rows, :3] = np.clip(shades * 255 + 0.5, 0, 255)
         fixed["marks"][rows, 2] = material
-    return rest, fixed, np.concatenate([model.layers[name].triangles for name in table])
+    return Dressed(
+        vertices=rest,
+        fixed=fixed,
+        triangles=np.concatenate([model.layers[name].triangles for name in table]),
+        coarse=np.concatenate([model.layers[name].coarse for name in table]),
+    )

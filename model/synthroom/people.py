@@ -32,6 +32,7 @@ class Person:
     dressed: Shape
     fixed: npt.NDArray[np.void]
     triangles: I32
+    coarse: I32
     spot: Spot
     place: Place | None
 

@@ -23,7 +23,7 @@ from synthroom.labels import Label, label, visible_box
 from synthroom.renderer import U8, Drawable, Renderer
 from synthroom.scene import Scene, build_scene, draw_camera, draw_light
 from synthroom.seeds import picture_seed, rng_of
-from synthroom.sensor import encode_jpeg, expose
+from synthroom.sensor import draw_sensor, encode_jpeg, expose
 
 WIDTH, HEIGHT, VIEWS = 960, 540, 3
 OUT_OF_SIGHT_M = -50.0
@@ -68,7 +68,7 @@ def draw_still(renderer: Renderer, scene: Scene, drawables: tuple[Drawable, Draw
     ]
     masks = [picture.persons == person.number for person, _, _ in teachers]
     return Still(
-        rgb=expose(picture.rgb, rng),
+        rgb=expose(picture.rgb, draw_sensor(rng), rng),
         labels=tuple(one for one in found if one is not None),
         adults=tuple(visible_box(mask) for mask in masks if mask.sum() >= 100),
         quality=int(rng.integers(62, 93)),

@@ -1,10 +1,10 @@
 """Scene: a seed becomes a room with its class and teacher, ready to be posed and drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synthroom.bodies import F32, Shape, body_model
+from synthroom.bodies import Shape, body_model
 from synthroom.camera import Camera
 from synthroom.garments import UNIFORMS, draw_outfit, dress
 from synthroom.layout import Desk, Plan, draw_plan
@@ -67,9 +67,9 @@ def _person(
 ) -> Person:
     outfit = draw_outfit(rng, girl=girl, uniform=uniform)
     shape = sitter.shape
-    rest, fixed, triangles = dress(sitter.model, shape, outfit, number)
-    dressed = Shape(vertices=rest, normals=shape.normals, heads=shape.heads, root=shape.root)
-    return Person(number, sitter, dressed, fixed, triangles, spot, None)
+    clothed = dress(sitter.model, shape, outfit, number)
+    dressed = Shape(vertices=clothed.vertices, normals=shape.normals, heads=shape.heads, root=shape.root)
+    return Person(number, sitter, dressed, clothed.fixed, clothed.triangles, clothed.coarse, spot, None)
 
 
 def _furnish(
@@ -98,7 +98,7 @@ def _furnish(
             person = _person(rng, i + 1, sitters[i], girl=girls[i], uniform=uniform, spot=spot)
             side = desk.width / 2 - abs(desk.seats[k])
             place = own_place(sitters[i], top_m=top_m, near_m=plan.near, half_width_m=side)
-            persons.append(Person(i + 1, person.sitter, person.dressed, person.fixed, person.triangles, spot, place))
+            persons.append(replace(person, place=place))
     return boxes, sorted(persons, key=lambda p: p.number)
 
 
@@ -136,8 +136,3 @@ def draw_camera(rng: np.random.Generator, plan: Plan, kind: str | None = None) -
     target = (centre[0], centre[1], float(rng.uniform(0.35, 0.9)))
     fov = float(np.clip(rng.normal(82, 10), 60, 100))
     return Camera(eye=(x, y, height), target=target, fov_deg=fov, roll_deg=float(rng.normal(0, 1.5)))
-
-
-def stack(people: list[F32]) -> F32:
-    """Positions and normals of several bodies as one block."""
-    return np.concatenate(people)
