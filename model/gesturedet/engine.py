@@ -9,16 +9,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gesturedet.convolution import settle_batch_norm
+from gesturedet.anchors import anchors_cxcywh
+from gesturedet.convolution import fold_batch_norm, settle_batch_norm
 from gesturedet.data.training_set import EpochSampler, Example, batches
 from gesturedet.data.voc import LabelledPicture
 from gesturedet.detector import GestureDet
+from gesturedet.evaluation import JudgedPicture
+from gesturedet.judging import LEAST_SCORE, frame_hw, judge
+from gesturedet.labels import BEHAVIOURS
 from gesturedet.loss import multibox_loss
 from gesturedet.parallel import ALONE, Crew
+from gesturedet.postprocess import Detection, postprocess
+from gesturedet.preprocess import preprocess
 from gesturedet.recipes import Recipe
 from gesturedet.schedule import WeightAverage, freeze, optimiser, rate_at
 
@@ -163,6 +171,27 @@ def _step(run: Run, batch: Example, rate: float, crew: Crew) -> Tensor:
         run.average.update(run.model)
     parts = torch.stack((loss.total.detach(), loss.classification, loss.localisation)).cpu()
     return torch.cat((parts, torch.tensor([float(loss.positives)])))
+
+
+def evaluate(
+    net: GestureDet, pictures: Iterable[LabelledPicture], *, behaviours: Sequence[str] = BEHAVIOURS
+) -> list[JudgedPicture]:
+    """Judge a net, in evaluation mode and with batch norm folded, on pictures as cameras would send them."""
+    config = net.config
+    device = next(net.parameters()).device
+    folded = fold_batch_norm(net).to(memory_format=torch.channels_last)
+    anchors_cxcywh_A4 = anchors_cxcywh(config.input_hw, config.anchors)
+    thresholds = dict.fromkeys(behaviours, LEAST_SCORE)
+
+    @torch.inference_mode()
+    def detect(picture_bgr: NDArray[np.uint8]) -> list[Detection]:
+        images_BCHW = torch.from_numpy(preprocess(picture_bgr, config.input_hw)).to(device)
+        logits_BAK, offsets_BA4 = folded(images_BCHW.contiguous(memory_format=torch.channels_last))
+        return postprocess(
+            logits_BAK[0].cpu().numpy(), offsets_BA4[0].cpu().numpy(), anchors_cxcywh_A4, thresholds=thresholds
+        )
+
+    return list(judge(pictures, detect, behaviours=behaviours, at_least_hw=frame_hw(config.input_hw)))
 
 
 def as_input(images_BCHW: Tensor, device: torch.device) -> Tensor:

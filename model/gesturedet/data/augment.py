@@ -20,6 +20,8 @@ Window = tuple[float, float, float, float]
 
 WHOLE: Window = (0.0, 0.0, 1.0, 1.0)
 _INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC)
+_AREA_FROM = 2.5
+"""Shrinking by more than this, other interpolations would skip pixels."""
 _CROP_TRIALS = 30
 
 
@@ -154,6 +156,8 @@ def cut_window(picture: Picture, window: Window, size_hw: tuple[int, int], inter
     x0, y0, x1, y1 = (round(value * side) for value, side in zip(window, (width, height) * 2, strict=True))
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     inner = picture[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+    if min((y1 - y0) / size_hw[0], (x1 - x0) / size_hw[1]) > _AREA_FROM:
+        interpolation = cv2.INTER_AREA
     if inner.shape[:2] == (y1 - y0, x1 - x0):
         scaled: Picture = cv2.resize(inner, size_hw[::-1], interpolation=interpolation)
         return scaled

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from gesturedet.anchors import anchors_cxcywh
 from gesturedet.data.augment import augment
 from gesturedet.data.voc import LabelledPicture, read_pixels
+from gesturedet.judging import frame_hw
 from gesturedet.matching import Matcher
 from gesturedet.recipes import Recipe
 
@@ -47,7 +48,7 @@ class TrainingSet(Dataset[Example]):
         rng = np.random.default_rng((self._recipe.seed, epoch, index))
         picture = self._pictures[index]
         size_hw = self._recipe.net.input_hw
-        pixels = read_pixels(picture, at_least_hw=(round(size_hw[0] * 1.5), round(size_hw[1] * 1.5)))
+        pixels = read_pixels(picture, at_least_hw=frame_hw(size_hw))
         pixels, truth = augment(pixels, picture.truth, size_hw, self._recipe.augmentation, rng)
         targets = self._matcher(truth.boxes_xyxy, truth.class_ids, truth.ignored)
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

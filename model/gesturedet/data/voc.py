@@ -94,14 +94,14 @@ def _reduction(size_hw: tuple[int, int], at_least_hw: tuple[int, int] | None) ->
 
 
 def _read_groups(root: Path) -> dict[str, str]:
-    """Read `groups.json` (picture name → room), which is not part of VOC: without it every picture is alone."""
-    path = root / "groups.json"
+    """Read the rooms from the `manifest.json` of drawn pictures (its `seed`); without one every picture is alone."""
+    path = root / "manifest.json"
     if not path.is_file():
         return {}
-    groups = json.loads(path.read_text("utf-8"))
-    if not isinstance(groups, dict) or not all(isinstance(value, str) for value in groups.values()):
-        raise ValueError(f"{path}: {type(groups).__name__} is not an object of picture name → group name")
-    return groups
+    try:
+        return {row["name"]: str(row["seed"]) for row in json.loads(path.read_text("utf-8"))["pictures"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: {error!r}, expected pictures with name and seed") from error
 
 
 def _read_picture(

@@ -68,9 +68,10 @@ def test_boxes_of_writers_that_count_from_zero_are_clipped(tmp_path: Path) -> No
 
 def test_pictures_belong_to_their_rooms_or_stand_alone(tmp_path: Path) -> None:
     write_voc(tmp_path, {"a": [], "b": [], "c": []})
-    (tmp_path / "groups.json").write_text(json.dumps({"a": "room 7", "b": "room 7"}), "utf-8")
+    pictures = [{"name": "a", "seed": 7}, {"name": "b", "seed": 7}]
+    (tmp_path / "manifest.json").write_text(json.dumps({"pictures": pictures}), "utf-8")
 
-    assert [picture.group for picture in read_split(tmp_path, "train")] == ["room 7", "room 7", "c"]
+    assert [picture.group for picture in read_split(tmp_path, "train")] == ["7", "7", "c"]
 
 
 @pytest.mark.parametrize(
@@ -125,11 +126,12 @@ def test_a_picture_listed_twice_is_refused(tmp_path: Path) -> None:
         read_split(tmp_path, "train")
 
 
-def test_groups_that_are_no_table_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"pictures": [{"name": "a"}]}', "no JSON"])
+def test_a_manifest_without_rooms_is_refused(tmp_path: Path, text: str) -> None:
     write_voc(tmp_path, {"a": []})
-    (tmp_path / "groups.json").write_text("[1]", "utf-8")
+    (tmp_path / "manifest.json").write_text(text, "utf-8")
 
-    with pytest.raises(ValueError, match=r"groups\.json: list is not an object of picture name"):
+    with pytest.raises(ValueError, match=r"manifest\.json: .*, expected pictures with name and seed"):
         read_split(tmp_path, "train")
 
 
