@@ -1,0 +1,33 @@
+"""docs/settings.md has a row for each setting and each key of the site file, and for nothing else."""
+
+import re
+from dataclasses import MISSING, fields
+
+from classpulse.settings import Settings
+from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS
+from tests.support import ROOT
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """The table below a heading: first cell → cells."""
+    page = (ROOT / "docs" / "settings.md").read_text()
+    section = re.split(r"^#+ ", page.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].strip("`"): row for row in cells}
+
+
+def test_every_setting_has_its_row_and_every_row_its_setting() -> None:
+    assert list(rows("Settings")) == [f.name for f in fields(Settings)]
+
+
+def test_a_settings_row_names_its_variable_and_its_default() -> None:
+    for f in fields(Settings):
+        _, variable, default, _ = rows("Settings")[f.name]
+        assert variable == f"`CLASSPULSE_{f.name.upper()}`"
+        if f.default not in ("", None, MISSING):
+            assert default == f"`{f.default}`"
+
+
+def test_every_key_of_the_site_file_has_its_row_and_every_row_its_key() -> None:
+    assert list(rows("`[[rooms]]`")) == list(ROOM_FIELDS)
+    assert list(rows("`[[cameras]]`")) == list(CAMERA_FIELDS)
