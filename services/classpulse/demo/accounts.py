@@ -1,0 +1,177 @@
+"""The demo, conservation: per camera, captured = in timelines + Σ dropped{reason}, each read from another log.
+
+`captured` comes from frames.v1, `dropped` from the holes and `Dropped` records of detections.v1, `in_timelines` from
+the final buckets of timelines.v1, and `clip_frames` from the clip itself without any of our own code between.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from classpulse.bus.base import Bus
+from classpulse.codec import decode
+from classpulse.errors import BadInput, InvalidRecord
+from classpulse.reading import read_buckets, stored_records
+from classpulse.records import Dropped, Frame, FrameDetections, Heartbeat, Hole, Told, room_of
+from classpulse.topics import DETECTIONS, FRAMES, Topic, partition_of
+
+UNEXPLAINED = "lost_in_crash"
+SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True)
+class Account:
+    """One camera's frames. `clip_frames` is None where the clip is not known or was not played to its end."""
+
+    camera: str
+    captured: int
+    in_timelines: int
+    dropped: dict[str, int]
+    clip_frames: int | None = None
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every captured frame is accounted for, and the clip's own count agrees where there is one."""
+        told = self.in_timelines + sum(self.dropped.values())
+        return self.captured == told and self.clip_frames in (None, self.captured)
+
+
+@dataclass
+class _Story:
+    """One camera's detections log, read once in order: what was detected, what was dropped for which reason.
+
+    `told` gives each epoch's next sequence: whatever lies before it has been accounted for.
+    """
+
+    epoch: int = -1
+    told: dict[int, int] = field(default_factory=dict)
+    detected: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    hole_reason: str | None = None
+
+    def tell(self, noun: Told) -> None:
+        """Take the next record of this camera."""
+        match noun:
+            case Hole():
+                self.hole_reason = noun.reason
+                return
+            case FrameDetections():
+                first, last, reason = noun.sequence, noun.sequence, None
+            case Dropped():
+                first, last, reason = noun.first_sequence, noun.last_sequence, noun.reason
+            case Heartbeat():
+                first, last, reason = noun.last_sequence + 1, noun.last_sequence, None
+            case _:
+                return
+        late = noun.epoch < self.epoch
+        self.epoch = max(self.epoch, noun.epoch)
+        self._account(noun.epoch, first, last, SUPERSEDED if late else reason, late=late)
+
+    def _account(self, epoch: int, first: int, last: int, reason: str | None, *, late: bool) -> None:
+        """Sequences `first`..`last` are told of (reason None: detected); those before that nobody told of are a hole."""
+        known = self.told.get(epoch, 0)
+        self._drop(UNEXPLAINED if late else self.hole_reason or UNEXPLAINED, first - known)
+        news = last + 1 - max(first, known)
+        if reason is not None:
+            self._drop(reason, news)
+        else:
+            self.detected += max(0, news)
+        self.told[epoch] = max(known, first, last + 1)
+        self.hole_reason = self.hole_reason if late else None
+
+    def _drop(self, reason: str, count: int) -> None:
+        if count > 0:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+
+def accounts(bus: Bus, cameras: Sequence[str], clip_frames: dict[str, int] | None = None) -> list[Account]:
+    """The account of each camera.
+
+    Buckets do not tell cameras apart: where a room has several, their `in_timelines` is counted in detections.v1 instead.
+    """
+    rooms = [room_of(camera) for camera in cameras]
+    held = []
+    for camera, room in zip(cameras, rooms, strict=True):
+        story = _story(bus, camera)
+        alone = rooms.count(room) == 1
+        frames = sum(bucket.frames for bucket in read_buckets(bus, room) if bucket.final) if alone else story.detected
+        dropped = dict(sorted(story.dropped.items()))
+        held.append(Account(camera, captured(bus, camera), frames, dropped, (clip_frames or {}).get(camera)))
+    return held
+
+
+def captured(bus: Bus, camera: str) -> int:
+    """Frames of a camera that were given a sequence: in each epoch the highest one told of in frames.v1, plus one."""
+    highest: dict[int, int] = {}
+    for noun in _told(bus, FRAMES, camera, camera):
+        match noun:
+            case Frame():
+                last = noun.sequence
+            case Dropped() | Heartbeat():
+                last = noun.last_sequence
+            case _:
+                continue
+        highest[noun.epoch] = max(last, highest.get(noun.epoch, -1))
+    return sum(last + 1 for last in highest.values())
+
+
+def clip_frames(path: Path, fps: float) -> int:
+    """How many of a clip's frames lie on the sampling grid k / fps, counted from its packets' own times.
+
+    A frame is taken when it is the first at or after a grid time; at the clip's own rate that is every frame.
+    Raises BadInput for a file without video.
+    """
+    times = sorted(_packet_times(path))
+    rate = Fraction(fps).limit_denominator(1000)
+    if not times or rate >= _nominal_rate(times):
+        return len(times)
+    taken, due = 0, Fraction(0)
+    for time_s in times:
+        if time_s >= due:
+            taken += 1
+            due = Fraction(int(time_s * rate) + 1) / rate
+    return taken
+
+
+def _nominal_rate(times: Sequence[Fraction]) -> Fraction:
+    return Fraction(len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else Fraction(0)
+
+
+def _packet_times(path: Path) -> Iterator[Fraction]:
+    """Presentation times in seconds of every packet that holds a picture; nothing is decoded."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise BadInput([f"clip = {str(path)!r}: has no video stream; expected a video"])
+            for packet in container.demux(video=0):
+                if packet.pts is not None and packet.size:
+                    yield Fraction(packet.pts) * Fraction(packet.time_base)
+    except av.FFmpegError as error:
+        raise BadInput([f"clip = {str(path)!r}: {error}; expected a video"]) from error
+
+
+def _story(bus: Bus, camera: str) -> _Story:
+    story = _Story()
+    for noun in _told(bus, DETECTIONS, camera, room_of(camera)):
+        story.tell(noun)
+    return story
+
+
+def _told(bus: Bus, topic: Topic, camera: str, partition_key: str) -> Iterator[Told]:
+    """What a topic tells of one camera, in order, without what cannot be read."""
+    for noun in _readable(bus, topic, partition_key):
+        if isinstance(noun, Told) and noun.camera == camera:
+            yield noun
+
+
+def _readable(bus: Bus, topic: Topic, partition_key: str) -> Iterable[object]:
+    for record in stored_records(bus, topic, partition_of(partition_key, topic.partitions)):
+        if record.key != partition_key:
+            continue
+        try:
+            yield decode(record)
+        except InvalidRecord:
+            continue

@@ -1,0 +1,62 @@
+"""The demo, what is played: the bundled lessons, each in a classroom of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from classpulse.demo.truth import TRUTH_SUFFIX, LessonTruth, load_truth
+from classpulse.errors import BadInput
+
+LESSONS = Path(__file__).parent / "lessons"
+SCHOOL = "demo/school"
+ZONES = "/zoneinfo/"
+LOCAL_TIME = Path("/etc/localtime")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One clip with its truth, and the room and camera that play it."""
+
+    clip: Path
+    truth: LessonTruth
+    room: str
+    camera: str
+
+
+def bundled_lessons(folder: Path = LESSONS) -> list[Lesson]:
+    """Every clip of a folder, by name. Raises BadInput naming the folder, or the clip whose truth is absent or wrong."""
+    clips = sorted(folder.glob("*.mp4"))
+    if not clips:
+        raise BadInput([f"lessons = {str(folder)!r}: holds no clip; expected lesson-1.mp4 and so on (make lessons)"])
+    rooms = [f"{SCHOOL}/room-{number}" for number in range(1, len(clips) + 1)]
+    return [
+        Lesson(clip, load_truth(clip.with_name(clip.stem + TRUTH_SUFFIX)), room, f"{room}/front")
+        for clip, room in zip(clips, rooms, strict=True)
+    ]
+
+
+def site_text(lessons: Sequence[Lesson], data: Path, time_zone: str) -> str:
+    """A site file that plays each lesson once, at the pace at which it happened, and gives up none of its frames."""
+    lines = ["# Written by `classpulse demo`.", "[settings]", f"data = {_quoted(str(data))}"]
+    for lesson in lessons:
+        lines += ["", "[[rooms]]", f"room = {_quoted(lesson.room)}", f"time_zone = {_quoted(time_zone)}"]
+    for lesson in lessons:
+        lines += [
+            "",
+            "[[cameras]]",
+            f"camera = {_quoted(lesson.camera)}",
+            f"source = {_quoted(f'file://{lesson.clip}?pace=realtime')}",
+            f"fps = {lesson.truth.fps}",
+            'delivery = "complete"',
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def local_zone(link: Path = LOCAL_TIME) -> str:
+    """The machine's own time zone by name; UTC where it has none."""
+    _, found, name = str(link.resolve()).partition(ZONES)
+    return name.removeprefix("posix/") if found and name else "UTC"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,80 @@
+"""The demo, while it runs: a table for a terminal, or a line now and then for a log."""
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from classpulse.demo.following import Follower, RoomNow
+from classpulse.demo.latency import percentile
+from classpulse.drawing.palette import ink_of
+from classpulse.formats import missing_text, share_text
+from classpulse.reading import USUAL_BEHAVIOURS
+
+
+def live_view(follower: Follower, *, now_ms: int, elapsed_s: float, expected_s: float) -> RenderableType:
+    """The whole live display: one row per room, and how far the lessons have come."""
+    table = Table(title="ClassPulse demo: camera → frames → detections → events and timelines", title_justify="left")
+    for name in ("room", "now", "events so far"):
+        table.add_column(name, no_wrap=name == "room")
+    for name in ("seen", "frames", "frames/s", "capture→event p50 / p99"):
+        table.add_column(name, justify="right")
+    table.add_column("missing")
+    for room in follower.rooms.values():
+        table.add_row(*_row(room, now_ms))
+    return Group(table, _progress(elapsed_s, expected_s))
+
+
+def progress_line(follower: Follower, *, now_ms: int, elapsed_s: float) -> str:
+    """One line for all rooms."""
+    told = (
+        f"{room.room.rpartition('/')[2]} {room.frames} frames, {sum(room.events.values())} events, "
+        f"seen {share_text(room.coverage)}{_lost(room)}"
+        for room in follower.rooms.values()
+    )
+    pace = sum(room.frames_per_s(now_ms) for room in follower.rooms.values())
+    return f"{elapsed_s:5.0f} s  {pace:5.1f} frames/s  {'  |  '.join(told)}"
+
+
+def latency_text(latencies_ms: Iterable[int]) -> str:
+    """`310 / 620 ms`; `–` before the first event."""
+    held = list(latencies_ms)
+    return f"{percentile(held, 0.5)} / {percentile(held, 0.99)} ms" if held else "–"
+
+
+def _row(room: RoomNow, now_ms: int) -> list[RenderableType]:
+    missing = missing_text(room.seen.missing)
+    return [
+        Text(room.room.rpartition("/")[2], style="bold"),
+        _tallies(room.now, "×"),
+        _tallies(room.events, ""),
+        share_text(room.coverage),
+        str(room.frames),
+        f"{room.frames_per_s(now_ms):.1f}",
+        latency_text(room.latencies_ms),
+        Text(missing or "none", style="bold red" if missing else "dim"),
+    ]
+
+
+def _tallies(counts: dict[str, int], sign: str) -> Text:
+    """`hand-raising ×2, sleeping ×1`, each in its colour."""
+    names = (*USUAL_BEHAVIOURS, *sorted(set(counts) - set(USUAL_BEHAVIOURS)))
+    parts = [
+        Text(f"{name} {sign}{counts[name]}", style=ink_of(name, names).terminal) for name in names if counts.get(name)
+    ]
+    return Text(", ").join(parts) if parts else Text("–", style="dim")
+
+
+def _progress(elapsed_s: float, expected_s: float) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    at_s = min(elapsed_s, expected_s)
+    note = f"{elapsed_s:.0f} s of about {expected_s:.0f} s (the lessons are played as they happened; Ctrl-C stops)"
+    grid.add_row(ProgressBar(total=max(1.0, expected_s), completed=at_s, width=30), Text(note, style="dim"))
+    return grid
+
+
+def _lost(room: RoomNow) -> str:
+    missing = missing_text(room.seen.missing)
+    return f", missing {missing}" if missing else ""

@@ -1,0 +1,156 @@
+"""The demo: plays the bundled lessons as classrooms through the real route, and measures what comes out. Read this first."""
+
+import os
+import shutil
+import threading
+from enum import Enum
+from pathlib import Path
+
+from rich.console import Console
+
+from classpulse.bus.base import Bus
+from classpulse.clock import Clock, SystemClock
+from classpulse.demo.bundled import Lesson, bundled_lessons, local_zone, site_text
+from classpulse.demo.following import Follower
+from classpulse.demo.report import measured, write_all
+from classpulse.demo.route import Route
+from classpulse.demo.screens import LiveScreen, LogScreen, Screen, show_result
+from classpulse.errors import BadInput, Recoverable
+from classpulse.process import stop_on_signals
+from classpulse.settings import Settings
+from classpulse.supervisor import hold, prepare_bus
+
+LOOK_EVERY_S = 0.25
+START_S = 5.0
+"""What starting and ending take beside the lessons themselves, for the progress bar."""
+
+GRACE_S = 120.0
+"""How much longer than its lessons a demo may take before it is given up."""
+
+MARK = ".classpulse-demo"
+"""The file that says that a folder is a demo's and may be emptied by the next one."""
+
+
+class Ending(Enum):
+    """How a demo came to its end."""
+
+    PLAYED = "all lessons were played"
+    CUT = "stopped after the time that was asked for"
+    STOPPED = "stopped by hand"
+    OVERDUE = "not done long after the lessons should have ended"
+    FAILED = "the route ended with an error"
+
+
+def run_demo(out: Path, *, headless: bool, seconds: float | None) -> int:
+    """Play, show, measure and write; gives the exit code. Raises BadInput for a folder that is not a demo's."""
+    lessons = bundled_lessons()
+    clock = SystemClock()
+    console = Console()
+    stop = stop_on_signals()
+    data = emptied(out)
+    site = out / "site.toml"
+    site.write_text(site_text(lessons, data.resolve(), local_zone()), encoding="utf-8")
+    bus = prepare_bus(Settings(data=data.resolve()))
+    try:
+        ending, words = _play(
+            bus, lessons, out, _screen(console, clock, lessons, headless=headless), stop, clock, seconds
+        )
+        if ending is Ending.STOPPED:
+            console.print(f"{ending.value}; what was recorded so far lies in {out}", highlight=False)
+            return 1
+        result = measured(bus, lessons, whole=ending is Ending.PLAYED)
+        files = write_all(result, bus, lessons, out)
+    finally:
+        bus.close()
+    show_result(console, result, files, data)
+    if ending in (Ending.PLAYED, Ending.CUT):
+        return 0
+    console.print(f"the demo is not whole: {ending.value}\n{words}", style="bold red", markup=False, highlight=False)
+    return 1
+
+
+def emptied(out: Path) -> Path:
+    """Make `out` an empty folder of a demo with a data folder in it, which is given.
+
+    Raises BadInput when the folder holds anything that no demo has made, or when a demo is at work in it.
+    """
+    data = out / "data"
+    if out.exists() and not out.is_dir():
+        raise BadInput([f"--out = {str(out)!r}: is a file; expected a folder"])
+    if out.exists() and any(out.iterdir()):
+        if not (out / MARK).exists():
+            raise BadInput([f"--out = {str(out)!r}: holds files that no demo made; expected an empty or a new folder"])
+        if data.is_dir():
+            with hold(data, "classpulse demo"):
+                pass
+        for child in out.iterdir():
+            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        (out / MARK).write_text(
+            "Made by `classpulse demo`, which empties this folder when it runs again.\n", encoding="utf-8"
+        )
+    except OSError as error:
+        raise BadInput([f"--out = {str(out)!r}: {error.strerror}; expected a folder that can be written"]) from error
+    return data
+
+
+def _play(
+    bus: Bus,
+    lessons: list[Lesson],
+    out: Path,
+    screen: Screen,
+    stop: threading.Event,
+    clock: Clock,
+    seconds: float | None,
+) -> tuple[Ending, str]:
+    """Run the route until something ends it; gives what, and the route's last words."""
+    longest_s = max(lesson.truth.duration_ms for lesson in lessons) / 1000
+    follower = Follower(bus, [lesson.room for lesson in lessons])
+    route = Route(out / "site.toml", out / "data", out / "up.log", os.environ)
+    try:
+        with screen:
+            ending = watch(route, follower, screen, stop, clock, cut_s=seconds, give_up_s=longest_s + GRACE_S)
+    finally:
+        route.stop()
+    return ending, route.last_words
+
+
+def watch(
+    route: Route,
+    follower: Follower,
+    screen: Screen,
+    stop: threading.Event,
+    clock: Clock,
+    *,
+    cut_s: float | None,
+    give_up_s: float,
+) -> Ending:
+    """Show what is going on until the route has ended by itself or is to be ended."""
+    began_ms = clock.monotonic_ms()
+    while True:
+        exit_code = route.exit_code
+        elapsed_s = (clock.monotonic_ms() - began_ms) / 1000
+        _look(follower)
+        screen.show(follower, elapsed_s)
+        if exit_code is not None:
+            return Ending.PLAYED if exit_code == 0 and follower.done else Ending.FAILED
+        if cut_s is not None and elapsed_s >= cut_s:
+            return Ending.CUT
+        if elapsed_s >= give_up_s:
+            return Ending.OVERDUE
+        if stop.wait(LOOK_EVERY_S):
+            return Ending.STOPPED
+
+
+def _look(follower: Follower) -> None:
+    """One look at the bus; a busy one is looked at again a moment later."""
+    try:
+        follower.look()
+    except Recoverable:
+        return
+
+
+def _screen(console: Console, clock: Clock, lessons: list[Lesson], *, headless: bool) -> Screen:
+    expected_s = max(lesson.truth.duration_ms for lesson in lessons) / 1000 + START_S
+    return (LogScreen if headless or not console.is_terminal else LiveScreen)(console, clock, expected_s)
