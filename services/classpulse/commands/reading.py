@@ -1,11 +1,13 @@
 """`timeline`, `events` and `replay`: what was recorded, for people and for programs."""
 
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classpulse.clock import SystemClock
+from classpulse.clock import SystemClock, rfc3339
 from classpulse.commands.options import DataOption, opened_bus, settings_of
 
 if TYPE_CHECKING:
@@ -78,6 +80,38 @@ def events(
             _page(read)
 
 
+@app.command()
+def replay(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the recomputed events.jsonl and timelines.jsonl.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Compute timelines and events again from the stored detections and compare them with what was published.
+
+    Exit code 1 when they are not equal byte for byte.
+    """
+    from classpulse.errors import BadInput  # noqa: PLC0415 - keeps --help quick
+    from classpulse.replay import replay as replayed  # noqa: PLC0415 - as above
+
+    try:
+        with opened_bus(settings_of(data)) as bus, _waiting("computing everything again"):
+            result = replayed(bus, out)
+    except OSError as error:
+        raise BadInput([f"--out = {str(out)!r}: {error.strerror}; expected a folder that can be written"]) from error
+    typer.echo(
+        f"read {result.records} records; computed {result.events} ended events and {result.buckets} final buckets"
+    )
+    for room, from_ms in sorted(result.from_ms.items()):
+        since = "nowhere yet" if from_ms is None else f"from {rfc3339(from_ms)} on"
+        typer.echo(f"{room}: its oldest detections have expired; compared {since}")
+    if out is not None:
+        typer.echo(f"wrote {out / 'events.jsonl'} and {out / 'timelines.jsonl'}")
+    typer.echo("equal: byte for byte what was published" if result.equal else f"NOT equal: {result.difference}")
+    if not result.equal:
+        raise typer.Exit(1)
+
+
 def _read(bus: "Bus", room: str, from_: str | None, to: str | None) -> "RoomTimeline":
     """The room's timeline between two limits. Raises BadInput for an unknown room or a limit that is none."""
     from classpulse.errors import BadInput  # noqa: PLC0415 - keeps --help quick
@@ -104,3 +138,10 @@ def _page(read: "RoomTimeline") -> None:
     from classpulse.page import Panel, timeline_page  # noqa: PLC0415 - keeps --help quick
 
     typer.echo(timeline_page([Panel(read)], title=f"Timeline of {read.room}"), nl=False)
+
+
+def _waiting(what: str) -> AbstractContextManager[object]:
+    """A sign of life on a terminal while something takes its time; nothing elsewhere."""
+    from rich.console import Console  # noqa: PLC0415 - keeps --help quick
+
+    return Console(stderr=True).status(f"{what} …")
