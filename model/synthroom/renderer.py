@@ -3,6 +3,7 @@
 Mesa's llvmpipe is enough. Deferred: positions first, then each pixel is shaded once, with one shadow map.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from synthroom import shaders
-from synthroom.bodies import body_model
+from synthroom.bodies import F32, body_model
 from synthroom.camera import Camera, orthographic
 from synthroom.mesh import Mesh
+from synthroom.people import Person
 from synthroom.rotations import Array
 
 U8 = npt.NDArray[np.uint8]
 SHADOW_SIDE = 1024
+OUT_OF_SIGHT_M, FINE_WITHIN_M = -50.0, 3.2
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,57 @@ class Drawable:
         """Write positions and normals (V, 6) again, from a vertex on."""
         self.moving.write(moving.tobytes(), offset=first_vertex * 24)
 
+    def draw_shape(self, _eye: Array) -> None:
+        """Draw into the geometry buffers; `_eye` is where the camera is."""
+        self.shape.render()
+
+    def draw_shadow(self) -> None:
+        """Draw into the shadow map."""
+        self.shadow.render()
+
     def release(self) -> None:
         """Give the memory back."""
         for item in (self.shape, self.shadow, *self._buffers):
             item.release()
+
+
+class Crowd(Drawable):
+    """People in the renderer's memory: near ones are drawn finely, distant ones and all shadows coarsely."""
+
+    def __init__(self, renderer: "Renderer", people: Sequence[Person]) -> None:
+        self._count = len(people[0].dressed.vertices)
+        self._row = {person.number: i for i, person in enumerate(people)}
+        self._centres = np.full((len(people), 3), OUT_OF_SIGHT_M)
+        fine = [person.triangles + i * self._count for i, person in enumerate(people)]
+        coarse = [person.coarse + i * self._count for i, person in enumerate(people)]
+        bounds = np.cumsum([0, *(3 * len(part) for part in (*coarse, *fine))])
+        self._ranges = [(int(a), int(b - a)) for a, b in zip(bounds, bounds[1:], strict=False)]
+        fixed = np.concatenate([person.fixed for person in people])
+        away = np.full((len(fixed), 6), OUT_OF_SIGHT_M, np.float32)
+        super().__init__(renderer, Mesh(away, fixed, np.concatenate([*coarse, *fine]).astype(np.int32)))
+
+    def place(self, number: int, moving: F32) -> None:
+        """Put one person's posed vertices (V, 6) in the room."""
+        row = self._row[number]
+        self._centres[row] = moving[:: len(moving) // 50, :3].mean(0)
+        self.move(moving, row * self._count)
+
+    def vanish(self, number: int) -> None:
+        """Take one person out of sight."""
+        self.place(number, np.full((self._count, 6), OUT_OF_SIGHT_M, np.float32))
+
+    def draw_shape(self, eye: Array) -> None:
+        """Draw each person in sight, finely when near."""
+        for row, centre in enumerate(self._centres):
+            if centre[2] < OUT_OF_SIGHT_M / 2:
+                continue
+            near = np.linalg.norm(centre - eye) < FINE_WITHIN_M
+            first, count = self._ranges[row + (len(self._centres) if near else 0)]
+            self.shape.render(vertices=count, first=first)
+
+    def draw_shadow(self) -> None:
+        """Draw everybody's coarse shadow."""
+        self.shadow.render(vertices=sum(count for _, count in self._ranges[: len(self._centres)]))
 
 
 class Renderer:
@@ -110,31 +160,31 @@ class Renderer:
             self.gl.texture(size, 4, dtype="f2"),
         ]
 
-    def draw(self, drawables: list[Drawable], camera: Camera, light: Light) -> Picture:
+    def draw(self, drawables: Sequence[Drawable], camera: Camera, light: Light) -> Picture:
         """Draw everything once."""
         sun = np.asarray(light.direction) * 14
         sun_camera = Camera(eye=(sun[0], sun[1], sun[2]), target=(0, 0, 0), fov_deg=60)
         shadow_vp = orthographic(7.5, 0.1, 30) @ sun_camera.view()
         vp = camera.projection(self.width / self.height) @ camera.view()
         self._pass_shadow(drawables, shadow_vp)
-        self._pass_geometry(drawables, vp)
+        self._pass_geometry(drawables, vp, np.asarray(camera.eye))
         self._pass_shade(vp, shadow_vp, camera, light)
         return self._read()
 
-    def _pass_shadow(self, drawables: list[Drawable], vp: Array) -> None:
+    def _pass_shadow(self, drawables: Sequence[Drawable], vp: Array) -> None:
         self.gl.enable(self._depth_test)
         self.shadow_frame.use()
         self.shadow_frame.clear(depth=1)
         self.depth["VP"].write(_column_major(vp))
         for drawable in drawables:
-            drawable.shadow.render()
+            drawable.draw_shadow()
 
-    def _pass_geometry(self, drawables: list[Drawable], vp: Array) -> None:
+    def _pass_geometry(self, drawables: Sequence[Drawable], vp: Array, eye: Array) -> None:
         self.frame.use()
         self.frame.clear()
         self.geometry["VP"].write(_column_major(vp))
         for drawable in drawables:
-            drawable.shape.render()
+            drawable.draw_shape(eye)
 
     def _pass_shade(self, vp: Array, shadow_vp: Array, camera: Camera, light: Light) -> None:
         program = self.shade

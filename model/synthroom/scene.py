@@ -31,13 +31,6 @@ class Scene:
         """Pupils, then teachers."""
         return (*self.pupils, *self.teachers)
 
-    def people_mesh(self) -> Mesh:
-        """All bodies' fixed data and triangles; positions are zero until they are posed."""
-        count = len(body_model().template)
-        fixed = np.concatenate([p.fixed for p in self.people])
-        triangles = np.concatenate([p.triangles + i * count for i, p in enumerate(self.people)])
-        return Mesh(np.zeros((len(fixed), 6), np.float32), fixed, triangles.astype(np.int32))
-
 
 def build_scene(seed: int, *, pupils: tuple[int, int] = (12, 30), teachers: int | None = None) -> Scene:
     """Draw a room, its furniture and its people; `pupils` bounds their number, both ends included."""

@@ -37,4 +37,4 @@ def teach(sitter: Sitter, d: Draw, kind: str | None = None) -> Pose:
         p.spine(d.u(25, 45), d.u(-10, 10))
         p.arm(side, (0.1, -0.5, -1), (outwards(side) * 0, -0.6, -1))
     p.gaze(d.u(0, 15) if kind != "lean" else d.u(25, 45), d.u(-40, 40), 0)
-    return Pose(f"teacher-{kind}", p.quaternions(), np.array([0.0, 0.0, -floor]))
+    return Pose(f"teacher-{kind}", p.quaternions(), np.array([0.0, 0.0, sitter.floor - floor]))
