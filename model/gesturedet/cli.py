@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -20,14 +21,16 @@ from rich.progress import (
     track,
 )
 
+from gesturedet.card import PACKAGED
 from gesturedet.data.training_set import Example
 from gesturedet.data.voc import LabelledPicture, read_split
 from gesturedet.detector import GestureDet
 from gesturedet.engine import EpochFigures, Run, evaluate, read_checkpoint, released_weights, resume, start, train
 from gesturedet.figures import as_text, mean_average_precision, summarise
 from gesturedet.parallel import Crew, run_together
-from gesturedet.port import fetch_coco_backbone, load_coco_backbone
+from gesturedet.port import PACKAGE, fetch_coco_backbone, load_coco_backbone
 from gesturedet.recipes import recipe_of
+from gesturedet.releasing import Material, release, source_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -37,6 +40,13 @@ Split = Annotated[str, typer.Option(help="List of pictures in ImageSets/Main.")]
 RecipeName = Annotated[str, typer.Option(help="A function of gesturedet.recipes.")]
 CacheDir = Annotated[Path, typer.Option(help="Where ported weights are kept.")]
 Threads = Annotated[int, typer.Option(help="Threads of each process.")]
+
+
+class PrecisionName(StrEnum):
+    """What a released net computes in."""
+
+    fp32 = "fp32"
+    int8 = "int8"
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,40 @@ def evaluate_command(
     net.load_state_dict(released_weights(read_checkpoint(checkpoint)))
     shown = track(read_split(pictures, split), description="pictures", console=console, transient=True)
     console.print(as_text(summarise(evaluate(net, shown))))
+
+
+@app.command("release")
+def release_command(
+    checkpoint: Annotated[Path, typer.Argument(help="best.pt or last.pt of a run.")],
+    *,
+    train_pictures: Annotated[Path, typer.Option("--train", help="Folder of the training pictures.")],
+    val: Annotated[Path, typer.Option(help="Folder of the validation pictures: thresholds come from them.")],
+    test: Annotated[Path, typer.Option(help="Folder of the frozen exam.")],
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = PACKAGED,
+    recipe: RecipeName = "product",
+    precision: Annotated[PrecisionName, typer.Option(help="What is released; both are examined.")] = PrecisionName.fp32,
+    name: Annotated[str, typer.Option(help="The release's name.")] = "gesturedet-classroom",
+    lineage: Annotated[list[str] | None, typer.Option(help="Weights it began with; may be repeated.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """Choose thresholds, export, quantise, examine and write a release."""
+    torch.set_num_threads(threads)
+    folders = {"train": train_pictures, "val": val, "test": test}
+    pictures = {split: read_split(folder, split) for split, folder in folders.items()}
+    sources = {split: source_of(folder, split, pictures[split]) for split, folder in folders.items()}
+    figures = release(
+        checkpoint,
+        recipe_of(recipe),
+        Material(pictures["train"], pictures["val"], pictures["test"], sources),
+        out,
+        name=name,
+        lineage=tuple(lineage or [f"backbone: {PACKAGE} (Apache-2.0)"]),
+        precision="int8" if precision is PrecisionName.int8 else "fp32",
+        track=lambda shown, what: track(shown, description=what, console=console, transient=True),
+    )
+    for kind, rows in figures.items():
+        console.print(f"{kind}, {sources['test']}")
+        console.print(as_text(rows))
 
 
 def _port(weights: Path, model: GestureDet) -> None:

@@ -1,0 +1,145 @@
+"""Checkpoint → release: thresholds from the validation pictures, figures of the very bytes that are released.
+
+The exam's pictures are used once, at the end: neither weights nor thresholds are chosen on them.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import msgspec
+import numpy as np
+
+from gesturedet.card import Exam, ModelCard, Release
+from gesturedet.data.voc import LabelledPicture, read_pixels
+from gesturedet.detector import GestureDet
+from gesturedet.engine import read_checkpoint, released_weights
+from gesturedet.export import export_onnx, quantise, write_release
+from gesturedet.figures import ClassFigures, summarise
+from gesturedet.judging import LEAST_SCORE, frame_hw, judge
+from gesturedet.labels import BEHAVIOURS
+from gesturedet.predictor import Predictor
+from gesturedet.preprocess import preprocess
+from gesturedet.recipes import Recipe
+from gesturedet.runtime.base import Floats
+from gesturedet.runtime.onnxruntime import OnnxRuntime
+
+Precision = Literal["fp32", "int8"]
+Track = Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]]
+
+NMS_IOU = 0.45
+FRAME_WIDTH = 640
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The pictures of a release. `sources` says for each of train, val and test what made its pictures."""
+
+    train: Sequence[LabelledPicture]
+    val: Sequence[LabelledPicture]
+    test: Sequence[LabelledPicture]
+    sources: Mapping[str, str]
+
+
+def release(
+    checkpoint: Path,
+    recipe: Recipe,
+    material: Material,
+    folder: Path,
+    *,
+    name: str,
+    lineage: tuple[str, ...],
+    precision: Precision = "fp32",
+    calibration_pictures: int = 200,
+    track: Track = lambda pictures, _what: pictures,
+) -> dict[Precision, tuple[ClassFigures, ...]]:
+    """Write `model.onnx` and `card.json` into `folder`; return the exam's figures of both precisions.
+
+    Each precision gets thresholds of its own, with the best F1 on `material.val`. The card holds the figures of the
+    released one on `material.test`.
+    """
+    net = GestureDet(recipe.net)
+    net.load_state_dict(released_weights(read_checkpoint(checkpoint)))
+    figures: dict[Precision, tuple[ClassFigures, ...]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        files: dict[Precision, Path] = {"fp32": Path(scratch) / "fp32.onnx", "int8": Path(scratch) / "int8.onnx"}
+        export_onnx(net, files["fp32"])
+        quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
+        for kind, file in files.items():
+            card = _draft(recipe, material, name=name, lineage=lineage, precision=kind)
+            draft = write_release(Path(scratch) / kind, file, card)
+            thresholds = _thresholds(sit(draft, track(material.val, f"{kind} val")))
+            figures[kind] = sit(draft, track(material.test, f"{kind} test"), thresholds)
+            if kind == precision:
+                exam = Exam(
+                    pictures_from=material.sources["test"], pictures=len(material.test), behaviours=figures[kind]
+                )
+                write_release(folder, file, msgspec.structs.replace(card, thresholds=thresholds, exams=(exam,)))
+    return figures
+
+
+def sit(
+    drafted: Release, pictures: Iterable[LabelledPicture], thresholds: Mapping[str, float] | None = None
+) -> tuple[ClassFigures, ...]:
+    """Let a release sit an exam as a service would run it; see `figures.summarise`.
+
+    Everything above a very low score is asked for, so that average precision sees the whole curve.
+    """
+    low = msgspec.structs.replace(drafted.card, thresholds=dict.fromkeys(drafted.card.labels, LEAST_SCORE))
+    predictor = Predictor(Release(low, drafted.onnx_bytes), OnnxRuntime(drafted.onnx_bytes))
+    labels = drafted.card.labels
+    judged = judge(pictures, predictor.predict, behaviours=labels, at_least_hw=frame_hw(drafted.card.input_hw))
+    return summarise(list(judged), behaviours=labels, thresholds=thresholds)
+
+
+def calibration_images(pictures: Sequence[LabelledPicture], recipe: Recipe, most: int) -> list[Floats]:
+    """Return images_1CHW of so many training pictures, evenly spread over them."""
+    places = sorted(set(np.linspace(0, len(pictures) - 1, min(most, len(pictures))).round().astype(int).tolist()))
+    size_hw = recipe.net.input_hw
+    decoded = (read_pixels(pictures[place], at_least_hw=frame_hw(size_hw)) for place in places)
+    return [preprocess(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), size_hw) for rgb in decoded]
+
+
+def source_of(root: Path, split: str, pictures: Sequence[LabelledPicture]) -> str:
+    """Say what made the pictures: the seeds of drawn ones, else the folder's name."""
+    manifest = root / "manifest.json"
+    if not manifest.is_file():
+        return f"{root.name} {split}: {len(pictures)} pictures"
+    made = json.loads(manifest.read_text("utf-8"))
+    seeds = sorted({int(picture.group) for picture in pictures})
+    span = f"{seeds[0]} to {seeds[-1]}" if seeds else "none"
+    return (
+        f"synthroom recipe {made.get('recipe')}, split {split}, {made.get('width')} x {made.get('height')}: "
+        f"{len(pictures)} pictures of {len(seeds)} rooms, seeds {span}"
+    )
+
+
+def _thresholds(figures: Sequence[ClassFigures]) -> dict[str, float]:
+    """Take each behaviour's best threshold; a behaviour that was never found keeps silent."""
+    return {row.behaviour: row.threshold for row in figures}
+
+
+def _draft(
+    recipe: Recipe, material: Material, *, name: str, lineage: tuple[str, ...], precision: Precision
+) -> ModelCard:
+    settings = asdict(recipe)
+    del settings["net"]
+    return ModelCard(
+        name=name,
+        digest="",
+        precision=precision,
+        labels=BEHAVIOURS,
+        input_hw=recipe.net.input_hw,
+        frame_width=FRAME_WIDTH,
+        thresholds=dict.fromkeys(BEHAVIOURS, 1.0),
+        nms_iou=NMS_IOU,
+        anchors=recipe.net.anchors,
+        data_seeds=dict(material.sources),
+        recipe=settings,
+        lineage=lineage,
+        exams=(),
+    )
