@@ -25,7 +25,7 @@ STAGES = ("ingest", "detect", "aggregate")
 TURN_S = 0.1
 STATUS_EVERY_MS = 1_000
 RETAIN_EVERY_S = 5.0
-STOP_WITHIN_S = 4.0
+STOP_WITHIN_S = 3.5
 """How long stages may take to end before they are killed; with what surrounds it, Ctrl-C takes less than 5 s."""
 
 LOCK_FILE = "lock"
@@ -61,12 +61,19 @@ class Supervisor:
     """Runs every stage of one data folder until told to stop, or until `ended` says that all is done."""
 
     def __init__(
-        self, settings: Settings, bus: Bus, clock: Clock, *, command: Sequence[str], environ: Mapping[str, str]
+        self,
+        settings: Settings,
+        bus: Bus,
+        clock: Clock,
+        *,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        retain_every_s: float = RETAIN_EVERY_S,
     ) -> None:
         """`command` starts a stage when its name, --index, --count and --parent are appended; `environ` goes with it."""
         if settings.bus.startswith("memory:"):
             raise BadInput([f"bus = {settings.bus!r}: processes cannot share it; expected sqlite://PATH"])
-        self._settings, self._bus, self._clock = settings, bus, clock
+        self._settings, self._bus, self._clock, self._retain_every_s = settings, bus, clock, retain_every_s
         counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in STAGES}
         copies = [Copy(stage, index, count) for stage, count in counts.items() for index in range(count)]
         self.children = [
@@ -132,12 +139,12 @@ class Supervisor:
 
     def _retain(self, stop: threading.Event) -> None:
         """Apply the topics' limits now and then, beside the watching."""
-        while not stop.wait(RETAIN_EVERY_S):
+        while not stop.wait(self._retain_every_s):
             try:
                 self._bus.retain(self._clock.now_ms())
             except ClassPulseError as error:
                 if not stop.is_set():
-                    _log.warning("retention: %s; trying again in %.0f s", error, RETAIN_EVERY_S)
+                    _log.warning("retention: %s; trying again in %.0f s", error, self._retain_every_s)
 
     def _write_status(self) -> None:
         status = {

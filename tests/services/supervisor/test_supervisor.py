@@ -1,0 +1,367 @@
+"""Stage processes are started, started again, given up for a reason, stopped in time, and never outlive their supervisor."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classpulse import child as child_module
+from classpulse.bus.base import Bus
+from classpulse.bus.memory import MemoryBus
+from classpulse.bus.sqlite import SqliteBus
+from classpulse.clock import SystemClock
+from classpulse.codec import encode
+from classpulse.errors import BadInput, StorageFull
+from classpulse.records import Heartbeat
+from classpulse.settings import Settings
+from classpulse.supervisor import STAGES, Supervisor, hold, prepare_bus
+from classpulse.topics import FRAMES, TOPICS
+from tests.services.supervisor.run_supervisor import FAKE
+
+PATIENCE_MS = 20_000
+RUNNER = Path(__file__).with_name("run_supervisor.py")
+
+
+def wait_until(what: Callable[[], object], within_ms: int = PATIENCE_MS) -> None:
+    clock = SystemClock()
+    deadline_ms = clock.monotonic_ms() + within_ms
+    while not what():
+        assert clock.monotonic_ms() < deadline_ms, "it did not come to pass in time"
+        clock.sleep_ms(20)
+
+
+def pids(data: Path, stage: str) -> list[int]:
+    path = data / f"{stage}.pids"
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+class Running:
+    """A supervisor on a thread of its own. (Its children follow that thread: it lives until the end.)"""
+
+    def __init__(self, data: Path, bus: Bus | None = None, *, retain_every_s: float = 5.0, **changes: Any) -> None:
+        self.data = data
+        self.settings = Settings(data=data, **changes)
+        self.bus = bus or prepare_bus(self.settings)
+        self.bus.create(tuple(TOPICS.values()))
+        self.supervisor = Supervisor(
+            self.settings, self.bus, SystemClock(), command=FAKE, environ=os.environ, retain_every_s=retain_every_s
+        )
+        self.stop = threading.Event()
+        self.error: BadInput | None = None
+        self.ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.supervisor.run(self.stop, self.ended.is_set)
+        except BadInput as error:
+            self.error = error
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join(PATIENCE_MS / 1000)
+        assert not self._thread.is_alive()
+
+    def all_running(self) -> bool:
+        return all(pids(self.data, stage) for stage in STAGES)
+
+    def close(self) -> None:
+        self.stop.set()
+        self.join()
+        self.bus.close()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    made: list[Running] = []
+
+    def run(**changes: Any) -> Running:
+        running = Running(tmp_path, **changes)
+        made.append(running)
+        running.start()
+        return running
+
+    yield run
+    for running in made:
+        running.close()
+
+
+def test_every_stage_is_a_process_and_ends_when_told(make: Callable[..., Running], tmp_path: Path) -> None:
+    running = make(detect_workers=2)
+    wait_until(lambda: running.all_running() and len(pids(tmp_path, "detect")) == 2)
+    assert len({*pids(tmp_path, "ingest"), *pids(tmp_path, "detect"), *pids(tmp_path, "aggregate")}) == 4
+    running.stop.set()
+    running.join()
+    assert all((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
+
+
+def test_it_ends_when_all_is_said(make: Callable[..., Running], tmp_path: Path) -> None:
+    running = make()
+    wait_until(running.all_running)
+    running.ended.set()
+    running.join()
+    assert not any(alive(pid) for stage in STAGES for pid in pids(tmp_path, stage))
+
+
+def test_a_dead_stage_is_started_again_and_that_is_said(
+    make: Callable[..., Running], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "classpulse"):
+        running = make()
+        wait_until(running.all_running)
+        os.kill(pids(tmp_path, "detect")[0], signal.SIGKILL)
+        wait_until(lambda: len(pids(tmp_path, "detect")) == 2)
+    assert "ended with signal SIGKILL after" in caplog.text
+    assert "starting again in 250 ms" in caplog.text
+    assert len(pids(tmp_path, "ingest")) == 1
+
+
+def test_waiting_doubles_for_a_stage_that_makes_no_progress(
+    make: Callable[..., Running], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "aggregate.does").write_text("crash")
+    with caplog.at_level(logging.WARNING, "classpulse"):
+        make()
+        wait_until(lambda: len(pids(tmp_path, "aggregate")) == 4)
+    waits = [
+        record.args[-1]
+        for record in caplog.records
+        if isinstance(record.args, tuple) and "starting again" in record.msg
+    ]
+    assert waits[:3] == [250, 500, 1000]
+
+
+class FakeClock(SystemClock):
+    """The machine's clock, moved on by hand: a long life of a process need not be lived."""
+
+    ahead_ms = 0
+
+    def monotonic_ms(self) -> int:
+        return super().monotonic_ms() + self.ahead_ms
+
+
+def noticed(child: child_module.Child) -> bool:
+    child.watch()
+    return not child.running
+
+
+@pytest.mark.parametrize(
+    ("progress", "lived_ms", "wait_ms"), [(1, child_module.QUICK_MS, 250), (0, child_module.QUICK_MS, 500), (1, 0, 500)]
+)
+def test_waiting_begins_anew_only_after_a_while_with_progress(
+    tmp_path: Path, progress: int, lived_ms: int, wait_ms: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, done = FakeClock(), [0]
+    environ = {**os.environ, "CLASSPULSE_DATA": str(tmp_path)}
+    copy = child_module.Copy("detect", 0, 1)
+    child = child_module.Child(copy, FAKE, environ, clock, lambda _: done[0])
+    for life in (1, 2):
+        child.start()
+        wait_until(lambda life=life: len(pids(tmp_path, "detect")) == life)  # type: ignore[misc]
+        clock.ahead_ms += lived_ms
+        done[0] += progress
+        os.kill(pids(tmp_path, "detect")[-1], signal.SIGKILL)
+        wait_until(lambda: noticed(child))
+    waits = [r.args[-1] for r in caplog.records if isinstance(r.args, tuple) and "starting again" in r.msg]
+    assert waits == [250, wait_ms]
+
+
+def test_a_stage_that_refuses_its_input_is_given_up_with_its_reason(
+    make: Callable[..., Running], tmp_path: Path
+) -> None:
+    (tmp_path / "detect.does").write_text("refuse")
+    running = make()
+    running.join()
+    assert running.error is not None
+    assert running.error.faults == (
+        "detect: exit code 2 3 times in a row; not started again, because:",
+        "model = 'x': digest expected aa, found bb",
+    )
+    assert len(pids(tmp_path, "detect")) == 3
+    assert not any(alive(pid) for stage in STAGES for pid in pids(tmp_path, stage))
+
+
+def test_a_stage_that_does_not_stop_is_killed_within_five_seconds(make: Callable[..., Running], tmp_path: Path) -> None:
+    (tmp_path / "ingest.does").write_text("deaf")
+    running = make()
+    wait_until(running.all_running)
+    began_ms = SystemClock().monotonic_ms()
+    running.stop.set()
+    running.join()
+    assert SystemClock().monotonic_ms() - began_ms < 5_000
+    assert not any(alive(pid) for pid in pids(tmp_path, "ingest"))
+
+
+def test_the_status_file_names_the_processes(make: Callable[..., Running], tmp_path: Path) -> None:
+    running = make(detect_workers=2)
+    wait_until(running.all_running)
+    os.kill(pids(tmp_path, "aggregate")[0], signal.SIGKILL)
+    wait_until(lambda: len(pids(tmp_path, "aggregate")) == 2)
+
+    def told() -> bool:
+        if not (tmp_path / "status.json").exists():
+            return False
+        stages = {stage["name"]: stage for stage in json.loads((tmp_path / "status.json").read_text())["stages"]}
+        return (
+            list(stages) == ["ingest", "detect-0", "detect-1", "aggregate"]
+            and stages["aggregate"]["pid"] == pids(tmp_path, "aggregate")[-1]
+            and (stages["aggregate"]["restarts"], stages["aggregate"]["last_exit"]) == (1, -9)
+        )
+
+    wait_until(told)
+
+
+def test_an_armed_fault_is_for_the_first_process_only(make: Callable[..., Running], tmp_path: Path) -> None:
+    running = make(fault="detect/stage.polled:3")
+    wait_until(running.all_running)
+    assert "'CLASSPULSE_FAULT': 'detect/stage.polled:3'" in (tmp_path / "detect.env").read_text()
+    os.kill(pids(tmp_path, "detect")[0], signal.SIGKILL)
+    wait_until(
+        lambda: len(pids(tmp_path, "detect")) == 2 and "'CLASSPULSE_FAULT': ''" in (tmp_path / "detect.env").read_text()
+    )
+
+
+def test_each_process_has_a_metrics_port_of_its_own(make: Callable[..., Running], tmp_path: Path) -> None:
+    running = make(metrics_port=9100)
+    wait_until(running.all_running)
+    ports = [
+        f"'CLASSPULSE_METRICS_PORT': '{9100 + n}'" in (tmp_path / f"{s}.env").read_text() for n, s in enumerate(STAGES)
+    ]
+    assert ports == [True, True, True]
+
+
+class FullBus(SqliteBus):
+    """A bus whose disk has no room for retention's own transactions."""
+
+    asked = 0
+
+    def retain(self, now_ms: int) -> int:
+        del now_ms
+        self.asked += 1
+        raise StorageFull("no room")
+
+
+def test_a_full_disk_does_not_end_the_supervisor_and_retention_goes_on_asking(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = FullBus(tmp_path / "bus.sqlite")
+    running = Running(tmp_path, bus, retain_every_s=0.05)
+    running.start()
+    wait_until(lambda: bus.asked > 2 and running.all_running())
+    running.close()
+    assert "retention: no room; trying again" in caplog.text
+    assert running.error is None
+    assert all((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
+
+
+def test_a_bus_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, bus="memory://")
+    with pytest.raises(BadInput, match="bus = 'memory://': processes cannot share it; expected sqlite://PATH"):
+        Supervisor(settings, MemoryBus(), SystemClock(), command=FAKE, environ={})
+
+
+def test_a_second_supervisor_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
+    with (
+        hold(tmp_path, "classpulse up a.toml"),
+        pytest.raises(
+            BadInput, match=rf"data = .*: held by pid {os.getpid()} \(classpulse up a.toml\); expected a data"
+        ),
+        hold(tmp_path, "classpulse up b.toml"),
+    ):
+        pass
+
+
+def test_the_folder_is_free_again_afterwards(tmp_path: Path) -> None:
+    for _ in range(2):
+        with hold(tmp_path / "new" / "folder", "classpulse up"):
+            pass
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(BadInput, match=r"data = .*: .*; expected a folder that can be written"),
+        hold(tmp_path / "file", "up"),
+    ):
+        pass
+
+
+def supervise(data: Path, *settings: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(RUNNER), str(data), *settings], stderr=subprocess.PIPE, text=True, env=environ()
+    )
+
+
+def environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def everyone(data: Path) -> list[int]:
+    return [pid for stage in STAGES for pid in pids(data, stage)]
+
+
+def test_ctrl_c_stops_everything_within_five_seconds(tmp_path: Path) -> None:
+    with supervise(tmp_path) as process:
+        wait_until(lambda: len(everyone(tmp_path)) == 3)
+        assert all(os.getpgid(pid) == pid for pid in everyone(tmp_path)), (
+            "a terminal's Ctrl-C would reach the stages too"
+        )
+        began_ms = SystemClock().monotonic_ms()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 0
+        assert SystemClock().monotonic_ms() - began_ms < 5_000
+    assert not any(map(alive, everyone(tmp_path)))
+    assert all((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
+
+
+def test_the_stages_die_with_a_killed_supervisor(tmp_path: Path) -> None:
+    with supervise(tmp_path) as process:
+        wait_until(lambda: len(everyone(tmp_path)) == 3)
+        process.kill()
+        process.wait(5)
+    wait_until(lambda: not any(map(alive, everyone(tmp_path))), within_ms=2_000)
+    assert not any((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
+
+
+@pytest.mark.parametrize("point", ["supervisor.stage_started:2", "supervisor.watching:3"])
+def test_a_kill_at_a_fault_point_leaves_no_stage_and_no_lock_behind(tmp_path: Path, point: str) -> None:
+    with supervise(tmp_path, f"CLASSPULSE_FAULT={point}") as process:
+        assert process.wait(PATIENCE_MS / 1000) == -signal.SIGKILL
+    wait_until(lambda: not any(map(alive, everyone(tmp_path))), within_ms=2_000)
+    with hold(tmp_path, "the next one"):
+        pass
+
+
+def test_progress_is_what_a_copy_has_committed(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    bus = prepare_bus(settings)
+    supervisor = Supervisor(settings, bus, SystemClock(), command=FAKE, environ={})
+    ingest, detect, _ = supervisor.children
+    before = supervisor._committed(ingest.copy), supervisor._committed(detect.copy)
+    beat = Heartbeat(camera="t/s/r/c", epoch=1, last_sequence=-1, at_ms=0, state="up")
+    bus.member("x", ()).commit([encode(beat, topic=FRAMES, at_ms=0)], {})
+    member = bus.member("detect", [FRAMES])
+    (place,) = {(r.topic, r.partition) for r in member.poll(max_records=9, max_bytes=999, timeout_ms=1_000)}
+    after_publish = supervisor._committed(ingest.copy), supervisor._committed(detect.copy)
+    member.commit([], {p: 1 for p in member.assignment() if tuple(p) == place})
+    after_commit = supervisor._committed(ingest.copy), supervisor._committed(detect.copy)
+    bus.close()
+    assert (before, after_publish, after_commit) == ((0, 0), (1, 0), (1, 1))
