@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -304,10 +305,14 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def supervise(data: Path, *settings: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, str(RUNNER), str(data), *settings], stderr=subprocess.PIPE, text=True, env=environ()
-    )
+@contextmanager
+def supervise(data: Path, *settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen([sys.executable, str(RUNNER), str(data), *settings], env=environ())
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def environ() -> dict[str, str]:
