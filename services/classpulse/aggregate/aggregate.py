@@ -1,0 +1,166 @@
+"""FrameDetections → BehaviourEvent, TimelineBucket: the third leg, as a stage on the bus.
+
+Everything that decides an output lies in detections.v1, in order; what the wall clock or the operator has to say is first
+logged there (`idle`), so a replay sees it too. State and outputs leave in the same atomic step as the positions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from classpulse.aggregate.plans import Plans
+from classpulse.aggregate.rooms import Rooms, outgoing
+from classpulse.bus.base import Bus, Place
+from classpulse.clock import Clock
+from classpulse.codec import Outgoing, Stored, decode, encode
+from classpulse.errors import Fatal, InvalidRecord
+from classpulse.faults import fault
+from classpulse.records import BehaviourEvent, Idle, Record, RoomPlan, StateEntry, Told
+from classpulse.stage import Step, Taken
+from classpulse.telemetry import CAPTURE_TO_EVENT
+from classpulse.topics import AGGREGATE_STATE, DETECTIONS, partition_of
+
+SILENT_MS = 10_000
+"""A live camera of which nothing came for so long, by the wall clock, is idled."""
+
+
+class _Item(NamedTuple):
+    """A polled record in its place: read, or not and why."""
+
+    stored: Stored
+    noun: Record | None
+    error: InvalidRecord | None
+
+
+class Aggregate:
+    """The stage. `assignment` tells which partitions are its own; state is read from the bus when one is first touched.
+
+    `on_its_way_ms`: an `Idle` leaves this much time before now open, because a frame that old may still arrive (detect's
+    freshness budget).
+    """
+
+    name = "aggregate"
+
+    def __init__(
+        self,
+        bus: Bus,
+        clock: Clock,
+        assignment: Callable[[], frozenset[Place]],
+        *,
+        bucket_ms: int = 10_000,
+        on_its_way_ms: int = 5_000,
+    ) -> None:
+        self._bus, self._assignment = bus, assignment
+        self._on_its_way_ms = on_its_way_ms
+        self._plans = Plans(bus, clock, bucket_ms)
+        self._partitions: dict[int, Rooms] = {}
+        self._read_to: dict[int, int] = {}
+        self._unread: dict[tuple[int, int], _Item] = {}
+        self._heard_ms: dict[str, int] = {}
+
+    def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
+        """Read records in their order; final buckets and changed state follow what they published."""
+        step = Step()
+        items = [*(_Item(one.stored, one.noun, None) for one in taken), *self._unread.values()]
+        items.sort(key=lambda item: (item.stored.partition, item.stored.offset))
+        touched = sorted({item.stored.partition for item in items} | {place.partition for place in expired})
+        rooms = {partition: self._rooms(partition) for partition in touched}
+        for place in expired:
+            rooms[place.partition].expire()
+        for item in items:
+            self._take(item, rooms[item.stored.partition], step)
+        self._unread.clear()
+        for partition in touched:
+            step.outputs += map(outgoing, rooms[partition].finals())
+            step.outputs += rooms[partition].changes()
+        fault("aggregate.state_taken")
+        return step
+
+    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
+        """Nothing to publish; its hole gets a reason in `step`, where its turn is."""
+        self._unread[record.partition, record.offset] = _Item(record, None, error)
+        return []
+
+    def committed(self, step: Step, now_ms: int) -> None:
+        """Events can be read now: how long after the capture of the frame that satisfied their rule."""
+        for captured_at_ms in step.latencies_ms:
+            CAPTURE_TO_EVENT.observe(max(0, now_ms - captured_at_ms) / 1000)
+
+    def idle(self, now_ms: int) -> list[Outgoing]:
+        """Plans that changed, cameras that fell silent, and rooms that owe more final buckets: logged to the input."""
+        partitions = sorted(place.partition for place in self._assignment())
+        for partition in partitions:
+            self._rooms(partition)
+        plans = self._plans.due(
+            now_ms, lambda room: partition_of(room, DETECTIONS.partitions) in partitions, self._known()
+        )
+        idles = [
+            idle for partition in partitions for idle in (*self._silent(partition, now_ms), *self._owed(partition))
+        ]
+        logged: list[RoomPlan | Idle] = [*plans, *idles]
+        return [encode(noun, topic=DETECTIONS, at_ms=noun.at_ms) for noun in logged]
+
+    def _take(self, item: _Item, rooms: Rooms, step: Step) -> None:
+        self._read_to[item.stored.partition] = item.stored.offset + 1
+        if item.noun is None:
+            if item.error is not None:
+                rooms.unread(item.stored, item.error)
+            return
+        if isinstance(item.noun, Told):
+            heard_ms = self._heard_ms.get(item.noun.camera, 0)
+            self._heard_ms[item.noun.camera] = max(heard_ms, item.stored.appended_at_ms)
+        try:
+            publications = rooms.take(item.stored, item.noun)
+        except InvalidRecord as error:
+            step.dead.append((item.stored, error))
+            return
+        for publication in publications:
+            step.outputs.append(outgoing(publication))
+            if isinstance(publication.noun, BehaviourEvent) and publication.noun.phase == "started":
+                step.latencies_ms.append(publication.at_ms)
+
+    def _rooms(self, partition: int) -> Rooms:
+        """The rooms of a partition, as the bus remembers them when it is first asked for."""
+        if partition not in self._partitions:
+            self._partitions[partition] = Rooms(map(_entry, self._bus.latest(AGGREGATE_STATE, partition=partition)))
+            positions = self._bus.positions(self.name, DETECTIONS)
+            self._read_to.setdefault(partition, positions.get(partition, 0))
+        return self._partitions[partition]
+
+    def _known(self) -> dict[str, RoomPlan | None]:
+        """The plans the rooms go by."""
+        rooms = [pair for partition in self._partitions.values() for pair in partition.rooms().items()]
+        return {key: room.plan for key, room in rooms}
+
+    def _silent(self, partition: int, now_ms: int) -> list[Idle]:
+        """Live cameras of which nothing came for SILENT_MS, though everything that came was read."""
+        quiet = []
+        for key, room in self._partitions[partition].rooms().items():
+            plan = room.plan
+            for camera, delivery in sorted(plan.cameras.items()) if plan is not None else ():
+                heard_ms = self._heard_ms.setdefault(camera, now_ms)
+                if delivery == "live" and room.stories[camera].state != "off" and now_ms - heard_ms >= SILENT_MS:
+                    quiet.append(Idle(room=key, camera=camera, at_ms=max(0, now_ms - self._on_its_way_ms)))
+        if not quiet or self._behind(partition):
+            return []
+        self._heard_ms.update({idle.camera: now_ms for idle in quiet})
+        return quiet
+
+    def _owed(self, partition: int) -> list[Idle]:
+        """A turn for each room that owes final buckets: an Idle that tells no time that was not told."""
+        owed = [(key, room.owed()) for key, room in self._partitions[partition].rooms().items() if room.owing]
+        return [Idle(room=key, camera=one[0], at_ms=one[1]) for key, one in owed if one is not None]
+
+    def _behind(self, partition: int) -> bool:
+        first, end = self._bus.ends(DETECTIONS)[partition]
+        return max(first, self._read_to[partition]) < end
+
+
+def _entry(record: Stored) -> StateEntry:
+    """A piece of state. Raises Fatal for one that cannot be read: without it nothing would be counted right."""
+    try:
+        noun = decode(record)
+    except InvalidRecord as error:
+        raise Fatal(f"state {record.key}: {error}; expected what this version wrote") from error
+    if not isinstance(noun, StateEntry):
+        raise Fatal(f"state {record.key}: found {type(noun).__name__}; expected StateEntry")
+    return noun

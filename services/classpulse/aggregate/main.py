@@ -1,0 +1,36 @@
+"""aggregate's composition root: settings → bus, member, stage, loop."""
+
+import logging
+import threading
+
+from classpulse.aggregate.aggregate import Aggregate
+from classpulse.bus.base import open_bus
+from classpulse.clock import SystemClock
+from classpulse.faults import arm
+from classpulse.settings import Settings
+from classpulse.stage import Loop, Pace
+from classpulse.telemetry import serve_metrics, start_logging
+from classpulse.topics import DETECTIONS, TOPICS
+
+_log = logging.getLogger("classpulse.aggregate")
+
+
+def run(settings: Settings, *, index: int, count: int, stop: threading.Event) -> None:
+    """Aggregate as copy `index` of `count` until `stop` is set. Raises BadInput for a wrong bus, Fatal."""
+    start_logging("aggregate" if count == 1 else f"aggregate-{index}", settings.log_level)
+    _log.info("settings: %s", settings.describe())
+    if settings.fault:
+        arm(settings.fault)
+    serve_metrics(settings.metrics_port)
+    clock = SystemClock()
+    bus = open_bus(settings.bus)
+    try:
+        bus.create(tuple(TOPICS.values()))
+        member = bus.member(Aggregate.name, [DETECTIONS], index=index, count=count)
+        stage = Aggregate(
+            bus, clock, member.assignment, bucket_ms=settings.bucket_ms, on_its_way_ms=settings.freshness_ms
+        )
+        Loop(stage, bus, member, clock, Pace(timeout_ms=settings.commit_ms)).run(stop)
+        member.close()
+    finally:
+        bus.close()

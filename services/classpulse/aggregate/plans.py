@@ -1,0 +1,77 @@
+"""operator → aggregate: what rooms.v1 and cameras.v1 say, as the RoomPlan that is logged to the aggregator's own input."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from classpulse.bus.base import Bus
+from classpulse.clock import Clock
+from classpulse.records import CameraConfig, Delivery, RoomConfig, RoomPlan, room_of
+from classpulse.roster import Roster
+from classpulse.topics import CAMERAS, ROOMS, Topic
+
+LOOK_EVERY_MS = 1_000
+REPEAT_EVERY_MS = 24 * 60 * 60 * 1000
+"""An unchanged plan is logged again after this, so that what retention leaves of the log can be replayed."""
+
+
+class Plans:
+    """What each room is to be aggregated by, and which of it was logged."""
+
+    def __init__(self, bus: Bus, clock: Clock, bucket_ms: int) -> None:
+        self._bus, self._bucket_ms = bus, bucket_ms
+        self._roster = Roster(bus, clock)
+        self._logged: dict[str, RoomPlan] = {}
+        self._seen: tuple[object, ...] = ()
+        self._configs: dict[str, RoomConfig] = {}
+        self._cameras: dict[str, CameraConfig] = {}
+        self._due_ms: int | None = None
+
+    def due(self, now_ms: int, mine: Callable[[str], bool], known: Mapping[str, RoomPlan | None]) -> list[RoomPlan]:
+        """The plans to log now, of the rooms that are `mine`; `known` are the plans the rooms go by already.
+
+        Looks at most every LOOK_EVERY_MS.
+        """
+        if self._due_ms is not None and now_ms < self._due_ms:
+            return []
+        self._due_ms = now_ms + LOOK_EVERY_MS
+        self._look()
+        plans = []
+        for room in sorted({*self._configs, *map(room_of, self._cameras), *known}):
+            before = self._logged.get(room) or known.get(room)
+            plan = self._plan(room, before, now_ms)
+            if mine(room) and _says_more(plan, before):
+                self._logged[room] = plan
+                plans.append(plan)
+        return plans
+
+    def _look(self) -> None:
+        """Read both topics again if anything was written there."""
+        seen = tuple(self._ends(topic) for topic in (ROOMS, CAMERAS))
+        if seen != self._seen:
+            self._configs, self._cameras = self._roster.rooms(), self._roster.cameras()
+            self._seen = seen
+
+    def _ends(self, topic: Topic) -> tuple[int, ...]:
+        return tuple(end for _, end in self._bus.ends(topic).values())
+
+    def _plan(self, room: str, before: RoomPlan | None, now_ms: int) -> RoomPlan:
+        """The plan of a room now. A configuration that is valid only later leaves the one before in force."""
+        config = self._configs.get(room, RoomConfig(room=room))
+        if config.valid_from_ms > now_ms:
+            config = before.config if before is not None else RoomConfig(room=room)
+        cameras: dict[str, Delivery] = {
+            key: camera.delivery
+            for key, camera in sorted(self._cameras.items())
+            if config.enabled and camera.enabled and room_of(key) == room
+        }
+        return RoomPlan(config=config, cameras=cameras, at_ms=now_ms, bucket_ms=self._bucket_ms)
+
+
+def _says_more(plan: RoomPlan, before: RoomPlan | None) -> bool:
+    """Whether a plan is worth logging: it differs, or the one before is old. A room without cameras needs none."""
+    if before is None:
+        return bool(plan.cameras)
+    if plan.at_ms - before.at_ms >= REPEAT_EVERY_MS:
+        return bool(plan.cameras)
+    return msgspec.structs.replace(plan, at_ms=before.at_ms) != before
