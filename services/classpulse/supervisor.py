@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from classpulse.bus.base import Bus, open_bus
 from classpulse.child import Child, Copy
@@ -29,6 +30,7 @@ STOP_WITHIN_S = 3.5
 """How long stages may take to end before they are killed; with what surrounds it, Ctrl-C takes less than 5 s."""
 
 LOCK_FILE = "lock"
+LOCK_ATTEMPTS = 3
 STATUS_FILE = "status.json"
 
 _log = logging.getLogger("classpulse.supervisor")
@@ -46,15 +48,37 @@ def hold(data: Path, command: str) -> Iterator[None]:
     except OSError as error:
         raise BadInput([f"data = {str(data)!r}: {error.strerror}; expected a folder that can be written"]) from error
     with os.fdopen(descriptor, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = file.read().strip() or "another process"
-            raise BadInput([f"data = {str(data)!r}: held by {holder}; expected a data folder of its own"]) from None
+        if not _locked(file):
+            other = file.read().strip() or "another process"
+            raise BadInput([f"data = {str(data)!r}: held by {other}; expected a data folder of its own"])
         file.truncate(0)
         file.write(f"pid {os.getpid()} ({command})\n")
         file.flush()
         yield
+
+
+def _locked(file: TextIO) -> bool:
+    """Try for a moment: `holder` of another process takes the lock for as long as a look lasts."""
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            threading.Event().wait(TURN_S)
+        else:
+            return True
+    return False
+
+
+def holder(data: Path) -> str | None:
+    """Who is the supervisor of a data folder now, None where nobody is."""
+    try:
+        with (data / LOCK_FILE).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return (data / LOCK_FILE).read_text().strip() or "another process"
+    except OSError:
+        return None
+    return None
 
 
 class Supervisor:

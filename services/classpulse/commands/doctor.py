@@ -1,0 +1,65 @@
+"""`doctor`: what is installed, what works, and what is wrong, one line each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classpulse.clock import SystemClock
+from classpulse.commands.options import DataOption, environ_with
+from classpulse.settings import Settings
+from classpulse.site import Site, load_site
+
+if TYPE_CHECKING:
+    from classpulse.diagnosis import Finding
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(
+    site: Annotated[Path | None, typer.Argument(help="Site file whose cameras to try; else those on the bus.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Say what is installed, what works and what is wrong; each camera is tried once. Exit code 1 if anything is wrong."""
+    from classpulse.diagnosis import lines  # noqa: PLC0415 - imports everything there is, and takes its time
+
+    environ = environ_with(data)
+    declared = None if site is None else load_site(site, environ)
+    settings = Settings.from_env(environ) if declared is None else declared.settings
+    wrong = 0
+    for line, right in lines(_findings(settings, declared)):
+        typer.echo(line)
+        wrong += not right
+    if wrong:
+        typer.echo(f"{wrong} wrong", err=True)
+        raise typer.Exit(1)
+
+
+def _findings(settings: Settings, declared: Site | None) -> "Iterator[Finding]":
+    from classpulse import diagnosis  # noqa: PLC0415 - as above
+    from classpulse.bus.base import Bus, open_bus  # noqa: PLC0415 - as above
+    from classpulse.roster import Roster  # noqa: PLC0415 - as above
+
+    opened: list[Bus] = []
+
+    def bus() -> Bus:
+        opened.append(open_bus(settings.bus))
+        return opened[0]
+
+    yield from diagnosis.installed()
+    yield diagnosis.decoder()
+    yield diagnosis.weights(settings)
+    yield diagnosis.disk(settings.data)
+    yield diagnosis.bus(settings, bus)
+    yield diagnosis.route(settings.data)
+    clock = SystemClock()
+    rooms, cameras = ((), ()) if declared is None else (declared.rooms, declared.cameras)
+    if declared is None and opened:
+        roster = Roster(opened[0], clock)
+        rooms, cameras = tuple(roster.rooms().values()), tuple(roster.cameras().values())
+    off = {room.room for room in rooms if not room.enabled}
+    yield from diagnosis.cameras(sorted(cameras, key=lambda c: c.camera), off, clock)
+    for one in opened:
+        one.close()
