@@ -1,0 +1,47 @@
+"""ingest's composition root: settings → bus, cameras; cameras → frames.v1."""
+
+import logging
+import threading
+from functools import partial
+
+import cv2
+
+from classpulse.bus.base import open_bus
+from classpulse.clock import SystemClock
+from classpulse.faults import arm
+from classpulse.ingest.capture import Capture
+from classpulse.ingest.pressure import Pressure
+from classpulse.ingest.watch import Watch
+from classpulse.settings import Settings
+from classpulse.telemetry import serve_metrics, start_logging
+from classpulse.topics import TOPICS
+
+LOOK_EVERY_S = 1.0
+STOP_WITHIN_MS = 2_500
+
+_log = logging.getLogger("classpulse.ingest")
+
+
+def run(settings: Settings, *, index: int, count: int, stop: threading.Event) -> None:
+    """Watch the cameras of copy `index` of `count` until `stop` is set. Raises BadInput for a wrong bus, Fatal."""
+    start_logging("ingest" if count == 1 else f"ingest-{index}", settings.log_level)
+    _log.info("settings: %s", settings.describe())
+    if settings.fault:
+        arm(settings.fault)
+    cv2.setNumThreads(1)
+    serve_metrics(settings.metrics_port)
+    clock = SystemClock()
+    bus = open_bus(settings.bus)
+    try:
+        bus.create(tuple(TOPICS.values()))
+        pressure = Pressure(bus, clock)
+        watch = Watch(bus, clock, partial(Capture, bus=bus, clock=clock, pressure=pressure), index=index, count=count)
+        try:
+            while not stop.is_set():
+                watch.turn()
+                stop.wait(LOOK_EVERY_S)
+        finally:
+            if not watch.stop(STOP_WITHIN_MS):
+                _log.warning("not every camera had finished after %d ms", STOP_WITHIN_MS)
+    finally:
+        bus.close()

@@ -1,0 +1,167 @@
+"""cameras.v1 and rooms.v1 → captures: which cameras this process has open now. Looked at about once a second.
+
+A camera is open while it and its room are switched on and the room's timetable says so. Whatever is closed is told `off`;
+a camera that this process merely stops watching (it exits, its configuration changed) is not: others will go on.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import get_args
+
+from classpulse.bus.base import Bus
+from classpulse.clock import Clock
+from classpulse.codec import encode
+from classpulse.errors import BadInput, Fatal, Recoverable
+from classpulse.ingest.capture import Capture, tell_off
+from classpulse.ingest.schedule import observed
+from classpulse.records import CameraConfig, CameraReport, CameraState, RoomConfig, room_of
+from classpulse.roster import Roster
+from classpulse.telemetry import CAMERA_STATE
+from classpulse.topics import FRAMES, REPORTS, partition_of
+
+AGAIN_MS = 5_000
+"""A camera whose threads died is opened again after so long."""
+
+_log = logging.getLogger("classpulse.ingest")
+
+Open = Callable[[CameraConfig], Capture]
+
+
+class Watch:
+    """The cameras of copy `index` of `count`: those whose frames partition p has p % count == index."""
+
+    def __init__(self, bus: Bus, clock: Clock, open_camera: Open, *, index: int = 0, count: int = 1) -> None:
+        self._bus, self._clock, self._open_camera = bus, clock, open_camera
+        self._index, self._count = index, count
+        self._roster = Roster(bus, clock)
+        self._member = bus.member("ingest-reports", (), slot=str(index))
+        self._known: dict[str, CameraConfig] = {}
+        self._captures: dict[str, Capture] = {}
+        self._closing: dict[str, Capture] = {}
+        self._told_off: set[str] = set()
+        self._again_ms: dict[str, int] = {}
+        self._faults: dict[str, str] = {}
+
+    def owns(self, camera: str) -> bool:
+        """Whether a camera is this copy's."""
+        return partition_of(camera, FRAMES.partitions) % self._count == self._index
+
+    def turn(self) -> None:
+        """Look at what is wanted, open and close accordingly, and report. Raises Fatal, also for a camera's thread."""
+        try:
+            rooms = self._roster.rooms()
+            cameras = {key: config for key, config in self._roster.cameras().items() if self.owns(key)}
+            self._bury()
+            for key in [key for key in self._known if key not in cameras]:
+                self._remove(key)
+            for key, config in cameras.items():
+                self._known[key] = config
+                self._see_to(config, self._wanted(config, rooms))
+            self._report(cameras)
+        except Recoverable as error:
+            _log.warning("%s; looking again soon", error)
+
+    def stop(self, timeout_ms: int) -> bool:
+        """Stop all captures without a word about the cameras' state; whether all were done in time."""
+        captures = [*self._captures.values(), *self._closing.values()]
+        for capture in self._captures.values():
+            capture.stop()
+        until_ms = self._clock.monotonic_ms() + timeout_ms
+        done = [one.join(max(0, until_ms - self._clock.monotonic_ms()) / 1000) for one in captures]
+        return all(done)
+
+    @property
+    def captures(self) -> dict[str, Capture]:
+        """The cameras that are open, or over."""
+        return dict(self._captures)
+
+    # which are wanted
+
+    def _wanted(self, config: CameraConfig, rooms: dict[str, RoomConfig]) -> bool:
+        try:
+            room = rooms.get(room_of(config.camera))
+            wanted = observed(config, room, self._clock.now_ms())
+        except (BadInput, ValueError) as error:
+            self._note_fault(config.camera, "bad_room", str(error))
+            return False
+        if room is None:
+            self._note_fault(config.camera, "no_room", f"room {room_of(config.camera)!r} is not on rooms.v1")
+        else:
+            self._faults.pop(config.camera, None)
+        return wanted
+
+    def _note_fault(self, camera: str, fault: str, detail: str) -> None:
+        if self._faults.get(camera) != fault:
+            _log.error("%s: %s: %s; not observed", camera, fault, detail)
+        self._faults[camera] = fault
+
+    def _see_to(self, config: CameraConfig, wanted: bool) -> None:
+        """Bring one camera to what is wanted of it, as far as that can be done now."""
+        key = config.camera
+        capture = self._captures.get(key)
+        if capture is not None and (not wanted or capture.config != config):
+            self._close(key, off=not wanted)
+        elif capture is None and key not in self._closing:
+            if wanted:
+                self._open(config)
+            elif key not in self._told_off and tell_off(config, self._bus, self._clock):
+                self._told_off.add(key)
+
+    def _open(self, config: CameraConfig) -> None:
+        if self._clock.monotonic_ms() < self._again_ms.get(config.camera, 0):
+            return
+        self._told_off.discard(config.camera)
+        capture = self._open_camera(config)
+        self._captures[config.camera] = capture
+        capture.start()
+
+    def _close(self, key: str, *, off: bool, forget: bool = False) -> None:
+        capture = self._captures.pop(key)
+        capture.stop(off=off, forget=forget)
+        self._closing[key] = capture
+
+    def _remove(self, key: str) -> None:
+        """A camera that was taken off cameras.v1: its recording, should it be added again, is played again."""
+        capture = self._captures.get(key)
+        if capture is not None and capture.alive:
+            self._close(key, off=True, forget=True)
+        elif key not in self._closing and not tell_off(self._known[key], self._bus, self._clock, forget=True):
+            return
+        self._captures.pop(key, None)
+        self._told_off.discard(key)
+        del self._known[key]
+        self._show(key, None)
+
+    def _bury(self) -> None:
+        """Notice which captures have ended, and why."""
+        for capture in (*self._captures.values(), *self._closing.values()):
+            if isinstance(capture.error, Fatal):
+                raise capture.error
+        for key in [key for key, one in self._closing.items() if not one.alive]:
+            if self._closing.pop(key).told_off:
+                self._told_off.add(key)
+        for key in [key for key, one in self._captures.items() if not one.alive and not one.ended]:
+            del self._captures[key]
+            self._again_ms[key] = self._clock.monotonic_ms() + AGAIN_MS
+
+    # reports
+
+    def _report(self, cameras: dict[str, CameraConfig]) -> None:
+        now_ms = self._clock.now_ms()
+        reports = [self._report_of(key, now_ms) for key in cameras]
+        for report in reports:
+            self._show(report.camera, report.state)
+        if reports:
+            self._member.commit([encode(report, topic=REPORTS, at_ms=now_ms) for report in reports], {})
+
+    def _report_of(self, key: str, now_ms: int) -> CameraReport:
+        if key in self._captures:
+            return self._captures[key].report(now_ms)
+        fault = self._faults.get(key, "failed" if key in self._again_ms else "")
+        return CameraReport(camera=key, at_ms=now_ms, stage="ingest", state="off", last_error=fault)
+
+    def _show(self, key: str, state: CameraState | None) -> None:
+        for name in get_args(CameraState):
+            CAMERA_STATE.labels(key, name).set(name == state)
+            if state is None:
+                CAMERA_STATE.remove(key, name)
