@@ -8,7 +8,7 @@ from classpulse.records import Detection
 from classpulse.settings import Settings, nearest
 from gesturedet.card import Release, load_release
 from gesturedet.predictor import Predictor
-from gesturedet.runtime.base import RUNTIMES, Runtime
+from gesturedet.runtime.base import RUNTIMES
 
 SCORE_DIGITS = 4
 BOX_DIGITS = 5
@@ -18,21 +18,19 @@ BOX_DIGITS = 5
 class GestureEyes:
     """GestureDet on one runtime."""
 
-    def __init__(self, release: Release, runtime: Runtime) -> None:
-        self.digest = release.card.digest
-        self._runtime = runtime
-        self._predictor = Predictor(release, runtime)
+    def __init__(self, predictor: Predictor) -> None:
+        self.digest = predictor.card.digest
+        self._predictor = predictor
 
     def see(self, picture: Picture) -> list[Detection]:
         """One picture through the net."""
-        logits, offsets = self._runtime.run(self._predictor.prepare(picture))
         return [
             Detection(
                 behaviour=found.behaviour,
                 score=round(float(found.score), SCORE_DIGITS),
                 box_xyxy=_rounded(found.box_xyxy),
             )
-            for found in self._predictor.finish(logits, offsets)
+            for found in self._predictor.predict(picture)
         ]
 
 
@@ -46,7 +44,7 @@ def open_eyes(settings: Settings) -> GestureEyes:
         factory = getattr(import_module(module), name)
     except ImportError as error:
         raise BadInput([f"runtime = {settings.runtime!r}: {error}; expected it to be installed"]) from error
-    return GestureEyes(release, factory(release.onnx_bytes, threads=settings.runtime_threads))
+    return GestureEyes(Predictor(release, factory(release.onnx_bytes, threads=settings.runtime_threads)))
 
 
 def open_release(settings: Settings) -> Release:

@@ -1,0 +1,66 @@
+"""The net is what its card says, or it is refused; what it sees is rounded before it travels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classpulse.detect.eyes import GestureEyes, open_eyes
+from classpulse.errors import BadInput
+from classpulse.settings import Settings
+from gesturedet.card import CARD_FILE, MODEL_FILE
+from tests.services.fake_release import change_a_byte, make_release
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_release(tmp_path / "release")
+    return tmp_path / "release"
+
+
+def opened(folder: Path, **changes: str) -> GestureEyes:
+    return open_eyes(Settings(model=folder, **changes))  # type: ignore[arg-type]
+
+
+def grey(level: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    return np.full((90, 160, 3), level, np.uint8)
+
+
+def test_an_empty_picture_shows_nothing(folder: Path) -> None:
+    assert opened(folder).see(grey(0)) == []
+
+
+def test_what_is_seen_has_a_name_a_rounded_score_and_a_rounded_box(folder: Path) -> None:
+    (seen,) = opened(folder).see(grey(200))
+    assert seen.behaviour == "hand-raising"
+    assert 0.9 < seen.score < 1.0
+    assert seen.score == round(seen.score, 4)
+    assert seen.box_xyxy == tuple(round(value, 5) for value in seen.box_xyxy)
+    assert all(0.0 <= value <= 1.0 for value in seen.box_xyxy)
+
+
+def test_the_digest_travels(folder: Path) -> None:
+    assert opened(folder).digest == make_release(folder).digest
+
+
+def test_weights_changed_by_a_byte_are_refused_with_both_digests(folder: Path) -> None:
+    card = make_release(folder)
+    change_a_byte(folder / MODEL_FILE)
+    with pytest.raises(BadInput, match=rf"model = .*digest expected {card.digest}, found [0-9a-f]{{64}}"):
+        opened(folder)
+
+
+def test_a_card_that_is_none_is_refused(folder: Path) -> None:
+    (folder / CARD_FILE).write_text("{}")
+    with pytest.raises(BadInput, match=r"model = .*card.json: no model card"):
+        opened(folder)
+
+
+def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"model = .*model.onnx: not there, expected a folder with"):
+        opened(tmp_path)
+
+
+def test_an_unknown_runtime_is_answered_with_the_nearest(folder: Path) -> None:
+    with pytest.raises(BadInput, match="runtime = 'onnxruntim': unknown; nearest is onnxruntime"):
+        opened(folder, runtime="onnxruntim")
