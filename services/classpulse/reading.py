@@ -193,13 +193,9 @@ def read_room(bus: Bus, room: str, *, from_ms: int | None = None, to_ms: int | N
 def read_buckets(bus: Bus, room: str) -> list[TimelineBucket]:
     """The latest revision of each of the room's buckets, in time order."""
     partition = partition_of(room, TIMELINES.partitions)
-    latest: dict[int, TimelineBucket] = {}
-    for noun in _nouns(s for s in bus.latest(TIMELINES, partition=partition) if s.key.rpartition("/")[0] == room):
-        if isinstance(noun, TimelineBucket):
-            held = latest.get(noun.start_ms)
-            if held is None or held.revision <= noun.revision:
-                latest[noun.start_ms] = noun
-    return [latest[start_ms] for start_ms in sorted(latest)]
+    mine = (s for s in bus.latest(TIMELINES, partition=partition) if s.key.rpartition("/")[0] == room)
+    buckets = [noun for noun in _nouns(mine) if isinstance(noun, TimelineBucket)]
+    return sorted(buckets, key=lambda bucket: bucket.start_ms)
 
 
 def read_events(bus: Bus, room: str) -> list[BehaviourEvent]:

@@ -55,6 +55,12 @@ def test_captured_is_the_highest_sequence_of_each_epoch_whoever_told_of_it() -> 
     assert captured(log.bus, CAMERA) == 5 + 7
 
 
+def test_a_story_told_again_from_its_beginning_captures_nothing_more_or_less() -> None:
+    log = Log()
+    log.put(FRAMES, *(frame(i) for i in range(5)), frame(0), frame(1))
+    assert captured(log.bus, CAMERA) == 5
+
+
 def test_captured_counts_what_retention_has_removed_already() -> None:
     log = Log()
     log.put(FRAMES, frame(0), frame(1))

@@ -81,7 +81,7 @@ def test_a_room_is_done_when_its_cameras_are_off_and_no_bucket_can_change() -> N
 
 def test_other_rooms_of_the_same_partition_are_not_mixed_in() -> None:
     log = Log()
-    other = "demo/school/room-13"
+    other = ROOM + "5"  # which shares its partition
     log.put(EVENTS, event(0, room=other))
     log.put(TIMELINES, bucket(0, room=other))
     log.put(DETECTIONS, detected(0, camera=f"{other}/front"))

@@ -10,9 +10,12 @@ from classpulse.reading import (
     read_room,
     rooms_on,
 )
+from classpulse.topics import EVENTS, partition_of
 from tests.services.reading.stories import EIGHT_MS, ROOM, a_bucket, a_room, an_event, bus_with
 
 MINUTE_MS = 60_000
+ALIKE = ROOM + "5"
+"""A room whose key begins like ROOM's and which shares its partitions."""
 
 
 def test_an_empty_bus_has_no_rooms_and_a_room_on_it_no_time() -> None:
@@ -60,7 +63,8 @@ def test_the_latest_revision_of_a_bucket_is_read() -> None:
 
 
 def test_another_room_whose_key_begins_alike_is_not_read() -> None:
-    bus = bus_with(a_bucket(0, room=ROOM + "2", hands=(5, 5000, 5)), a_bucket(0), an_event(0, 900, room=ROOM + "2"))
+    assert partition_of(ALIKE, EVENTS.partitions) == partition_of(ROOM, EVENTS.partitions)
+    bus = bus_with(a_bucket(0, room=ALIKE, hands=(5, 5000, 5)), a_bucket(0), an_event(0, 900, room=ALIKE))
     timeline = read_room(bus, ROOM)
     assert (len(timeline.cells), timeline.cells[0].state, timeline.spans) == (1, State.QUIET, ())
 
