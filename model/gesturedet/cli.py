@@ -150,8 +150,9 @@ def evaluate_command(
 ) -> None:
     """Judge a checkpoint on VOC pictures."""
     torch.set_num_threads(threads)
-    net = GestureDet(recipe_of(recipe).net)
-    net.load_state_dict(released_weights(read_checkpoint(checkpoint)))
+    chosen = recipe_of(recipe)
+    net = GestureDet(chosen.net)
+    net.load_state_dict(released_weights(read_checkpoint(checkpoint), chosen))
     shown = track(read_split(pictures, split), description="pictures", console=console, transient=True)
     console.print(as_text(summarise(evaluate(net, shown))))
 

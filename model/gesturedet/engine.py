@@ -82,7 +82,7 @@ def start(
         loader = batches(pictures, recipe)
         settle_batch_norm(model.backbone, as_input(next(iter(loader)).image, torch.device("cpu")))
     if weights is not None:
-        model.load_state_dict(released_weights(read_checkpoint(weights)))
+        model.load_state_dict(released_weights(read_checkpoint(weights), recipe))
     return _run_of(recipe, model, torch.device(device))
 
 
@@ -228,8 +228,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def released_weights(state: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint that are evaluated and released: the average if there is one."""
+def released_weights(state: dict[str, Any], recipe: Recipe) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint that are evaluated and released: the average if there is one.
+
+    Raises ValueError if they were trained for another net than the recipe's, other default boxes included.
+    """
+    trained, expected = json.loads(state["recipe"])["net"], json.loads(_recipe_text(recipe))["net"]
+    if trained != expected:
+        keys = ", ".join(key for key in expected if trained.get(key) != expected[key])
+        raise ValueError(f"checkpoint: its net differs from recipe {recipe.name!r} in {keys}, expected the same net")
     weights: dict[str, Tensor] = state.get("average", state["model"])
     return weights
 

@@ -63,7 +63,7 @@ def release(
     released one on `material.test`.
     """
     net = GestureDet(recipe.net)
-    net.load_state_dict(released_weights(read_checkpoint(checkpoint)))
+    net.load_state_dict(released_weights(read_checkpoint(checkpoint), recipe))
     figures: dict[Precision, tuple[ClassFigures, ...]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         files: dict[Precision, Path] = {"fp32": Path(scratch) / "fp32.onnx", "int8": Path(scratch) / "int8.onnx"}

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch (the train extra)")
 
+from gesturedet.anchors import PAPER_ANCHORS  # noqa: E402
 from gesturedet.data.augment import NO_AUGMENTATION  # noqa: E402
 from gesturedet.data.training_set import EpochSampler, Example, batches  # noqa: E402
 from gesturedet.data.voc import LabelledPicture, read_split  # noqa: E402
@@ -14,6 +15,7 @@ from gesturedet.detector import CLASSROOM  # noqa: E402
 from gesturedet.engine import (  # noqa: E402
     EpochFigures,
     Run,
+    evaluate,
     read_checkpoint,
     resume,
     start,
@@ -140,6 +142,24 @@ def test_weights_alone_start_a_fresh_run(pictures: tuple[LabelledPicture, ...], 
 
     assert fresh.epoch == 0
     assert_same(weights_of(fresh), dict(trained.best_weights.state_dict()))
+
+
+def test_weights_of_another_net_are_refused(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    write_checkpoint(start(TINY, pictures), tmp_path / "last.pt")
+    other = replace(TINY, net=replace(TINY.net, anchors=PAPER_ANCHORS))
+
+    with pytest.raises(
+        ValueError, match="checkpoint: its net differs from recipe 'tiny' in anchors, expected the same"
+    ):
+        start(other, pictures, weights=tmp_path / "last.pt")
+
+
+def test_an_evaluated_net_is_judged_on_every_picture(pictures: tuple[LabelledPicture, ...]) -> None:
+    judged = evaluate(start(TINY, pictures).best_weights, pictures)
+
+    assert [len(one.truth_class_ids) for one in judged] == [1, 1, 1, 0, 1, 1, 1, 1]
+    assert all(one.scores.shape == one.class_ids.shape == one.boxes_xyxy.shape[:1] for one in judged)
+    assert evaluate(start(TINY, pictures).best_weights, ()) == []
 
 
 def test_a_missing_or_broken_checkpoint_is_named(tmp_path: Path) -> None:

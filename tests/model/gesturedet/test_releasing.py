@@ -1,0 +1,62 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="a release is made from a torch checkpoint (the train extra)")
+pytest.importorskip("onnx", reason="a release is exported with onnx (the train extra)")
+
+from gesturedet.card import load_release  # noqa: E402
+from gesturedet.data.voc import read_split  # noqa: E402
+from gesturedet.detector import CLASSROOM  # noqa: E402
+from gesturedet.engine import start, write_checkpoint  # noqa: E402
+from gesturedet.recipes import product  # noqa: E402
+from gesturedet.releasing import Material, calibration_images, release, source_of  # noqa: E402
+from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
+
+TINY = replace(product(), net=replace(CLASSROOM, input_hw=(64, 96)), batch=2)
+
+
+@pytest.mark.filterwarnings("default")  # the exporter and the quantiser warn about themselves
+def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    root = write_voc(tmp_path / "voc", {name: [("stand-up", (20, 10, 60, 80))] for name in "abcd"})
+    pictures = read_split(root, "train")
+    write_checkpoint(start(TINY, pictures), tmp_path / "last.pt")
+    sources = {split: source_of(root, split, pictures) for split in ("train", "val", "test")}
+    material = Material(pictures, pictures, pictures[:3], sources)
+
+    figures = release(
+        tmp_path / "last.pt", TINY, material, tmp_path / "out", name="tiny", lineage=("none",), calibration_pictures=2
+    )
+
+    released = load_release(tmp_path / "out")
+    (exam,) = released.card.exams
+    assert set(figures) == {"fp32", "int8"}
+    assert released.card.precision == "fp32"
+    assert exam.pictures == 3
+    assert exam.pictures_from == "voc test: 4 pictures"
+    assert exam.behaviours == figures["fp32"]
+    assert [row.truths for row in exam.behaviours] == [0, 3, 0]
+    assert [row.threshold for row in exam.behaviours] == list(released.card.thresholds.values())
+    assert released.card.thresholds["sleeping"] == 1.0, "what the validation pictures do not show is not reported"
+
+
+def test_calibration_pictures_are_spread_over_the_training_pictures(tmp_path: Path) -> None:
+    pictures = read_split(write_voc(tmp_path, {name: [] for name in "abcde"}), "train")
+
+    assert calibration_images((), TINY, 200) == []
+    assert len(calibration_images(pictures, TINY, 3)) == 3
+    assert len(calibration_images(pictures, TINY, 200)) == 5
+    assert calibration_images(pictures, TINY, 1)[0].shape == (1, 3, 64, 96)
+
+
+def test_the_source_of_drawn_pictures_names_their_seeds(tmp_path: Path) -> None:
+    write_voc(tmp_path, {"a": [], "b": []})
+    (tmp_path / "manifest.json").write_text(
+        '{"recipe": 1, "width": 960, "height": 540, "pictures": [{"name": "a", "seed": 7}, {"name": "b", "seed": 9}]}'
+    )
+
+    source = source_of(tmp_path, "train", read_split(tmp_path, "train"))
+
+    assert source == "synthroom recipe 1, split train, 960 x 540: 2 pictures of 2 rooms, seeds 7 to 9"
