@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -29,7 +30,9 @@ COMMANDS: dict[str, Row] = {
     "timeline": Row("classpulse.commands.reading", "Show a room's timeline."),
     "events": Row("classpulse.commands.reading", "List a room's events."),
     "tail": Row("classpulse.commands.tail", "Follow a topic, one line of JSON a record; never pictures."),
-    "replay": Row("classpulse.commands.reading", "Compute timelines and events again and compare them with the bus."),
+    "replay": Row(
+        "classpulse.commands.reading", "Compute timelines and events again from the stored detections."
+    ),
     "doctor": Row("classpulse.commands.doctor", "Say what is installed, what works and what is wrong."),
     "settings": Row("classpulse.commands.settings", "Print the settings as they were resolved, secrets masked."),
     "ingest": Row("classpulse.commands.stages", "Run the stage ingest alone: cameras to frames."),
@@ -67,10 +70,10 @@ def _root() -> None:
     """ClassPulse: classroom cameras to per-room behaviour timelines."""
 
 
-def main() -> None:
-    """Run a command; errors of ours become lines for people and an exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command (by default the process's own arguments); errors of ours become lines for people and an exit code."""
     try:
-        app(prog_name="classpulse")
+        app(arguments, prog_name="classpulse")
     except BadInput as error:
         raise SystemExit(_say(*error.faults, code=2)) from None
     except ClassPulseError as error:

@@ -1,0 +1,122 @@
+"""Rooms and cameras are listed, added, removed and switched at run time; what is wrong is refused whole."""
+
+import json
+from pathlib import Path
+
+from tests.services.cli.conftest import Command
+
+CAMERA = "t/s/101/front"
+
+
+def declare(command: Command) -> None:
+    assert command("rooms", "add", "t/s/101", "--timetable", "Mon-Tue 08:00-09:00").code == 0
+    assert command("cameras", "add", CAMERA, "rtsp://192.0.2.7/stream", "--fps", "2").code == 0
+
+
+def listed(command: Command, what: str = "cameras") -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = json.loads(command(what, "list", "--format", "json").out)
+    return rows
+
+
+def test_nothing_declared_lists_nothing(command: Command) -> None:
+    assert command("cameras", "list") == (0, "", "")
+    assert command("rooms", "list") == (0, "", "")
+    assert listed(command) == []
+
+
+def test_what_is_added_is_listed(command: Command) -> None:
+    declare(command)
+    assert command("rooms", "list").out == "on   t/s/101  overlapping  UTC  Mon 08:00-09:00, Tue 08:00-09:00\n"
+    assert command("cameras", "list").out == "on   t/s/101/front  live  2 fps  rtsp://192.0.2.7/stream\n"
+
+
+def test_cameras_and_rooms_are_switched_off_and_on(command: Command) -> None:
+    declare(command)
+    for what, key in (("cameras", CAMERA), ("rooms", "t/s/101")):
+        assert command(what, "disable", key).out == f"disabled {key}\n"
+        assert listed(command, what)[0]["enabled"] is False
+        assert command(what, "enable", key).out == f"enabled {key}\n"
+        assert listed(command, what)[0]["enabled"] is True
+
+
+def test_a_camera_may_be_declared_switched_off(command: Command) -> None:
+    declare(command)
+    command("cameras", "add", "t/s/101/back", "synth://1", "--disabled", "--delivery", "complete")
+    assert listed(command)[0] == {
+        "camera": "t/s/101/back",
+        "enabled": False,
+        "delivery": "complete",
+        "fps": 5.0,
+        "source": "synth://1",
+    }
+
+
+def test_what_is_removed_is_gone(command: Command) -> None:
+    declare(command)
+    assert command("cameras", "remove", CAMERA).out == f"removed {CAMERA}\n"
+    assert command("rooms", "remove", "t/s/101").code == 0
+    assert (listed(command), listed(command, "rooms")) == ([], [])
+
+
+def test_a_room_with_cameras_is_not_removed(command: Command) -> None:
+    declare(command)
+    result = command("rooms", "remove", "t/s/101")
+    assert (result.code, result.err) == (
+        2,
+        "classpulse: room = 't/s/101': has cameras t/s/101/front; expected them to be removed first\n",
+    )
+
+
+def test_a_second_camera_of_the_same_key_needs_replace(command: Command) -> None:
+    declare(command)
+    again = ("cameras", "add", CAMERA, "synth://1")
+    assert command(*again).err == f"classpulse: camera = '{CAMERA}': exists; expected a new key, or --replace\n"
+    assert command(*again, "--replace").code == 0
+    assert listed(command)[0]["source"] == "synth://1"
+    assert (
+        command("rooms", "add", "t/s/101").err
+        == "classpulse: room = 't/s/101': exists; expected a new key, or --replace\n"
+    )
+
+
+def test_a_camera_of_an_unknown_room_is_answered_with_the_nearest(command: Command) -> None:
+    declare(command)
+    result = command("cameras", "add", "t/s/110/front", "synth://1")
+    assert (result.code, result.err) == (2, "classpulse: room = 't/s/110': unknown; nearest is t/s/101\n")
+
+
+def test_an_unknown_camera_is_answered_with_the_nearest(command: Command) -> None:
+    declare(command)
+    for verb in ("enable", "disable", "remove"):
+        result = command("cameras", verb, "t/s/101/fromt")
+        assert (result.code, result.err) == (
+            2,
+            "classpulse: camera = 't/s/101/fromt': unknown; nearest is t/s/101/front\n",
+        )
+
+
+def test_every_fault_of_a_camera_is_named_and_nothing_is_written(command: Command) -> None:
+    declare(command)
+    result = command("cameras", "add", "t/s/101", "rtsp://me:hush@host/x", "--fps", "0", "--delivery", "some")
+    assert result.code == 2
+    assert [line.split(" = ")[0] for line in result.err.splitlines()] == [
+        "classpulse: camera.camera",
+        "classpulse: camera.source",
+        "classpulse: camera.fps",
+        "classpulse: camera.delivery",
+    ]
+    assert "hush" not in result.err
+    assert len(listed(command)) == 1
+
+
+def test_a_bad_timetable_is_refused(command: Command) -> None:
+    result = command("rooms", "add", "t/s/101", "--timetable", "Monday")
+    assert result.code == 2
+    assert "room.timetable = ['Monday']: expected days and times such as" in result.err
+
+
+def test_a_data_folder_that_cannot_be_made_is_refused(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    result = command("cameras", "list")
+    assert result.code in (1, 2)
+    assert result.err.startswith("classpulse: bus")
