@@ -38,9 +38,8 @@ class Reader:
         self._turn = 0
 
     def start(self, positions: Mapping[Place, int]) -> None:
-        """Read from these offsets on; what was found missing since is found again if it still is."""
+        """Read from these offsets on."""
         self._next.update(positions)
-        self._missed.clear()
 
     def take(self, log: Snapshot, *, max_records: int, max_bytes: int) -> list[Stored]:
         """The next records; a partition that filled a take is last in line for the following one."""

@@ -154,14 +154,14 @@ class SqliteBus:
             return reader.take(logs.LogSnapshot(db, self._tables), max_records=max_records, max_bytes=max_bytes)
 
     def _repeat(self, cut: logs.Cut) -> int:
-        """Cut batch by batch, each in its own transaction, until one is not full."""
+        """Cut batch by batch, each in its own transaction, until nothing is left to cut."""
         removed = 0
         while True:
             with self._file.writing() as db:
                 batch = cut(db)
-            removed += batch
-            if batch < logs.CUT_RECORDS:
+            if not batch:
                 return removed
+            removed += batch
 
     def _by_key(self, table: logs.Table, key: str) -> list[Stored]:
         with self._file.reading() as db:

@@ -1,7 +1,8 @@
 """One SQLite file that several processes share: its connections, its transactions and what its errors mean.
 
 Per process one connection writes and one reads, each under a lock. SQLite has one writer whatever we do, readers of a
-WAL never wait for it, and forty camera threads need not hold forty page caches.
+WAL never wait for it, and forty camera threads need not hold forty page caches. A killed process loses nothing it
+committed; a power cut may take the last steps, whole steps only (synchronous = NORMAL).
 """
 
 import os
@@ -18,8 +19,8 @@ from classpulse.errors import BadInput, ClassPulseError, Fatal, Recoverable, Sto
 
 APPLICATION_ID = 0x436C5062
 SCHEMA_VERSION = 1
-FREE_LEAST_PAGES = 64
-VACUUM_PAGES = 512
+FREE_LEAST_PAGES = 256
+VACUUM_PAGES = 1_024
 INSIST_MS = 250
 INSIST_AGAIN_MS = 2_000
 """How long a commit waits for readers when the write-ahead log is too long, and how long it then lets it be."""
@@ -32,14 +33,15 @@ class Limits:
     """What the file may take, and how long a call may.
 
     `most_bytes`: of the file itself; above it commits raise StorageFull (None: as the disk allows).
-    `page_bytes`: a 40 kB frame is three pages of 16 KiB (benchmarks/bus_sqlite.py compares sizes); kept for ever.
+    `page_bytes`: of a new file, kept for ever. Larger pages read frames a little faster and write every small change
+    (a state, a position, an index entry) as a whole page: benchmarks/bus_sqlite.py compares them.
     `wal_most_bytes`: above it the committing process insists on emptying the log, which readers that never pause
     keep SQLite's own checkpoints from doing. `wal_refuse_bytes`: above it, because a reader hangs in the middle of a
     look, commits raise StorageFull.
     """
 
     most_bytes: int | None = None
-    page_bytes: int = 16_384
+    page_bytes: int = 4_096
     wal_most_bytes: int = 32 * 1024 * 1024
     wal_refuse_bytes: int = 512 * 1024 * 1024
     cache_bytes: int = 4 * 1024 * 1024
@@ -202,7 +204,9 @@ class SqliteFile:
         """Settings that the file keeps from its first page on, then the schema, whoever comes first."""
         db.execute(f"PRAGMA page_size = {self._limits.page_bytes}")
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        self._enter_wal(self._clock.monotonic_ms() + self._limits.deadline_ms)
+        (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise BadInput([f"bus = {self.path}: journal mode {mode!r}; expected a file system that allows WAL"])
         db.execute("PRAGMA secure_delete = ON")
         db.execute(f"PRAGMA journal_size_limit = {self._limits.wal_most_bytes}")
         page_bytes = _pragma(db, "page_size")
@@ -212,22 +216,6 @@ class SqliteFile:
         db.execute("PRAGMA busy_timeout = 0")
         with self.writing():
             self._make_schema(db)
-
-    def _enter_wal(self, give_up_ms: int) -> None:
-        """Two processes that create the file at once get in each other's way here, and SQLite does not wait."""
-        while True:
-            try:
-                (mode,) = self._writer.execute("PRAGMA journal_mode = WAL").fetchone()
-            except sqlite3.OperationalError as error:
-                if not _name(error).startswith("SQLITE_BUSY") or self._clock.monotonic_ms() >= give_up_ms:
-                    raise
-            else:
-                if mode != "wal":
-                    raise BadInput(
-                        [f"bus = {self.path}: journal mode {mode!r}; expected a file system that allows WAL"]
-                    )
-                return
-            self._clock.sleep_ms(2)
 
     def _make_schema(self, db: sqlite3.Connection) -> None:
         application, version = _pragma(db, "application_id"), _pragma(db, "user_version")

@@ -24,7 +24,8 @@ Cut = Callable[[sqlite3.Connection], int]
 
 OFFSETS = 1 << 40
 CUT_RECORDS = 512
-"""How many records one transaction of `retain` removes: others get their turn in between."""
+CUT_BYTES = 4 * 1024 * 1024
+"""What one transaction of `retain` removes at most (but one record at least): others get their turn in between."""
 
 encode_headers = msgspec.msgpack.Encoder().encode
 _decode_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
@@ -193,26 +194,27 @@ def _dead(db: sqlite3.Connection, table: Table, now_ms: int) -> list[tuple[int, 
 
 def cut_old(table: Table, partition: int, end: int, db: sqlite3.Connection) -> int:
     """Remove records of a partition before place `end`, a batch of them; gives how many."""
-    query = f"SELECT place, size FROM {table.name} WHERE place >= ? AND place < ? ORDER BY place LIMIT {CUT_RECORDS}"
-    rows = db.execute(query, (partition * OFFSETS, end)).fetchall()
-    return _cut(db, table, partition, rows)
+    return _cut(db, table, partition, _head(db, table, partition, end, CUT_BYTES))
 
 
 def cut_excess(table: Table, partition: int, db: sqlite3.Connection) -> int:
     """Remove the oldest records of a partition above `retention_bytes`, a batch of them; gives how many."""
-    limit_bytes = table.topic.retention_bytes
-    held = _tail(db, (table.id, partition)).bytes
-    if limit_bytes is None or held <= limit_bytes:
+    excess = _tail(db, (table.id, partition)).bytes - (table.topic.retention_bytes or 0)
+    if excess <= 0:
         return 0
-    low = partition * OFFSETS
+    return _cut(db, table, partition, _head(db, table, partition, (partition + 1) * OFFSETS, min(excess, CUT_BYTES)))
+
+
+def _head(db: sqlite3.Connection, table: Table, partition: int, end: int, enough_bytes: int) -> list[tuple[int, int]]:
+    """(place, size) of the first records of a partition, until they weigh enough."""
     query = f"SELECT place, size FROM {table.name} WHERE place >= ? AND place < ? ORDER BY place LIMIT {CUT_RECORDS}"
-    doomed: list[tuple[int, int]] = []
-    for place, size in db.execute(query, (low, low + OFFSETS)).fetchall():
-        if held <= limit_bytes:
+    head: list[tuple[int, int]] = []
+    for place, size in db.execute(query, (partition * OFFSETS, end)).fetchall():
+        if enough_bytes <= 0:
             break
-        doomed.append((place, size))
-        held -= size
-    return _cut(db, table, partition, doomed)
+        head.append((place, size))
+        enough_bytes -= size
+    return head
 
 
 def cut_dead(table: Table, now_ms: int, db: sqlite3.Connection) -> int:

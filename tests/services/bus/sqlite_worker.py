@@ -4,6 +4,7 @@ Verbs: `steps` copies its input into a log and counts it in a state, one atomic 
 `publish` appends numbered records to one partition; `watch` looks at the log without ever pausing, until it is killed.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,7 @@ def publish(path: str, partition: str, count: str) -> None:
     """Numbered records, one step each."""
     bus = SqliteBus(path)
     bus.create([SOURCE, SINK, STATE])
-    member = bus.member("publisher", [], slot=partition)
+    member = bus.member("publisher", [], slot=f"{partition}/{os.getpid()}")
     for number in range(int(count)):
         member.commit([Outgoing(SOURCE.name, int(partition), "key", b"%d" % number, ())], {})
     bus.close()

@@ -29,7 +29,7 @@ def test_a_new_file_is_private_and_set_up_for_forgetting(tmp_path: Path) -> None
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     db = sqlite3.connect(path)
     found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "auto_vacuum", "page_size")}
-    assert found == {"journal_mode": "wal", "auto_vacuum": 2, "page_size": 16_384}
+    assert found == {"journal_mode": "wal", "auto_vacuum": 2, "page_size": 4_096}
     db.close()
     bus.close()
     assert [file.name for file in path.parent.iterdir()] == ["bus.sqlite"]
@@ -65,7 +65,7 @@ def test_a_file_damaged_in_the_middle_is_fatal_and_named(tmp_path: Path) -> None
     bus.member("filler", []).commit([record(b"x" * 9000) for _ in range(50)], {})
     bus.close()
     intact = path.read_bytes()
-    path.write_bytes(intact[: 16_384 * 3] + b"\x5a" * (len(intact) - 16_384 * 3))
+    path.write_bytes(intact[:12_288] + b"\x5a" * (len(intact) - 12_288))
 
     with pytest.raises(Fatal, match=r"bus\.sqlite: not an intact SQLite file"):
         read_and_write(path)
@@ -77,7 +77,7 @@ def test_a_cut_file_is_fatal_and_named(tmp_path: Path) -> None:
     bus.create([SOURCE])
     bus.member("filler", []).commit([record(b"x" * 9000) for _ in range(50)], {})
     bus.close()
-    path.write_bytes(path.read_bytes()[: 16_384 * 6])
+    path.write_bytes(path.read_bytes()[:100_000])
 
     with pytest.raises(Fatal, match=r"bus\.sqlite: not an intact SQLite file"):
         read_and_write(path)
@@ -230,7 +230,9 @@ def test_a_member_with_another_count_fences_those_whose_partitions_it_takes(tmp_
     bus.member("detect", [SOURCE], index=1, count=2)
 
     with pytest.raises(Fatal, match=r"a later member owns source/1"):
-        alone.commit([], {Place(SOURCE.name, 1): 0})
+        alone.commit([record(b"half a step")], {Place(SOURCE.name, 1): 0})
+
+    assert bus.ends(SOURCE)[0] == (0, 0)
     bus.close()
 
 
