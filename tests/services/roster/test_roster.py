@@ -1,0 +1,107 @@
+"""The bus says what the site file says, except for what was switched at run time."""
+
+import pytest
+
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.codec import Outgoing
+from classpulse.errors import BadInput
+from classpulse.records import CameraConfig, RoomConfig
+from classpulse.roster import Declared, Roster
+from classpulse.topics import CAMERAS, ROOMS
+
+ROOM = RoomConfig(room="t/s/101")
+FRONT = CameraConfig(camera="t/s/101/front", source="rtsp://192.0.2.7/a")
+BACK = CameraConfig(camera="t/s/101/back", source="rtsp://192.0.2.7/b")
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    return MemoryBus(clock=ManualClock())
+
+
+@pytest.fixture
+def roster(bus: MemoryBus) -> Roster:
+    return Roster(bus, ManualClock())
+
+
+def written(bus: MemoryBus) -> int:
+    return bus.ends(CAMERAS)[0][1] + bus.ends(ROOMS)[0][1]
+
+
+def test_an_empty_site_changes_nothing(roster: Roster, bus: MemoryBus) -> None:
+    assert roster.apply([], []) == []
+    assert (roster.rooms(), roster.cameras(), written(bus)) == ({}, {}, 0)
+
+
+def test_a_site_is_written_and_a_second_time_nothing_is(roster: Roster, bus: MemoryBus) -> None:
+    assert roster.apply([ROOM], [FRONT]) == ["wrote t/s/101", "wrote t/s/101/front"]
+    assert (roster.rooms(), roster.cameras()) == ({"t/s/101": ROOM}, {"t/s/101/front": FRONT})
+    assert roster.apply([ROOM], [FRONT]) == []
+    assert written(bus) == 2
+
+
+def test_only_what_differs_is_written(roster: Roster) -> None:
+    roster.apply([ROOM], [FRONT, BACK])
+    faster = CameraConfig(camera=FRONT.camera, source=FRONT.source, fps=10)
+    assert roster.apply([ROOM], [faster, BACK]) == ["wrote t/s/101/front"]
+
+
+def test_what_was_switched_off_at_run_time_stays_off(roster: Roster) -> None:
+    roster.apply([ROOM], [FRONT])
+    roster.enable_camera(FRONT.camera, enabled=False)
+    roster.enable_room(ROOM.room, enabled=False)
+    assert roster.apply([ROOM], [FRONT]) == []
+    assert not roster.camera(FRONT.camera).enabled
+    assert not roster.room(ROOM.room).enabled
+
+
+def test_another_change_of_the_file_keeps_the_switch(roster: Roster) -> None:
+    roster.apply([ROOM], [FRONT])
+    roster.enable_camera(FRONT.camera, enabled=False)
+    roster.apply([ROOM], [CameraConfig(camera=FRONT.camera, source=FRONT.source, fps=10)])
+    assert (roster.camera(FRONT.camera).fps, roster.camera(FRONT.camera).enabled) == (10, False)
+
+
+def test_a_file_that_states_the_switch_wins(roster: Roster) -> None:
+    roster.apply([ROOM], [FRONT])
+    roster.enable_camera(FRONT.camera, enabled=False)
+    assert roster.apply([ROOM], [FRONT], stated={FRONT.camera}) == ["wrote t/s/101/front"]
+    assert roster.camera(FRONT.camera).enabled
+
+
+def test_what_the_file_no_longer_declares_is_removed_and_what_was_added_at_run_time_stays(roster: Roster) -> None:
+    roster.apply([ROOM], [FRONT])
+    roster.add_camera(BACK)
+    before = Declared(rooms=(ROOM.room,), cameras=(FRONT.camera,))
+    assert roster.apply([ROOM], [], before=before) == ["removed t/s/101/front, no longer declared"]
+    assert set(roster.cameras()) == {BACK.camera}
+    assert roster.apply([], [], before=before) == ["removed t/s/101, no longer declared"]
+    assert roster.rooms() == {}
+
+
+def test_an_unreadable_configuration_is_ignored_and_said(
+    roster: Roster, bus: MemoryBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    roster.apply([ROOM], [FRONT])
+    bus.member("x", ()).commit(
+        [Outgoing(CAMERAS.name, 0, "t/s/101/odd", b"{}", (("ce_type", b"classpulse.CameraConfig.v9"),))], {}
+    )
+    assert set(roster.cameras()) == {FRONT.camera}
+    assert "(t/s/101/odd): unknown_version: " in caplog.text
+
+
+def test_two_operators_at_once_both_get_their_way(bus: MemoryBus) -> None:
+    one, other = Roster(bus, ManualClock()), Roster(bus, ManualClock())
+    one.add_room(ROOM)
+    other.add_camera(FRONT)
+    one.add_camera(BACK)
+    assert set(one.cameras()) == set(other.cameras()) == {FRONT.camera, BACK.camera}
+
+
+def test_an_unknown_key_is_answered_with_the_nearest(roster: Roster) -> None:
+    with pytest.raises(BadInput, match="camera = 't/s/101/front': unknown; expected one of none"):
+        roster.camera(FRONT.camera)
+    roster.apply([ROOM], [FRONT])
+    with pytest.raises(BadInput, match="camera = 't/s/101/fron': unknown; nearest is t/s/101/front"):
+        roster.enable_camera("t/s/101/fron", enabled=True)
