@@ -20,6 +20,7 @@ from classpulse.drawing.lanes import (
     ribbon,
     span_lane,
 )
+from classpulse.drawing.laying import laid
 from classpulse.drawing.palette import STATE_MEANINGS
 from classpulse.drawing.scale import STEPS_MS, Scale, least_step
 from classpulse.drawing.style import CSS, DEFINITIONS, SCRIPT, ink_rules
@@ -139,7 +140,7 @@ def _step(scale: Scale, lines: Sequence[RoomTimeline], behaviours: int) -> int:
 def _panel(panel: Panel, number: int, sheet: _Sheet) -> str:
     timeline = panel.timeline
     brush = Brush(sheet.scale, timeline.time_zone, sheet.classes)
-    cells = timeline.cells if sheet.step_ms is None else merged(timeline.cells, sheet.step_ms)
+    cells = laid(timeline.cells) if sheet.step_ms is None else merged(timeline.cells, sheet.step_ms)
     lanes = _lanes(panel, cells, brush, sheet)
     bottom_px = lanes[-1].top_px + lanes[-1].height_px + PAD_PX
     lines = "".join(f'<line class="lane" x1="0" x2="100%" y1="{lane.top_px}" y2="{lane.top_px}"/>' for lane in lanes)

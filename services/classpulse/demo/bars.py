@@ -6,6 +6,7 @@ from itertools import pairwise
 from rich.text import Text
 
 from classpulse.drawing.lanes import TrueSpan
+from classpulse.drawing.laying import laid
 from classpulse.drawing.palette import STATE_GLYPHS, STATE_STYLES, ink_of
 from classpulse.formats import share_text
 from classpulse.page import Panel
@@ -57,13 +58,13 @@ def most_at_once(stretches: Iterable[Stretch], start_ms: int, end_ms: int) -> in
 
 
 def _found_line(timeline: RoomTimeline, found: Sequence[Stretch], columns: int, style: str) -> Text:
-    line = Text()
+    line, cells = Text(), laid(timeline.cells)
     for start_ms, end_ms in _slices(timeline, columns):
         people = most_at_once(found, start_ms, end_ms)
         if people:
             line.append(_height(people), style=style)
         else:
-            state = state_of(timeline.cells, start_ms, end_ms)
+            state = state_of(cells, start_ms, end_ms)
             line.append(STATE_GLYPHS[state], style=STATE_STYLES[state])
     return line
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from classpulse.aggregate.rules import rules_of
@@ -143,6 +143,8 @@ def _room(bus: Bus, lesson: Lesson) -> tuple[Panel, dict[str, Counts]]:
     if origin_ms is None:
         truth = judged(lesson.truth.spans, rules)
         return Panel(timeline), {name: measure(_stretches(held.counted, 0), []).counts for name, held in truth.items()}
+    until_ms = min(timeline.end_ms, origin_ms + lesson.truth.duration_ms)
+    timeline = replace(timeline, start_ms=origin_ms, end_ms=max(origin_ms, until_ms))
     truth = judged(played(lesson.truth.spans, timeline.end_ms - origin_ms), rules)
     matchings = {name: _matching(timeline, name, held, origin_ms) for name, held in truth.items()}
     truths = tuple(

@@ -125,5 +125,6 @@ def account_table(result: Result) -> Table:
         clip = "–" if account.clip_frames is None else str(account.clip_frames)
         adds_up = Text("yes", style="green") if account.balanced else Text("NO", style="bold red")
         dropped = missing_text(account.dropped) or "none"
-        table.add_row(account.camera, clip, str(account.captured), str(account.in_timelines), dropped, adds_up)
+        camera = "/".join(account.camera.split("/")[-2:])
+        table.add_row(camera, clip, str(account.captured), str(account.in_timelines), dropped, adds_up)
     return table

@@ -33,7 +33,8 @@ td.words{white-space:normal;text-align:left}
 a{color:inherit}
 i.dot{display:inline-block;width:11px;height:11px;border-radius:3px;background:var(--ink);margin-right:7px;vertical-align:-1px}
 .index{display:grid;grid-template-columns:repeat(auto-fill,minmax(400px,1fr));gap:2px 28px;font-size:13px}
-.index a{display:grid;grid-template-columns:minmax(0,1fr) 122px 92px;text-decoration:none;white-space:nowrap;gap:0 8px;padding:2px 0;font-variant-numeric:tabular-nums}
+.index a{display:grid;grid-template-columns:minmax(0,1fr) 122px 92px;
+text-decoration:none;white-space:nowrap;gap:0 8px;padding:2px 0;font-variant-numeric:tabular-nums}
 .index a>span:first-child{overflow:hidden;text-overflow:ellipsis}
 .index .bar{width:56px}
 .index a:hover span:first-child{text-decoration:underline}

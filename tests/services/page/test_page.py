@@ -4,10 +4,11 @@ from html.parser import HTMLParser
 import pytest
 
 from classpulse.drawing.lanes import rows_of
+from classpulse.drawing.laying import laid
 from classpulse.drawing.palette import INKS, OTHER_INKS, ink_of
 from classpulse.drawing.scale import DAY_MS, Scale, least_step, number
 from classpulse.page import COLUMNS_IN_ALL, Card, Panel, Score, timeline_page
-from classpulse.reading import Cell, RoomTimeline, Span
+from classpulse.reading import Cell, RoomTimeline, Span, State
 from tests.services.page.rooms import BUCKET_MS, MONDAY_MS, lesson, school_day
 
 HOUR_MS = 3_600_000
@@ -88,6 +89,32 @@ def test_the_ribbon_gives_each_share_its_part_of_the_height() -> None:
     cell = Cell(0, BUCKET_MS, recorded_ms=BUCKET_MS, due_ms=BUCKET_MS // 2, observed_ms=BUCKET_MS // 4)
     plot = re.findall(r"<g><title>.*?</g>", page_of(bare(cell)), re.DOTALL)[0]
     assert re.findall(r'class="(\w+)"[^>]*height="([\d.]+)"', plot) == [("nobody", "6"), ("unseen", "3"), ("seen", "3")]
+
+
+def test_a_bucket_in_which_a_lesson_begins_is_drawn_from_its_beginning_on() -> None:
+    def cell(start_ms: int, due_ms: int) -> Cell:
+        return Cell(start_ms, start_ms + BUCKET_MS, BUCKET_MS, due_ms, due_ms)
+
+    first, begins, full, ends = cell(0, 0), cell(10_000, 3000), cell(20_000, 10_000), cell(30_000, 4000)
+    parts = [(part.start_ms, part.end_ms, part.state) for part in laid([first, begins, full, ends])]
+    assert parts == [
+        (0, 10_000, State.NOBODY),
+        (10_000, 17_000, State.NOBODY),
+        (17_000, 20_000, State.QUIET),
+        (20_000, 30_000, State.QUIET),
+        (30_000, 34_000, State.QUIET),
+        (34_000, 40_000, State.NOBODY),
+    ]
+
+
+def test_a_bucket_whose_neighbours_do_not_tell_stays_whole() -> None:
+    short = Cell(0, BUCKET_MS, BUCKET_MS, 3000, 3000)
+    full = Cell(BUCKET_MS, 2 * BUCKET_MS, BUCKET_MS, BUCKET_MS, BUCKET_MS)
+    again = Cell(2 * BUCKET_MS, 3 * BUCKET_MS, BUCKET_MS, 3000, 3000)
+    after = Cell(3 * BUCKET_MS, 4 * BUCKET_MS, BUCKET_MS, BUCKET_MS, BUCKET_MS)
+    assert laid([]) == ()
+    assert laid([short]) == (short,)
+    assert laid([full, again, after])[1] == again
 
 
 def test_found_true_missed_and_false_are_four_different_bars() -> None:
