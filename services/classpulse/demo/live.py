@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,11 +17,16 @@ from classpulse.reading import USUAL_BEHAVIOURS
 
 def live_view(follower: Follower, *, now_ms: int, elapsed_s: float, expected_s: float) -> RenderableType:
     """The whole live display: one row per room, and how far the lessons have come."""
-    table = Table(title="ClassPulse demo: camera → frames → detections → events and timelines", title_justify="left")
-    for name in ("room", "now", "events so far"):
-        table.add_column(name, no_wrap=name == "room")
-    for name in ("seen", "frames", "frames/s", "capture→event p50 / p99"):
-        table.add_column(name, justify="right")
+    table = Table(
+        title="ClassPulse demo: camera → frames → detections → events, timelines",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("room", no_wrap=True)
+    table.add_column("behaviour", no_wrap=True)
+    for name in ("now", "events\nso far", "seen", "frames", "capture→event\np50 / p99"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("missing")
     for room in follower.rooms.values():
         table.add_row(*_row(room, now_ms))
@@ -45,32 +51,33 @@ def latency_text(latencies_ms: Iterable[int]) -> str:
 
 
 def _row(room: RoomNow, now_ms: int) -> list[RenderableType]:
+    """A row as high as there are behaviours, so that nothing moves when they come and go."""
+    names = (*USUAL_BEHAVIOURS, *sorted(set(room.events) - set(USUAL_BEHAVIOURS)))
     missing = missing_text(room.seen.missing)
     return [
         Text(room.room.rpartition("/")[2], style="bold"),
-        _tallies(room.now, "×"),
-        _tallies(room.events, ""),
+        _stacked((name, _style(name, names)) for name in names),
+        _stacked((str(room.now.get(name, "·")), _style(name, names) if name in room.now else "dim") for name in names),
+        _stacked((str(room.events.get(name, 0)), "") for name in names),
         share_text(room.coverage),
-        str(room.frames),
-        f"{room.frames_per_s(now_ms):.1f}",
+        f"{room.frames}\n{room.frames_per_s(now_ms):.1f} /s",
         latency_text(room.latencies_ms),
         Text(missing or "none", style="bold red" if missing else "dim"),
     ]
 
 
-def _tallies(counts: dict[str, int], sign: str) -> Text:
-    """`hand-raising ×2, sleeping ×1`, each in its colour."""
-    names = (*USUAL_BEHAVIOURS, *sorted(set(counts) - set(USUAL_BEHAVIOURS)))
-    parts = [
-        Text(f"{name} {sign}{counts[name]}", style=ink_of(name, names).terminal) for name in names if counts.get(name)
-    ]
-    return Text(", ").join(parts) if parts else Text("–", style="dim")
+def _style(behaviour: str, behaviours: tuple[str, ...]) -> str:
+    return ink_of(behaviour, behaviours).terminal
+
+
+def _stacked(lines: Iterable[tuple[str, str]]) -> Text:
+    return Text("\n").join(Text(words, style=style) for words, style in lines)
 
 
 def _progress(elapsed_s: float, expected_s: float) -> Table:
     grid = Table.grid(padding=(0, 1))
     at_s = min(elapsed_s, expected_s)
-    note = f"{elapsed_s:.0f} s of about {expected_s:.0f} s (the lessons are played as they happened; Ctrl-C stops)"
+    note = f"{elapsed_s:.0f} s of about {expected_s:.0f} s (Ctrl-C stops)"
     grid.add_row(ProgressBar(total=max(1.0, expected_s), completed=at_s, width=30), Text(note, style="dim"))
     return grid
 
