@@ -8,27 +8,28 @@ import numpy as np
 from synthroom.idle import idle
 from synthroom.people import Person, Spot, free_spot
 from synthroom.poses import hand_raising, sleeping, stand_up
+from synthroom.puppet import Puppet
 from synthroom.rotations import Array, about_vector, blend, to_matrices, to_quaternions
 from synthroom.scene import Scene
 from synthroom.script import MOVES_MS, Gesture, Hold, Track
-from synthroom.sitting import HAND_RAISING, SLEEPING, STAND_UP, Draw, Pose, Sitter, straight_legs
+from synthroom.sitting import HAND_RAISING, SLEEPING, STAND_UP, Draw, Pose, straight_legs
 from synthroom.teacher import teach
-from synthroom.puppet import Puppet
 
 WALK_M_PER_S, STEP_MS = 0.75, 560
 
 
-def perform(sitter: Sitter, place_of: Person, behaviour: str, d: Draw) -> Pose:
-    """The pose of one behaviour for one pupil at its desk; raises ValueError for a pupil without a desk."""
-    if place_of.place is None:
-        raise ValueError(f"person {place_of.number}: expected a pupil with a desk, found none")
+def perform(pupil: Person, behaviour: str, d: Draw) -> Pose:
+    """The pose of one behaviour, or "idle", at a pupil's desk; raises ValueError for somebody without a desk."""
+    if pupil.place is None:
+        raise ValueError(f"person {pupil.number}: expected a pupil with a desk, found none")
+    sitter, place = pupil.sitter, pupil.place
     if behaviour == HAND_RAISING:
-        return hand_raising(sitter, place_of.place, d)
+        return hand_raising(sitter, place, d)
     if behaviour == STAND_UP:
-        return stand_up(sitter, place_of.place, d, beside=False)
+        return stand_up(sitter, place, d, beside=False)
     if behaviour == SLEEPING:
-        return sleeping(sitter, place_of.place, d)
-    return idle(sitter, place_of.place, d)
+        return sleeping(sitter, place, d)
+    return idle(sitter, place, d)
 
 
 def waver(pose: Pose, d: Draw, bones: tuple[int, ...], degrees: float) -> Pose:
@@ -46,7 +47,7 @@ def pupil_track(person: Person, gestures: list[Gesture], duration_ms: int, d: Dr
         move = int(d.u(*MOVES_MS[gesture.behaviour]))
         holds += _idle_holds(person, now, gesture.started_ms - move, d)
         firsts.append(len(holds))
-        pose = perform(person.sitter, person, gesture.behaviour, d)
+        pose = perform(person, gesture.behaviour, d)
         holds += _lively_holds(person, pose, gesture.started_ms, gesture.ended_ms, d)
         now = gesture.ended_ms + int(d.u(*MOVES_MS[gesture.behaviour]))
     holds += _idle_holds(person, now, duration_ms + 1000, d)
@@ -60,7 +61,7 @@ def _idle_holds(person: Person, start_ms: int, end_ms: int, d: Draw) -> list[Hol
         lasts = int(d.u(2500, 9000))
         last = now + lasts + 2500 > end_ms
         until = end_ms if last else now + lasts
-        out += _lively_holds(person, perform(person.sitter, person, "idle", d), now, until, d)
+        out += _lively_holds(person, perform(person, "idle", d), now, until, d)
         if last:
             return out
         now = until + int(d.u(*MOVES_MS[None]))
@@ -122,14 +123,14 @@ class Walk:
 
 def _between(start: Spot, end: Spot, share: float) -> Spot:
     turn = (end.yaw - start.yaw + 180) % 360 - 180
-    return Spot(
-        start.x + (end.x - start.x) * share, start.y + (end.y - start.y) * share, start.yaw + turn * share
-    )
+    return Spot(start.x + (end.x - start.x) * share, start.y + (end.y - start.y) * share, start.yaw + turn * share)
 
 
 def _clear(start: Spot, end: Spot, taken: list[tuple[float, float, float]]) -> bool:
     steps = max(int(math.hypot(end.x - start.x, end.y - start.y) / 0.15), 1)
-    points = [(start.x + (end.x - start.x) * i / steps, start.y + (end.y - start.y) * i / steps) for i in range(steps + 1)]
+    points = [
+        (start.x + (end.x - start.x) * i / steps, start.y + (end.y - start.y) * i / steps) for i in range(steps + 1)
+    ]
     return all(math.hypot(x - tx, y - ty) > radius for x, y in points for tx, ty, radius in taken)
 
 
@@ -154,7 +155,7 @@ def teacher_walk(
         facing = 180.0 + d.u(-50, 50) if there.y < min(desk.y for desk in scene.plan.desks) else d.u(-180, 180)
         legs += _steps(here, there, heading, facing, stay)
         now, here = legs[-1].ended_ms, Spot(there.x, there.y, facing)
-    return Walk(tuple(legs), _teacher_gestures(teacher, duration_ms, d), _strides(teacher, d))
+    return Walk(tuple(legs), _teacher_gestures(teacher, duration_ms, d), _strides(teacher))
 
 
 def _steps(here: Spot, there: Spot, heading: float, facing: float, start_ms: int) -> list[Leg]:
@@ -179,7 +180,7 @@ def _teacher_gestures(teacher: Person, duration_ms: int, d: Draw) -> Track:
     return Track(tuple(holds))
 
 
-def _strides(teacher: Person, d: Draw) -> tuple[Pose, Pose]:
+def _strides(teacher: Person) -> tuple[Pose, Pose]:
     poses = []
     for sign in (1, -1):
         p = Puppet(teacher.sitter.model, teacher.sitter.shape)
@@ -187,5 +188,7 @@ def _strides(teacher: Person, d: Draw) -> tuple[Pose, Pose]:
         for side, swing in (("L", -sign), ("R", sign)):
             p.arm(side, (0.12, swing * 0.3, -1), (0.0, swing * 0.3 - 0.3, -1))
         p.spine(4, sign * 3)
-        poses.append(Pose("teacher-walk", p.quaternions(), np.array([0.0, 0.0, teacher.sitter.floor - p.lowest("shoe")])))
+        poses.append(
+            Pose("teacher-walk", p.quaternions(), np.array([0.0, 0.0, teacher.sitter.floor - p.lowest("shoe")]))
+        )
     return poses[0], poses[1]

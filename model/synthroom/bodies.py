@@ -107,7 +107,8 @@ def _cut_layers(
     skin_class, cloth_class = classes[body], classes[tights]
 
     def touches(faces: npt.NDArray[np.str_], *names: str) -> npt.NDArray[np.bool_]:
-        return np.isin(faces, names).any(1)
+        found: npt.NDArray[np.bool_] = np.isin(faces, names).any(axis=1)
+        return found
 
     x, y, z = v.T
     scalp = (classes == "head") & (z > 0.665 + 0.135 * np.clip((0.03 - y) / 0.15, 0, 1)) & (np.abs(x) < 0.083)
@@ -149,7 +150,8 @@ def _thin(v: F32, faces: npt.NDArray[np.int64], bones: npt.NDArray[np.int64], ce
     a, b, c = merged.T
     kept = merged[(a != b) & (b != c) & (a != c)]
     _, unique = np.unique(np.sort(kept, 1), axis=0, return_index=True)
-    return kept[np.sort(unique)]
+    distinct: npt.NDArray[np.int64] = kept[np.sort(unique)]
+    return distinct
 
 
 def _skeleton(labels: list[str], parents: list[int]) -> tuple[Skeleton, npt.NDArray[np.int64]]:
@@ -249,16 +251,14 @@ def body_model() -> BodyModel:
 
 def _normals(model: BodyModel, vertices: F32) -> F32:
     normals = np.zeros(vertices.shape, dtype=np.float64)
+    count = vertices.shape[1]
     for layer in model.layers.values():
         a, b, c = (vertices[:, layer.triangles[:, k]] for k in range(3))
         face = np.cross(b - a, c - a)
         for k in range(3):
-            for person in range(len(vertices)):
-                for axis in range(3):
-                    weights = face[person, :, axis]
-                    normals[person, :, axis] += np.bincount(
-                        layer.triangles[:, k], weights=weights, minlength=normals.shape[1]
-                    )
+            corner = layer.triangles[:, k]
+            for person, axis in np.ndindex(len(vertices), 3):
+                normals[person, :, axis] += np.bincount(corner, weights=face[person, :, axis], minlength=count)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     unit: F32 = (normals / np.maximum(length, 1e-9)).astype(np.float32)
     return unit

@@ -3,7 +3,7 @@
 import numpy as np
 
 from synthroom.idle import idle
-from synthroom.people import Person, Spot, free_spot
+from synthroom.people import Person, Spot, free_spot, furniture_circles
 from synthroom.poses import hand_raising, sleeping, stand_up
 from synthroom.scene import Scene
 from synthroom.sitting import HAND_RAISING, SLEEPING, STAND_UP, Draw, Pose
@@ -12,7 +12,9 @@ from synthroom.teacher import teach
 
 def draw_activities(rng: np.random.Generator, pupils: int) -> list[str]:
     """What each pupil does: one of the behaviours or "idle"; several often raise hands at once."""
-    share = float(rng.choice([rng.uniform(0, 0.08), rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.65)], p=[0.25, 0.5, 0.25]))
+    share = float(
+        rng.choice([rng.uniform(0, 0.08), rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.65)], p=[0.25, 0.5, 0.25])
+    )
     weights = [share, min(rng.gamma(1.6, 0.045), 0.3), min(rng.gamma(1.6, 0.06), 0.35)]
     total = sum(weights)
     scale = min(1.0, 0.92 / total)
@@ -48,10 +50,7 @@ def place_teachers(scene: Scene, rng: np.random.Generator) -> list[tuple[Person,
     d, out = Draw(rng), list[tuple[Person, Pose, Spot]]()
     x0, y0, x1, y1 = scene.plan.bounds
     taken = [(p.spot.x, p.spot.y, 0.5) for p in scene.pupils]
-    for desk in scene.plan.desks:
-        for share in np.linspace(-0.5, 0.5, 4):
-            x, y = desk.to_room(float(share) * desk.width, scene.plan.near - desk.depth / 2)
-            taken.append((x, y, desk.depth / 2 + 0.22))
+    taken += furniture_circles(scene.plan.desks, scene.plan.near)
     front = min(desk.y for desk in scene.plan.desks) - 0.9
     for teacher in scene.teachers:
         bounds = (x0, y0, x1, front) if d.chance(0.5) and front - y0 > 0.9 else (x0, y0, x1, y1)

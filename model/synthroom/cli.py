@@ -1,17 +1,27 @@
 """Commands of the drawings: `python -m synthroom.cli pictures | lessons | sheet`."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from synthroom.crew import own_renderer, work
+from synthroom.crew import one_thread, own_renderer, work
+from synthroom.lesson import LessonPlan, is_done, make_lesson
 from synthroom.pictures import HEIGHT, VIEWS, WIDTH, DataSet, Entry, write_scene
-from synthroom.seeds import SPLITS
+from synthroom.seeds import SPLITS, lesson_seed
+from synthroom.sheet import lesson_sheet, picture_sheet
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Draw synthetic classrooms with exact truth.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Draw synthetic classrooms with exact truth.",
+)
 Split = Annotated[str, typer.Option(help=f"which seeds: {', '.join(SPLITS)}")]
 Workers = Annotated[int, typer.Option(help="processes, one thread each")]
 
@@ -58,6 +68,78 @@ def pictures(
                 data.save()
     data.save()
     print(f"{out}: {len(data.entries)} pictures")
+
+
+@dataclass(frozen=True)
+class LessonJob:
+    """One lesson to film."""
+
+    clip: Path
+    seed: int
+    seconds: int
+
+
+def film(job: LessonJob, tick: Callable[[], None] = lambda: None) -> Path:
+    """Film one lesson with this process's renderer, unless it lies there already."""
+    plan = lesson_plan(job.seconds)
+    if not is_done(job.clip, job.seed):
+        make_lesson(own_renderer(plan.width, plan.height), job.clip, job.seed, plan, tick)
+    return job.clip
+
+
+def lesson_plan(seconds: int) -> LessonPlan:
+    """The usual lesson, with gestures in proportion to its length."""
+    usual = LessonPlan()
+    share = seconds * 1000 / usual.duration_ms
+    return replace(
+        usual,
+        hands=max(round(usual.hands * share), 1),
+        stands=max(round(usual.stands * share), 1),
+        sleeps=max(round(usual.sleeps * share), 1),
+        duration_ms=seconds * 1000,
+    )
+
+
+@app.command()
+def lessons(
+    out: Annotated[Path, typer.Argument(help="folder for lesson-1.mp4, lesson-1.truth.json and so on")],
+    split: Split = "demo",
+    count: Annotated[int, typer.Option(help="lessons the folder shall hold")] = 3,
+    seconds: Annotated[int, typer.Option(help="length of each lesson", min=45)] = 100,
+    workers: Workers = 1,
+) -> None:
+    """Film animated lessons with their true timelines; goes on where it was stopped, lesson by lesson."""
+    out.mkdir(parents=True, exist_ok=True)
+    jobs = [LessonJob(out / f"lesson-{i + 1}.mp4", lesson_seed(split, i), seconds) for i in range(count)]
+    with _bar() as bar:
+        if workers == 1:
+            one_thread()
+            for job in jobs:
+                task = bar.add_task(job.clip.name, total=lesson_plan(seconds).frames)
+                film(job, partial(bar.advance, task))
+                bar.update(task, completed=lesson_plan(seconds).frames)
+        else:
+            task = bar.add_task(f"{split} lessons", total=count)
+            for _ in work(film, jobs, workers):
+                bar.advance(task)
+    print(f"{out}: {count} lessons")
+
+
+@app.command()
+def sheet(
+    source: Annotated[Path, typer.Argument(help="a data set's folder, or a lesson's clip")],
+    out: Annotated[Path, typer.Argument(help="the sheet, .png or .jpg")],
+    count: Annotated[int, typer.Option(help="pictures or frames", min=1)] = 12,
+    columns: Annotated[int, typer.Option(min=1)] = 3,
+    width: Annotated[int, typer.Option(help="width of the sheet in pixels", min=100)] = 1920,
+) -> None:
+    """Put pictures with their boxes, or frames of a lesson, on one sheet to look at."""
+    whole = (lesson_sheet if source.suffix == ".mp4" else picture_sheet)(source, count, columns)
+    height = whole.shape[0] * width // whole.shape[1]
+    small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    if not cv2.imwrite(str(out), cv2.cvtColor(small, cv2.COLOR_RGB2BGR)):
+        raise ValueError(f"out {str(out)!r}: expected a path that can be written, ending in .png or .jpg")
+    print(out)
 
 
 def main() -> None:

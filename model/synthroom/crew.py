@@ -20,7 +20,7 @@ def one_thread() -> None:
 
 @cache
 def own_renderer(width: int, height: int) -> Renderer:
-    """This process's renderer for one size of picture."""
+    """Give this process its renderer for one size of picture."""
     one_thread()
     return Renderer(width, height)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synthroom.bodies import BodyModel, F32, I32, Shape
+from synthroom.bodies import F32, I32, BodyModel, Shape
 from synthroom.mesh import CHECKS, CLOTH, HAIR, PRINT, SKIN, STRIPES, Colour, fixed_vertices
 from synthroom.rotations import Array
 

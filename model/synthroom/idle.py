@@ -6,7 +6,18 @@ import numpy as np
 
 from synthroom.puppet import Puppet, outwards
 from synthroom.rotations import Array
-from synthroom.sitting import Draw, Place, Pose, Sitter, arm_down, flat_forearm, lean_on_elbow, on_desk, other, rest_arms
+from synthroom.sitting import (
+    Draw,
+    Place,
+    Pose,
+    Sitter,
+    arm_down,
+    flat_forearm,
+    lean_on_elbow,
+    on_desk,
+    other,
+    rest_arms,
+)
 
 
 def face_point(p: Puppet, feature: str, dx: float = 0.0, dy: float = 0.0, dz: float = 0.0) -> Array:
@@ -162,7 +173,9 @@ def _read(p: Puppet, place: Place, d: Draw) -> None:
     p.gaze(d.u(15, 35), d.u(-10, 10), 0)
     for side in "LR":
         k = outwards(side)
-        p.reach(side, (k * 0.11, place.near - d.u(0.1, 0.16), place.top + d.u(0.06, 0.14)), (1, 0.4, -0.6), (0, -0.5, 1))
+        p.reach(
+            side, (k * 0.11, place.near - d.u(0.1, 0.16), place.top + d.u(0.06, 0.14)), (1, 0.4, -0.6), (0, -0.5, 1)
+        )
         p.palm(side, (-1, 0, 0))
         p.fingers(side, 35)
 

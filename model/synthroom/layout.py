@@ -5,11 +5,14 @@ The room's frame: metres, +z up, the board hangs on the wall at -y, pupils in ro
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from synthroom.mesh import Colour
+
+KINDS = {"single": 0.24, "double": 0.46, "long": 0.1, "groups": 0.2}
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,6 @@ class Desk:
         """A point of the desk's frame (x along the seats, -y towards the desk top) in the room."""
         c, s = math.cos(math.radians(self.yaw)), math.sin(math.radians(self.yaw))
         return self.x + c * local_x - s * local_y, self.y + s * local_x + c * local_y
-
-    def to_local(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the room in the desk's frame."""
-        c, s = math.cos(math.radians(self.yaw)), math.sin(math.radians(self.yaw))
-        dx, dy = x - self.x, y - self.y
-        return c * dx + s * dy, -s * dx + c * dy
 
 
 @dataclass(frozen=True)
@@ -63,19 +60,18 @@ class Plan:
     style: Style
 
 
-def draw_plan(rng: np.random.Generator, *, pupils: int, scale: float) -> Plan:
-    """Draw a room for so many pupils of a mean body scale (1 for an adult)."""
+def draw_plan(rng: np.random.Generator, *, pupils: int, scale: float, kinds: Sequence[str] = tuple(KINDS)) -> Plan:
+    """Draw a room for so many pupils of a mean body scale (1 for an adult); `kinds` narrows the desks' order."""
     near = -float(rng.uniform(0.27, 0.31)) * scale
-    kind = str(rng.choice(["single", "double", "long", "groups"], p=[0.24, 0.46, 0.1, 0.2]))
+    share = np.array([KINDS[kind] for kind in kinds])
+    kind = str(rng.choice(list(kinds), p=share / share.sum()))
     desks = _groups(rng, pupils, near) if kind == "groups" else _rows(rng, pupils, kind)
     xs, ys = zip(*[d.to_room(0, 0) for d in desks], strict=True)
     half = max(d.width for d in desks) / 2
     x0, x1 = min(xs) - half - rng.uniform(0.3, 1.4), max(xs) + half + rng.uniform(0.3, 1.4)
     y0, y1 = min(ys) - rng.uniform(2.0, 3.6), max(ys) + rng.uniform(0.8, 2.0)
     mx, my = (x0 + x1) / 2, (y0 + y1) / 2  # the room's middle becomes the origin
-    moved = tuple(
-        Desk(x=d.x - mx, y=d.y - my, yaw=d.yaw, seats=d.seats, width=d.width, depth=d.depth) for d in desks
-    )
+    moved = tuple(Desk(x=d.x - mx, y=d.y - my, yaw=d.yaw, seats=d.seats, width=d.width, depth=d.depth) for d in desks)
     bounds = (float(x0 - mx), float(y0 - my), float(x1 - mx), float(y1 - my))
     return Plan(desks=moved, bounds=bounds, height=float(rng.uniform(2.8, 3.5)), near=near, style=draw_style(rng))
 

@@ -50,7 +50,7 @@ def fixed_vertices(
 ) -> npt.NDArray[np.void]:
     """Pack what does not move: linear colours (V, 3) or one, rest positions (V, 3), material, person and part."""
     out = np.zeros(len(rest), dtype=FIXED)
-    out["colour"][:, :3] = np.clip(np.asarray(colours) * 255 + 0.5, 0, 255)
+    out["colour"][:, :3] = np.clip(np.asarray(colours, dtype=np.float64) * 255 + 0.5, 0, 255)
     out["marks"][:, 0], out["marks"][:, 1], out["marks"][:, 2] = person, parts, material
     out["rest"] = rest
     return out

@@ -1,12 +1,14 @@
 """People: phenotypes of a class, bodies on their seats, and where a pose puts a body in the room."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from synthroom.bodies import F32, I32, Shape, bone_transforms, shapes, skin
+from synthroom.layout import Desk
 from synthroom.rotations import Array, about, to_matrices
 from synthroom.sitting import Draw, Place, Pose, Sitter
 
@@ -90,6 +92,16 @@ def own_place(sitter: Sitter, *, top_m: float, near_m: float, half_width_m: floa
     return Place(top=top_m + sitter.floor, near=near_m, half_width=half_width_m)
 
 
+def furniture_circles(desks: Sequence[Desk], near_m: float) -> list[tuple[float, float, float]]:
+    """Circles (x, y, radius) that cover the desks' tops, for those who walk around them."""
+    out = list[tuple[float, float, float]]()
+    for desk in desks:
+        for share in np.linspace(-0.5, 0.5, 4):
+            x, y = desk.to_room(float(share) * desk.width, near_m - desk.depth / 2)
+            out.append((x, y, desk.depth / 2 + 0.22))
+    return out
+
+
 def free_spot(
     d: Draw, bounds: tuple[float, float, float, float], taken: list[tuple[float, float, float]], tries: int = 60
 ) -> Spot | None:
@@ -100,5 +112,3 @@ def free_spot(
         if all(math.hypot(x - tx, y - ty) > radius for tx, ty, radius in taken):
             return Spot(x, y, d.u(-180, 180))
     return None
-
-

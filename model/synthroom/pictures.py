@@ -64,9 +64,7 @@ def draw_still(renderer: Renderer, scene: Scene, drawables: tuple[Crowd, Drawabl
     camera, light = draw_camera(rng, scene.plan), draw_light(rng)
     picture = renderer.draw(drawables, camera, light)
     vp = camera.projection(renderer.width / renderer.height) @ camera.view()
-    found = [
-        label(picture, p, pose, bodies[p.number][:, :3], vp) for p, pose in zip(scene.pupils, poses, strict=True)
-    ]
+    found = [label(picture, p, pose, bodies[p.number][:, :3], vp) for p, pose in zip(scene.pupils, poses, strict=True)]
     masks = [picture.persons == person.number for person, _, _ in teachers]
     return Still(
         rgb=expose(picture.rgb, draw_sensor(rng), rng),

@@ -165,4 +165,3 @@ def _sleeping_arms(p: Puppet, place: Place, mode: str, back: float, d: Draw) -> 
             p.reach(side, wrist, (1, -0.1, d.u(0, 0.15)), (-1, d.u(-0.2, 0.2), 0))
             p.palm(side, (0, 0, -1))
         p.fingers(side, d.u(5, 30))
-

@@ -149,7 +149,7 @@ class Puppet:
         flat = np.array([direction[0] * outwards(side), direction[1]], float)
         flat *= math.sqrt(max(upper**2 - drop**2, 1e-4)) / np.linalg.norm(flat)
         self.aim(f"upperarm01.{side}", f"lowerarm01.{side}", (flat[0], flat[1], drop))
-        return abs(height - shoulder[2]) <= upper
+        return abs(height - float(shoulder[2])) <= upper
 
     def forearm(self, side: str, fore: Array | Sequence[float], hand: Sequence[float] | None = None) -> None:
         """Aim the forearm and the hand only, as after `rest_elbow`; x outwards."""

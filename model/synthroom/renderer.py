@@ -3,6 +3,8 @@
 Mesa's llvmpipe is enough. Deferred: positions first, then each pixel is shaded once, with one shadow map.
 """
 
+import importlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,13 +47,20 @@ class Picture:
 def available() -> str:
     """Say why nothing can be rendered here, or nothing ("") if it can."""
     try:
-        import anny  # noqa: F401, PLC0415
-        import moderngl  # noqa: PLC0415
-
-        moderngl.create_context(standalone=True, backend="egl", require=330).release()
+        body_model()
+        _context(_moderngl()).release()
     except Exception as error:  # noqa: BLE001 - drivers fail in many ways; the caller reports the reason
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def _moderngl() -> Any:
+    return importlib.import_module("moderngl")  # here, because only those who draw have it
+
+
+def _context(moderngl: Any) -> Any:
+    body_model()  # warp's and Mesa's LLVM live in peace only when warp (under anny) is loaded first; else a crash
+    return moderngl.create_context(standalone=True, backend="egl", require=330)
 
 
 class Drawable:
@@ -97,7 +106,7 @@ class Crowd(Drawable):
         fine = [person.triangles + i * self._count for i, person in enumerate(people)]
         coarse = [person.coarse + i * self._count for i, person in enumerate(people)]
         bounds = np.cumsum([0, *(3 * len(part) for part in (*coarse, *fine))])
-        self._ranges = [(int(a), int(b - a)) for a, b in zip(bounds, bounds[1:], strict=False)]
+        self._ranges = [(int(a), int(b - a)) for a, b in itertools.pairwise(bounds)]
         fixed = np.concatenate([person.fixed for person in people])
         away = np.full((len(fixed), 6), OUT_OF_SIGHT_M, np.float32)
         super().__init__(renderer, Mesh(away, fixed, np.concatenate([*coarse, *fine]).astype(np.int32)))
@@ -130,19 +139,19 @@ class Renderer:
     """An OpenGL context with the buffers for one picture size."""
 
     def __init__(self, width: int, height: int) -> None:
-        import moderngl  # noqa: PLC0415 - needs a driver; only the renderer does
-
-        body_model()  # warp's and Mesa's LLVM live in peace only when warp (under anny) is loaded first; else a crash
+        moderngl = _moderngl()
         self.width, self.height = width, height
-        gl = self.gl = moderngl.create_context(standalone=True, backend="egl", require=330)
+        gl = self.gl = _context(moderngl)
         self._strip = moderngl.TRIANGLES
         self._depth_test = moderngl.DEPTH_TEST
         gl.gc_mode = "auto"
         self.geometry = gl.program(shaders.VERTEX, shaders.GEOMETRY)
-        self.depth = gl.program("#version 330\nin vec3 p; uniform mat4 VP; void main(){gl_Position=VP*vec4(p,1);}", shaders.DEPTH)
+        self.depth = gl.program(
+            "#version 330\nin vec3 p; uniform mat4 VP; void main(){gl_Position=VP*vec4(p,1);}", shaders.DEPTH
+        )
         self.shade = gl.program(shaders.SCREEN, shaders.SHADE)
         self._screen = gl.vertex_array(self.shade, [])
-        self._targets = self._make_targets()
+        self._targets = self.make_targets()
         self._depth_texture = gl.depth_texture((width, height))
         self._depth_texture.compare_func = ""
         self.frame = gl.framebuffer(self._targets, self._depth_texture)
@@ -151,7 +160,8 @@ class Renderer:
         self._shadow_map.compare_func = "<="
         self.shadow_frame = gl.framebuffer(depth_attachment=self._shadow_map)
 
-    def _make_targets(self) -> list[Any]:
+    def make_targets(self) -> list[Any]:
+        """New textures for the geometry pass: marks, normal, colour, rest position."""
         size = (self.width, self.height)
         return [
             self.gl.texture(size, 4, dtype="f1"),
@@ -162,31 +172,42 @@ class Renderer:
 
     def draw(self, drawables: Sequence[Drawable], camera: Camera, light: Light) -> Picture:
         """Draw everything once."""
-        sun = np.asarray(light.direction) * 14
-        sun_camera = Camera(eye=(sun[0], sun[1], sun[2]), target=(0, 0, 0), fov_deg=60)
-        shadow_vp = orthographic(7.5, 0.1, 30) @ sun_camera.view()
+        shadow_vp = shadow_view(light)
         vp = camera.projection(self.width / self.height) @ camera.view()
-        self._pass_shadow(drawables, shadow_vp)
-        self._pass_geometry(drawables, vp, np.asarray(camera.eye))
-        self._pass_shade(vp, shadow_vp, camera, light)
-        return self._read()
+        self.pass_shadow(drawables, shadow_vp)
+        self.pass_geometry(drawables, vp, np.asarray(camera.eye))
+        self.pass_shade(vp, shadow_vp, camera, light)
+        return self.read()
 
-    def _pass_shadow(self, drawables: Sequence[Drawable], vp: Array) -> None:
+    def pass_shadow(self, drawables: Sequence[Drawable], vp: Array, *, clear: bool = True) -> None:
+        """Draw into the shadow map, over what is there if it is not cleared."""
         self.gl.enable(self._depth_test)
         self.shadow_frame.use()
-        self.shadow_frame.clear(depth=1)
+        if clear:
+            self.shadow_frame.clear(depth=1)
         self.depth["VP"].write(_column_major(vp))
         for drawable in drawables:
             drawable.draw_shadow()
 
-    def _pass_geometry(self, drawables: Sequence[Drawable], vp: Array, eye: Array) -> None:
+    def pass_geometry(self, drawables: Sequence[Drawable], vp: Array, eye: Array, *, clear: bool = True) -> None:
+        """Draw into the geometry buffers, over what is there if they are not cleared."""
+        self.gl.enable(self._depth_test)
         self.frame.use()
-        self.frame.clear()
+        if clear:
+            self.frame.clear()
         self.geometry["VP"].write(_column_major(vp))
         for drawable in drawables:
             drawable.draw_shape(eye)
 
-    def _pass_shade(self, vp: Array, shadow_vp: Array, camera: Camera, light: Light) -> None:
+    def pass_shade(
+        self,
+        vp: Array,
+        shadow_vp: Array,
+        camera: Camera,
+        light: Light,
+        rectangle: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        """Shade the picture, or one rectangle of it (x0, y0, x1, y1; y down)."""
         program = self.shade
         program["LP"].write(_column_major(shadow_vp))
         program["IVP"].write(_column_major(np.linalg.inv(vp)))
@@ -200,15 +221,25 @@ class Renderer:
         self._shadow_map.use(5)
         program["sh"] = 5
         self.gl.disable(self._depth_test)
+        x0, y0, x1, y1 = rectangle or (0, 0, self.width, self.height)
+        self._out.scissor = (x0, self.height - y1, x1 - x0, y1 - y0)
         self._out.use()
         self._screen.render(self._strip, vertices=3)
 
-    def _read(self) -> Picture:
+    def read(self) -> Picture:
+        """Fetch the picture and its marks."""
         shape = (self.height, self.width, 4)
         rgb = np.frombuffer(self._out.read(components=4), np.uint8).reshape(shape)[::-1, :, :3]
         marks = np.frombuffer(self._targets[0].read(), np.uint8).reshape(shape)[::-1]
         return Picture(rgb=rgb, persons=np.ascontiguousarray(marks[..., 0]), parts=np.ascontiguousarray(marks[..., 1]))
 
 
-def _column_major(matrix: Array) -> bytes:
+def shadow_view(light: Light) -> Array:
+    """World to the shadow map's clip space: 4x4."""
+    sun = np.asarray(light.direction) * 14
+    sun_camera = Camera(eye=(sun[0], sun[1], sun[2]), target=(0, 0, 0), fov_deg=60)
+    return orthographic(7.5, 0.1, 30) @ sun_camera.view()
+
+
+def _column_major(matrix: npt.NDArray[np.floating[Any]]) -> bytes:
     return np.ascontiguousarray(matrix.T, np.float32).tobytes()

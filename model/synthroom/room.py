@@ -43,7 +43,12 @@ def desk_boxes(
             c.add((x, middle + y, top_m / 2 - 0.012), (0.03, 0.03, top_m - 0.024), style.leg)
     if style.panel > 0:
         front = plan.near - desk.depth + 0.03
-        c.add((0, front, top_m - 0.03 - style.panel / 2), (desk.width - 0.06, 0.015, style.panel), style.panel_colour, wood)
+        c.add(
+            (0, front, top_m - 0.03 - style.panel / 2),
+            (desk.width - 0.06, 0.015, style.panel),
+            style.panel_colour,
+            wood,
+        )
     for offset, seat_m, pushed in zip(desk.seats, seats_m, pushed_m, strict=True):
         _chair(c, plan, offset, seat_m - 0.005, pushed)
     _things(rng, c, plan, top_m)
@@ -103,11 +108,15 @@ def _windows(rng: np.random.Generator, plan: Plan) -> list[Box]:
         inner = x - 0.02 * float(np.sign(x))
         for y in np.arange(y0 + 1.0, y1 - 0.7, rng.uniform(1.6, 2.2)):
             out.append(Box((inner, float(y), sill + tall / 2), (0.1, 1.3, tall), glass, LIGHT))
-            out.append(Box((inner - 0.02 * float(np.sign(x)), float(y), sill + tall / 2), (0.1, 0.05, tall), (0.8,) * 3))
+            out.append(
+                Box((inner - 0.02 * float(np.sign(x)), float(y), sill + tall / 2), (0.1, 0.05, tall), (0.8,) * 3)
+            )
             if rng.random() < 0.3:
                 drop = tall * rng.uniform(0.2, 0.6)
                 middle = sill + tall - drop / 2
-                out.append(Box((inner - 0.04 * float(np.sign(x)), float(y), middle), (0.1, 1.3, drop), (0.7, 0.68, 0.6), CLOTH))
+                out.append(
+                    Box((inner - 0.04 * float(np.sign(x)), float(y), middle), (0.1, 1.3, drop), (0.7, 0.68, 0.6), CLOTH)
+                )
     return out
 
 

@@ -1,5 +1,6 @@
 """Scene: a seed becomes a room with its class and teacher, ready to be posed and drawn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from synthroom.bodies import Shape, body_model
 from synthroom.camera import Camera
 from synthroom.garments import UNIFORMS, draw_outfit, dress
-from synthroom.layout import Desk, Plan, draw_plan
+from synthroom.layout import KINDS, Desk, Plan, draw_plan
 from synthroom.mesh import Box, Colour, Mesh, boxes_mesh
 from synthroom.people import Person, Spot, build_bodies, own_place
 from synthroom.renderer import Light
@@ -32,8 +33,13 @@ class Scene:
         return (*self.pupils, *self.teachers)
 
 
-def build_scene(seed: int, *, pupils: tuple[int, int] = (12, 30), teachers: int | None = None) -> Scene:
-    """Draw a room, its furniture and its people; `pupils` bounds their number, both ends included."""
+def build_scene(
+    seed: int, *, pupils: tuple[int, int] = (12, 30), teachers: int | None = None, desks: Sequence[str] = tuple(KINDS)
+) -> Scene:
+    """Draw a room, its furniture and its people; `pupils` bounds their number, both ends included.
+
+    `desks` narrows the kinds of their order (see `layout.KINDS`).
+    """
     rng = rng_of(seed, 0)
     count = int(rng.integers(pupils[0], pupils[1] + 1))
     adults = int(rng.choice([0, 1, 2], p=[0.12, 0.76, 0.12])) if teachers is None else teachers
@@ -43,7 +49,7 @@ def build_scene(seed: int, *, pupils: tuple[int, int] = (12, 30), teachers: int 
     d = Draw(rng)
     sitters = [seat_person(body_model(), shape, d) for shape in bodies]
     scale = float(np.mean([s.puppet().scale for s in sitters[:count]]))
-    plan = draw_plan(rng, pupils=count, scale=scale)
+    plan = draw_plan(rng, pupils=count, scale=scale, kinds=desks)
     seats = [(desk, k) for desk in plan.desks for k in range(len(desk.seats))]
     chosen = sorted(rng.choice(len(seats), min(count, len(seats)), replace=False))
     uniform = UNIFORMS[rng.integers(len(UNIFORMS))] if rng.random() < 0.35 else None

@@ -117,27 +117,29 @@ def _apart(one: Gesture, other: Gesture) -> bool:
     return gap >= least + motions
 
 
-def true_span(track: Track, index: int, height: Callable[[Array, Array], float]) -> tuple[int, int]:
-    """When the gesture of hold `index` truly holds: [started_ms, ended_ms) on a grid of 20 ms.
+def true_span(
+    track: Track, first: int, height: Callable[[Array, Array], float], *, last: int | None = None
+) -> tuple[int, int]:
+    """When the gesture of holds `first` to `last` (one, if absent) truly holds: [started_ms, ended_ms), to 20 ms.
 
     `height` measures the body: it must be least while waiting and greatest while the gesture is held, or the other way
     round; crossing 70 % of that way is what counts. Raises ValueError for the first and the last hold, which have no
     motion on both sides.
     """
-    if not 0 < index < len(track.holds) - 1:
-        raise ValueError(f"hold {index} of {len(track.holds)}: expected one with a hold before and after it")
-    before, hold, after = track.holds[index - 1 : index + 2]
-    held = height(*track.at(hold.started_ms))
-    started = _crossing(track, before.ended_ms, hold.started_ms, height, held, GRID_MS)
-    ended = _crossing(track, after.started_ms, hold.ended_ms, height, held, -GRID_MS)
+    end = first if last is None else last
+    if not 0 < first <= end < len(track.holds) - 1:
+        raise ValueError(f"holds {first} to {end} of {len(track.holds)}: expected holds before and after them")
+    before, after = track.holds[first - 1], track.holds[end + 1]
+    started = _crossing(track, before.ended_ms, track.holds[first].started_ms, height, GRID_MS)
+    ended = _crossing(track, after.started_ms, track.holds[end].ended_ms, height, -GRID_MS)
     return started, ended
 
 
 def _crossing(
-    track: Track, waiting_ms: int, held_ms: int, height: Callable[[Array, Array], float], held: float, step_ms: int
+    track: Track, waiting_ms: int, held_ms: int, height: Callable[[Array, Array], float], step_ms: int
 ) -> int:
-    """The moment nearest to the waiting side from which 70 % of the way is done."""
-    waiting = height(*track.at(waiting_ms))
+    """The moment nearest to the waiting side at which 70 % of the way is done."""
+    waiting, held = height(*track.at(waiting_ms)), height(*track.at(held_ms))
     for moment in range(waiting_ms, held_ms, step_ms):
         done = (height(*track.at(moment)) - waiting) / (held - waiting)
         if done >= SHARE_OF_WAY:

@@ -1,0 +1,67 @@
+"""Casting: where a lesson's camera hangs, and whose gestures it can see well."""
+
+import numpy as np
+
+from synthroom.acting import perform
+from synthroom.backdrop import Backdrop
+from synthroom.camera import Camera, project
+from synthroom.labels import Label, label
+from synthroom.renderer import Crowd
+from synthroom.scene import Scene, draw_camera
+from synthroom.seeds import rng_of
+from synthroom.sitting import BEHAVIOURS, HAND_RAISING, SLEEPING, STAND_UP, Draw
+
+LEAST_SHARE = {HAND_RAISING: 0.5, STAND_UP: 0.35, SLEEPING: 0.45}
+LEAST_SIDE_PX = {HAND_RAISING: 68, STAND_UP: 80, SLEEPING: 42}  # longer side of the box, at 540 lines
+
+
+def choose_camera(rng: np.random.Generator, scene: Scene, *, width: int, height: int, candidates: int = 120) -> Camera:
+    """Of many cameras in the front corners, the one that has most pupils large and whole in its picture."""
+    cameras = [draw_camera(rng, scene.plan, "front") for _ in range(candidates)]
+    cameras = [Camera(c.eye, c.target, float(rng.uniform(48, 80)), c.roll_deg / 2) for c in cameras]
+    return max(cameras, key=lambda camera: _well_seen(scene, camera, width, height))
+
+
+def _well_seen(scene: Scene, camera: Camera, width: int, height: int) -> float:
+    vp = camera.projection(width / height) @ camera.view()
+    score = 0.0
+    for pupil in scene.pupils:
+        top, desk = (np.array([[pupil.spot.x, pupil.spot.y, z]]) for z in (1.55, 0.7))
+        high, low = (project(p, vp, width, height)[0] for p in (top, desk))
+        if high[2] < 1.6 or low[2] < 1.6 or not (0 < high[0] < width and 0 < low[0] < width):
+            continue
+        if high[1] > 5 and low[1] < height - 25:
+            score += min(float(low[1] - high[1]) / 85, 1.0) ** 2
+    return score
+
+
+def cast_pupils(scene: Scene, crowd: Crowd, backdrop: Backdrop, size_wh: tuple[int, int]) -> dict[str, list[int]]:
+    """Numbers of the pupils whose gesture the camera sees well, per behaviour, tried one at a time.
+
+    The others sit as they would; teachers are out of sight.
+    """
+    d = Draw(rng_of(scene.seed, 50))
+    waiting = {p.number: p.posed(perform(p, "idle", d)) for p in scene.pupils}
+    for number, body in waiting.items():
+        crowd.place(number, body)
+    out: dict[str, list[int]] = {name: [] for name in BEHAVIOURS}
+    for behaviour in BEHAVIOURS:
+        for pupil in scene.pupils:
+            pose = perform(pupil, behaviour, d)
+            body = pupil.posed(pose)
+            crowd.place(pupil.number, body)
+            picture = backdrop.draw(crowd, [])  # only the marks are needed: nothing is shaded
+            found = label(picture, pupil, pose, body[:, :3], backdrop.view_projection)
+            if found is not None and _good(found, size_wh):
+                out[behaviour].append(pupil.number)
+            crowd.place(pupil.number, waiting[pupil.number])
+    return out
+
+
+def _good(found: Label, size_wh: tuple[int, int]) -> bool:
+    x0, y0, x1, y1 = found.box_xyxy
+    width, height = size_wh
+    inside = x0 > 0 and y0 > 0 and x1 < width and y1 < height
+    scale = height / 540
+    large = max(x1 - x0, y1 - y0) >= LEAST_SIDE_PX[found.behaviour] * scale
+    return inside and large and found.visible >= LEAST_SHARE[found.behaviour]
