@@ -5,6 +5,7 @@ logged there (`idle`), so a replay sees it too. State and outputs leave in the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from classpulse.aggregate.plans import Plans
@@ -29,6 +30,15 @@ class _Item(NamedTuple):
     stored: Stored
     noun: Record | None
     error: InvalidRecord | None
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A partition ended at `end` when it was looked at at `at_ms`; everything older than `read_ms` was read."""
+
+    end: int
+    at_ms: int
+    read_ms: int
 
 
 class Aggregate:
@@ -56,6 +66,7 @@ class Aggregate:
         self._read_to: dict[int, int] = {}
         self._unread: dict[tuple[int, int], _Item] = {}
         self._heard_ms: dict[str, int] = {}
+        self._marks: dict[int, _Mark] = {}
 
     def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
         """Read records in their order; final buckets and changed state follow what they published."""
@@ -93,9 +104,11 @@ class Aggregate:
         plans = self._plans.due(
             now_ms, lambda room: partition_of(room, DETECTIONS.partitions) in partitions, self._known()
         )
-        idles = [
-            idle for partition in partitions for idle in (*self._silent(partition, now_ms), *self._owed(partition))
-        ]
+        ends = self._bus.ends(DETECTIONS)
+        idles: list[Idle] = []
+        for partition in partitions:
+            idles += self._silent(partition, self._all_read_ms(partition, ends[partition], now_ms), now_ms)
+            idles += self._owed(partition)
         logged: list[RoomPlan | Idle] = [*plans, *idles]
         return [encode(noun, topic=DETECTIONS, at_ms=noun.at_ms) for noun in logged]
 
@@ -131,28 +144,31 @@ class Aggregate:
         rooms = [pair for partition in self._partitions.values() for pair in partition.rooms().items()]
         return {key: room.plan for key, room in rooms}
 
-    def _silent(self, partition: int, now_ms: int) -> list[Idle]:
-        """Live cameras of which nothing came for SILENT_MS, though everything that came was read."""
+    def _silent(self, partition: int, read_ms: int, now_ms: int) -> list[Idle]:
+        """Live cameras of which nothing came for SILENT_MS before `read_ms`, until when all that came was read."""
         quiet = []
         for key, room in self._partitions[partition].rooms().items():
             plan = room.plan
             for camera, delivery in sorted(plan.cameras.items()) if plan is not None else ():
                 heard_ms = self._heard_ms.setdefault(camera, now_ms)
-                if delivery == "live" and room.stories[camera].state != "off" and now_ms - heard_ms >= SILENT_MS:
-                    quiet.append(Idle(room=key, camera=camera, at_ms=max(0, now_ms - self._on_its_way_ms)))
-        if not quiet or self._behind(partition):
-            return []
-        self._heard_ms.update({idle.camera: now_ms for idle in quiet})
+                if delivery == "live" and room.stories[camera].state != "off" and read_ms - heard_ms >= SILENT_MS:
+                    quiet.append(Idle(room=key, camera=camera, at_ms=max(0, read_ms - self._on_its_way_ms)))
+                    self._heard_ms[camera] = read_ms
         return quiet
+
+    def _all_read_ms(self, partition: int, ends: tuple[int, int], now_ms: int) -> int:
+        """A time before which everything appended to a partition was read: a busy one always holds something newer."""
+        first, end = ends
+        read_to = max(first, self._read_to[partition])
+        mark = self._marks.setdefault(partition, _Mark(0, 0, 0))
+        if read_to >= mark.end:
+            mark.read_ms, mark.end, mark.at_ms = now_ms if read_to >= end else mark.at_ms, end, now_ms
+        return mark.read_ms
 
     def _owed(self, partition: int) -> list[Idle]:
         """A turn for each room that owes final buckets: an Idle that tells no time that was not told."""
         owed = [(key, room.owed()) for key, room in self._partitions[partition].rooms().items() if room.owing]
         return [Idle(room=key, camera=one[0], at_ms=one[1]) for key, one in owed if one is not None]
-
-    def _behind(self, partition: int) -> bool:
-        first, end = self._bus.ends(DETECTIONS)[partition]
-        return max(first, self._read_to[partition]) < end
 
 
 def _entry(record: Stored) -> StateEntry:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from classpulse.aggregate.rooms import Rooms, outgoing
+from classpulse.aggregate.room import Publication
+from classpulse.aggregate.rooms import Rooms
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.records import (
     BehaviourEvent,
@@ -20,7 +21,7 @@ from classpulse.records import (
     TimelineBucket,
 )
 from classpulse.replay import kept
-from classpulse.topics import AGGREGATE_STATE, DETECTIONS, EVENTS
+from classpulse.topics import AGGREGATE_STATE, DETECTIONS
 
 ROOM = "t/s/room"
 CAM = f"{ROOM}/cam"
@@ -134,22 +135,25 @@ class Told:
         kept_ = [one for noun in (*self.events, *self.buckets) if (one := kept(noun)) is not None]
         return [one.body for one in sorted(kept_)]
 
-    def write(self, outputs: Iterable[Outgoing]) -> None:
-        for output in outputs:
-            if output.topic == AGGREGATE_STATE.name:
-                self.state_writes += 1
-                self._remember(output)
+    def publish(self, publications: Iterable[Publication]) -> None:
+        for publication in publications:
+            noun = publication.noun
+            if isinstance(noun, BehaviourEvent):
+                self.events.append(noun)
             else:
-                noun = decode(stored(output))
-                (self.events if output.topic == EVENTS.name else self.buckets).append(noun)  # type: ignore[arg-type]
+                self.buckets.append(noun)
 
-    def _remember(self, output: Outgoing) -> None:
-        if output.value is None:
-            del self.state[output.key]  # a tombstone for what never lay there is a fault
-            return
-        entry = decode(stored(output))
-        assert isinstance(entry, StateEntry)
-        self.state[output.key] = entry
+    def remember(self, outputs: Iterable[Outgoing]) -> None:
+        """What the state topic would keep of these outputs."""
+        for output in outputs:
+            assert output.topic == AGGREGATE_STATE.name
+            self.state_writes += 1
+            if output.value is None:
+                del self.state[output.key]  # a tombstone for what never lay there is a fault
+                continue
+            entry = decode(stored(output))
+            assert isinstance(entry, StateEntry)
+            self.state[output.key] = entry
 
 
 def stored(output: Outgoing, offset: int = 0) -> Stored:
@@ -164,22 +168,23 @@ def told(noun: Record, offset: int = 0) -> Stored:
 def play(
     nouns: Sequence[Record], *, batches: Sequence[int] = (), restarts: Iterable[int] = (), finish: bool = True
 ) -> Told:
-    """Aggregate these nouns: in batches of the sizes given (over and over), restarted after the batches numbered.
+    """Aggregate these nouns, all at once or in batches of these sizes over and over, restarted after the batches numbered.
 
     Every batch is one atomic step; a restart goes on from what lies on the state topic. `finish`: draw all final buckets.
     """
     result, rooms, restarts = Told(), Rooms(), set(restarts)
-    sizes = list(batches) or [1]
+    sizes = list(batches) or [len(nouns)]
     place = number = 0
     while place < len(nouns):
         size = sizes[number % len(sizes)]
         for offset, noun in enumerate(nouns[place : place + size], start=place):
-            result.write(map(outgoing, rooms.take(told(noun, offset), noun)))
-        result.write(map(outgoing, rooms.finals()))
-        result.write(rooms.changes())
+            result.publish(rooms.take(Stored(DETECTIONS.name, 0, offset, ROOM, b"", (), 0), noun))
+        result.publish(rooms.finals())
+        if restarts:
+            result.remember(rooms.changes())
         if number in restarts:
             rooms = Rooms(list(result.state.values()))
         place, number = place + size, number + 1
     while finish and (published := rooms.finals()):
-        result.write(map(outgoing, published))
+        result.publish(published)
     return result

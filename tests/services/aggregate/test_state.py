@@ -1,0 +1,141 @@
+"""State is many small pieces, of which only the changed ones are written, and a room comes back from them as it was."""
+
+import msgspec
+import pytest
+
+from classpulse.aggregate.rooms import MOST_FINALS, Rooms
+from classpulse.aggregate.state import Remembered, restored
+from classpulse.errors import Fatal
+from classpulse.records import Hole, Record, StateEntry
+from tests.services.aggregate.stories import (
+    CAM,
+    ROOM,
+    A,
+    B,
+    Told,
+    at,
+    beat,
+    dropped,
+    frame,
+    frames,
+    plan,
+    play,
+    told,
+)
+
+
+def names(rooms: Rooms) -> list[str]:
+    return [output.key.removeprefix(f"{ROOM}/") for output in rooms.changes()]
+
+
+def test_nothing_restores_to_nothing_and_writes_nothing() -> None:
+    assert restored([]) == {}
+    assert Rooms().changes() == []
+
+
+def test_only_what_a_record_changed_is_written() -> None:
+    rooms = Rooms()
+    rooms.take(told(plan(A, B)), plan(A, B))
+    assert names(rooms) == ["camera/a", "camera/b", "frontier", "plan"]
+    assert names(rooms) == []
+    first = frame(0, 1_000, at(1), camera=A)
+    rooms.take(told(first), first)
+    assert names(rooms) == ["bucket/0", "camera/a", "frontier", "part/0/a"]
+    second = frame(1, 1_200, at(1), camera=A)
+    rooms.take(told(second), second)
+    assert names(rooms) == ["camera/a", "frontier", "part/0/a"], "no revision was published in this second"
+
+
+def test_a_final_bucket_is_deleted_from_the_state() -> None:
+    result = play([plan(CAM), *frames(0, 12_000)], batches=[1], restarts=[0])
+    assert sorted(name.removeprefix(f"{ROOM}/") for name in result.state) == [
+        "bucket/10000",
+        "camera/cam",
+        "frontier",
+        "part/10000/cam",
+        "plan",
+    ]
+
+
+def test_a_bucket_that_came_and_went_within_one_step_is_never_written() -> None:
+    result = play([plan(CAM), *frames(0, 12_000)], batches=[1_000], restarts=[0])
+    assert not any("/0/" in name or name.endswith("bucket/0") for name in result.state)
+
+
+def rich() -> list[Record]:
+    """A story that fills every corner of the state."""
+    return [
+        plan(A, B, delivery="live", at_ms=500),
+        *frames(1_000, 3_000, at(1), at(4, "sleeping"), camera=A),
+        Hole(camera=A, epoch=0, reason="empty"),
+        *frames(0, 1_000, at(2), camera=A, epoch=2),
+        dropped(6, 8, 1_200, 1_600, camera=A, epoch=2),
+        frame(3, 4_000_000, camera=B, epoch=7),
+        plan(A, B, delivery="live", at_ms=600, bucket_ms=15_000),
+        frame(9, 5_000_000, at(3), camera=A, epoch=2),
+        Hole(camera=B, epoch=0, reason="expired"),
+    ]
+
+
+def pieces(rooms: Rooms) -> bytes:
+    (room,) = rooms.rooms().values()
+    parts = sorted((start_ms, camera, part) for start_ms, mine in room.parts.items() for camera, part in mine.items())
+    return msgspec.json.encode(
+        [room.plan, room.frontier, room.stories, parts, sorted(room.revisions.items()), room.owing]
+    )
+
+
+def test_a_room_comes_back_as_it_was() -> None:
+    rooms, kept = Rooms(), Told()
+    for noun in rich():
+        rooms.take(told(noun), noun)
+    kept.remember(rooms.changes())
+    again = Rooms(list(kept.state.values()))
+    assert pieces(again) == pieces(rooms)
+    assert again.rooms()[ROOM].rules == rooms.rooms()[ROOM].rules
+    assert again.changes() == []
+
+
+def test_the_pieces_stay_small() -> None:
+    crowd = [at(place, behaviour) for place in range(10) for behaviour in ("hand-raising", "stand-up", "sleeping")]
+    result = play([plan(CAM), *frames(0, 9_960, *crowd, step_ms=40)], batches=[64], restarts=[0])
+    sizes = {name.removeprefix(f"{ROOM}/"): len(entry.payload) for name, entry in result.state.items()}
+    assert sizes["camera/cam"] < 6_000, "thirty open spans"
+    assert sizes["part/0/cam"] < 250, "ten seconds in which nothing changed are one run"
+    assert sizes["frontier"] < 50
+
+
+def test_a_day_of_silence_leaves_in_steps_and_survives_a_restart() -> None:
+    rooms, kept = Rooms(), Told()
+    for noun in (plan(CAM), frame(0, 0), beat(0, 24 * 3_600_000)):
+        rooms.take(told(noun), noun)
+    kept.publish(rooms.finals())
+    kept.remember(rooms.changes())
+    assert len(kept.finals) == MOST_FINALS
+    rooms = Rooms(list(kept.state.values()))
+    (room,) = rooms.rooms().values()
+    assert room.owed() == (CAM, MOST_FINALS * 10_000)
+    while published := rooms.finals():
+        kept.publish(published)
+    assert [b.start_ms for b in kept.finals] == list(range(0, 24 * 3_600_000 - 10_000, 10_000))
+    assert room.owed() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "expected"),
+    [
+        ("frontier", b"\xc1", f"state {ROOM}/frontier: .*expected what this version wrote"),
+        ("camera/a", msgspec.msgpack.encode({"epoch": 1}), f"state {ROOM}/camera/a: "),
+        ("part/x/a", msgspec.msgpack.encode([0, 1]), f"state {ROOM}/part/x/a: invalid literal"),
+        ("dream", b"", f"state {ROOM}/dream: unknown kind of piece"),
+    ],
+)
+def test_a_piece_that_cannot_be_read_stops_the_stage(name: str, payload: bytes, expected: str) -> None:
+    with pytest.raises(Fatal, match=expected):
+        restored([StateEntry(room=ROOM, name=name, payload=payload)])
+
+
+def test_remembering_knows_what_lies_on_the_bus() -> None:
+    remembered = Remembered(Rooms()._room(ROOM))
+    remembered.room.changed.add(("part", 0, CAM))
+    assert remembered.changes() == [], "what never lay there needs no tombstone"
