@@ -107,8 +107,7 @@ def _cut_layers(
     skin_class, cloth_class = classes[body], classes[tights]
 
     def touches(faces: npt.NDArray[np.str_], *names: str) -> npt.NDArray[np.bool_]:
-        found: npt.NDArray[np.bool_] = np.isin(faces, names).any(axis=1)
-        return found
+        return np.asarray(np.isin(faces, names).any(axis=1), dtype=np.bool_)
 
     x, y, z = v.T
     scalp = (classes == "head") & (z > 0.665 + 0.135 * np.clip((0.03 - y) / 0.15, 0, 1)) & (np.abs(x) < 0.083)

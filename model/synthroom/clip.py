@@ -33,7 +33,7 @@ class ClipWriter:
 
 
 @contextmanager
-def open_clip(path: Path, *, width: int, height: int, fps: int, crf: int = 27) -> Iterator[ClipWriter]:
+def open_clip(path: Path, *, width: int, height: int, fps: int, crf: int = 24) -> Iterator[ClipWriter]:
     """Write a clip; the file appears whole when the block ends, and not at all when it raises."""
     temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
