@@ -1,0 +1,45 @@
+"""A picture → detections, with a release and a runtime: what a service or a script uses.
+
+Legend: A default boxes, K classes, C channels, H and W.
+"""
+
+from gesturedet.anchors import anchors_cxcywh
+from gesturedet.card import ModelCard, Release
+from gesturedet.postprocess import Detection, postprocess
+from gesturedet.preprocess import Bytes, preprocess
+from gesturedet.runtime.base import Floats, Runtime
+
+
+class Predictor:
+    """Finds behaviours in one picture after another.
+
+    `predict` does all. A service that decodes in threads while the net runs calls `prepare` and `finish` there and the
+    runtime between them; both only read what was made here, so any thread may call them.
+    """
+
+    def __init__(self, release: Release, runtime: Runtime) -> None:
+        self.card: ModelCard = release.card
+        self.runtime = runtime
+        self._anchors_cxcywh_A4 = anchors_cxcywh(self.card.input_hw, self.card.anchors)
+
+    def predict(self, image_HWC_bgr: Bytes) -> list[Detection]:
+        """Return what the picture (BGR bytes, any size) shows, best first; boxes in fractions of it.
+
+        Raises ValueError for an array that is no picture.
+        """
+        logits_BAK, offsets_BA4 = self.runtime.run(self.prepare(image_HWC_bgr))
+        return self.finish(logits_BAK[0], offsets_BA4[0])
+
+    def prepare(self, image_HWC_bgr: Bytes) -> Floats:
+        """Return images_1CHW, what the net takes; several may be joined along the first axis."""
+        return preprocess(image_HWC_bgr, self.card.input_hw)
+
+    def finish(self, logits_AK: Floats, offsets_A4: Floats) -> list[Detection]:
+        """Return the detections of one picture from its rows of the runtime's outputs."""
+        return postprocess(
+            logits_AK,
+            offsets_A4,
+            self._anchors_cxcywh_A4,
+            thresholds=self.card.thresholds,
+            nms_iou=self.card.nms_iou,
+        )

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gesturedet.anchors import CLASSROOM_ANCHORS
+from gesturedet.card import DigestMismatch, digest_of, load_release, read_card, write_card
+from tests.model.gesturedet.cards import card_for
+
+NET = b"not really a net"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model.onnx").write_bytes(NET)
+    (tmp_path / "card.json").write_bytes(write_card(card_for((192, 320), digest=digest_of(NET))))
+    return tmp_path
+
+
+def test_an_empty_folder_is_no_release(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"model\.onnx: not there, expected a folder with model\.onnx and card"):
+        load_release(tmp_path)
+
+
+def test_a_net_without_its_card_is_no_release(folder: Path) -> None:
+    (folder / "card.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"card\.json: not there"):
+        load_release(folder)
+
+
+def test_a_release_loads_as_it_was_written(folder: Path) -> None:
+    release = load_release(folder)
+    assert release.onnx_bytes == NET
+    assert release.card == card_for((192, 320), digest=digest_of(NET))
+    assert release.card.anchors == CLASSROOM_ANCHORS
+
+
+def test_the_digest_is_sha256() -> None:
+    assert digest_of(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("place", [0, len(NET) // 2, len(NET) - 1])
+def test_a_net_changed_by_a_byte_is_refused_with_both_digests(folder: Path, place: int) -> None:
+    changed = bytearray(NET)
+    changed[place] ^= 1
+    (folder / "model.onnx").write_bytes(changed)
+    told = rf"model\.onnx: digest expected {digest_of(NET)}, found {digest_of(bytes(changed))}"
+    with pytest.raises(DigestMismatch, match=told):
+        load_release(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (b"", "Input data was truncated"),
+        (b"{", "Input data was truncated"),
+        (b"{}", "Object missing required field `name`"),
+        (b'{"digest": 5}', r"Expected `str`, got `int` - at `\$\.digest`"),
+        (b'{"thresold": {}}', "Object contains unknown field `thresold`"),
+    ],
+)
+def test_what_is_no_card_is_refused_with_its_place_and_fault(text: bytes, fault: str) -> None:
+    with pytest.raises(ValueError, match=f"weights/card.json: no model card: {fault}"):
+        read_card(text, origin="weights/card.json")
+
+
+def test_a_card_whose_anchors_are_impossible_is_refused() -> None:
+    text = write_card(card_for((192, 320))).replace(b"0.06,", b"0.9,")
+    with pytest.raises(ValueError, match=r"no model card: scales: .* are not 7 rising numbers"):
+        read_card(text, origin="card.json")
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "fault"),
+    [
+        ({"hand-raising": 0.5}, "thresholds: .* are not the labels in their order"),
+        ({"stand-up": 0.5, "hand-raising": 0.5, "sleeping": 0.5}, "thresholds: .* are not the labels in their order"),
+        ({"hand-raising": 0.5, "stand-up": 0.0, "sleeping": 0.5}, "thresholds: stand-up = 0.0 is not a score above 0"),
+    ],
+)
+def test_a_card_needs_a_threshold_for_each_label_in_the_order_of_the_classes(
+    thresholds: dict[str, float], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        msgspec.structs.replace(card_for((192, 320)), thresholds=thresholds)
+    text = msgspec.json.decode(write_card(card_for((192, 320)))) | {"thresholds": thresholds}
+    with pytest.raises(ValueError, match=fault):
+        read_card(msgspec.json.encode(text), origin="card.json")
