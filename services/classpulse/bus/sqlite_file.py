@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,10 +94,9 @@ class SqliteFile:
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk was full
+            finally:
+                if self._writer.in_transaction:  # else it is committed, or SQLite rolled back by itself: a full disk
                     self._writer.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -107,7 +106,8 @@ class SqliteFile:
             try:
                 yield self._reader
             finally:
-                self._reader.execute("COMMIT")
+                if self._reader.in_transaction:
+                    self._reader.execute("COMMIT")
 
     def version(self) -> int:
         """A number that changes when anyone, in whichever process, has committed."""
