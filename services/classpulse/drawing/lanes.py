@@ -156,12 +156,13 @@ def ground(brush: Brush, cells: Sequence[Cell], top_px: int, height_px: int) -> 
 
 
 def axis(brush: Brush, bottom_px: int, height_px: int) -> str:
-    """Vertical lines at round moments, labelled below the plot."""
-    drawn = [
-        f'<line class="tick" x1="{number(t.percent)}%" x2="{number(t.percent)}%" y1="0" y2="{bottom_px}"/>'
-        f'<text class="tick" x="{number(t.percent)}%" y="{bottom_px + height_px - 7}">{escape(t.label)}</text>'
-        for t in brush.scale.ticks(brush.time_zone)
-    ]
+    """Vertical lines at round moments, labelled below the plot; every other label is spared on narrow pages."""
+    drawn = []
+    for place, tick in enumerate(brush.scale.ticks(brush.time_zone)):
+        at = f"{number(tick.percent)}%"
+        drawn.append(f'<line class="tick" x1="{at}" x2="{at}" y1="0" y2="{bottom_px}"/>')
+        kind = "tick spare" if place % 2 else "tick"
+        drawn.append(f'<text class="{kind}" x="{at}" y="{bottom_px + height_px - 7}">{escape(tick.label)}</text>')
     return "".join(drawn)
 
 
