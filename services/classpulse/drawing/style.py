@@ -83,7 +83,8 @@ color:var(--page);background:var(--text);border-radius:7px}
 .inner{position:relative}
 footer{margin-top:26px;font-size:13px;color:var(--quiet)}
 footer p+p{margin-top:6px}
-@media(max-width:700px){text.spare{display:none}main{padding:16px 12px}.plot{grid-template-columns:122px minmax(0,1fr)}.panel{padding:12px 12px 6px}}
+@media(max-width:700px){text.spare{display:none}
+main{padding:16px 12px}.plot{grid-template-columns:122px minmax(0,1fr)}.panel{padding:12px 12px 6px}}
 @media print{#zoom{display:none!important}.panel,.card,.box{break-inside:avoid}body{background:none}}
 """
 
