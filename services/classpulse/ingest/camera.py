@@ -73,6 +73,7 @@ class CameraStory:
         self._last_ms = 0 if stored is None else stored.last_ms
         self._position_ms = stored.position_ms if stored is not None and same else -1
         self._started_ms = stored.started_at_ms if stored is not None and same else 0
+        self._rejoins = not self._complete and self._started_ms > 0
         self.ended = stored is not None and same and stored.ended
         self.said: CameraState = "off" if self.ended else "connecting"
         self.detail = ""
@@ -87,15 +88,17 @@ class CameraStory:
 
     def resume_after(self, now_ms: int, *, paced: bool) -> int:
         """The stream time after which a recording goes on. Played live, it has gone on while nobody looked."""
-        if not self._complete and paced and self._started_ms:
-            self._position_ms = max(self._position_ms, now_ms - self._started_ms)
+        if self._rejoins and paced:
+            self._position_ms = max(self._position_ms, now_ms - self._started_ms - 1)
         return self._position_ms
 
     def connect(self, now_ms: int) -> list[Item]:
-        """A connection is being made."""
+        """A connection is being made. Opening a recording takes no time, and is not told."""
+        if self.recorded:
+            return []
         changed = self.said != "connecting" or not self._announced
         self.said, self.detail = "connecting", ""
-        return [self._beat(now_ms)] if changed and not self.recorded else []
+        return [self._beat(now_ms)] if changed else []
 
     def begin(self, now_ms: int, opened: Opened, *, paced: bool) -> None:
         """The source is open: its pictures follow. A live stream's connection is an epoch of its own."""
@@ -104,6 +107,7 @@ class CameraStory:
         if self.recorded and not self._started_ms:
             start_ms = now_ms if paced or opened.duration_ms is None else now_ms - opened.duration_ms
             self._started_ms = max(start_ms, self._last_ms if self._last_ms <= now_ms + HOLD_MS else 0)
+        self._rejoins = False
         self._begin_counting(1000.0 / (opened.frames_per_s or self._fps) if self.recorded else 0.0)
 
     # pictures
@@ -128,7 +132,11 @@ class CameraStory:
         return self._grid.slot(pts_ms) > self._slot or self._started_ms + pts_ms >= self._last_ms + BEAT_MS
 
     def see(self, picture: Picture, now_ms: int) -> list[Item]:
-        """A picture came. Gives it as a frame if its slot has not had one, as a sign of life if one is due."""
+        """A picture came. Gives it as a frame if its slot has not had one, as a sign of life if one is due.
+
+        Pictures that a live stream held back and now sends at once are left out, but for the first: two samples are
+        never closer than half an interval, so what comes closer is such a backlog.
+        """
         pts_ms = picture.pts_ms
         if self.recorded:
             return self._take(picture, self.time_of(pts_ms)) if self.concerns(pts_ms) else []
@@ -139,7 +147,7 @@ class CameraStory:
             at_ms = self._clock.place(pts_ms, now_ms) or now_ms
         self.late_ms = now_ms - at_ms
         self._note_step(pts_ms)
-        held = at_ms < self._last_ms <= at_ms + HOLD_MS or at_ms == self._last_frame_ms
+        held = at_ms < self._last_ms <= at_ms + HOLD_MS
         return [] if held else self._take(picture, at_ms)
 
     # what else happens
@@ -188,7 +196,8 @@ class CameraStory:
     def _take(self, picture: Picture, at_ms: int) -> list[Item]:
         self.said, self.detail, self._announced = "up", "", True
         slot = self._grid.slot(picture.pts_ms - self._origin_ms)
-        if slot > self._slot:
+        backlog = not self.recorded and 2 * abs(at_ms - self._last_frame_ms) < self._grid.interval_ms
+        if slot > self._slot and not backlog:
             self._slot = slot
             self._next_sequence += 1
             self._position_ms = picture.pts_ms

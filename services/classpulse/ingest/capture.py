@@ -87,9 +87,12 @@ class Capture:
         self._handover.close()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait until it has told everything; whether it has. Its reader may still hang in a read that will end."""
+        """Wait until both threads have ended; whether they have. A reader may hang in a read until its own time limit."""
+        until_ms = self._clock.monotonic_ms() + int(1000 * timeout_s)
         self._publishing.join(timeout_s)
-        return not self._publishing.is_alive()
+        if self._reading.ident is not None:
+            self._reading.join(max(0, until_ms - self._clock.monotonic_ms()) / 1000)
+        return not self._publishing.is_alive() and not self._reading.is_alive()
 
     @property
     def alive(self) -> bool:
@@ -138,25 +141,23 @@ class Capture:
         printer = Printer(self.config.masks, self.config.frame_width)
         publisher = Publisher(member, self.config.camera, printer.print, self._clock, live=self._live)
         self._tally = publisher.tally
-        story = self._begin_story()
-        if story.ended and not self._stopping.is_set():
+        story, source = self._begin_story()
+        if story.ended:
             return
+        if source is None:
+            self._tell(lambda: story.fail("bad_source", self._clock.now_ms(), progressed=False))
+        else:
+            self._source = source
+            self._reading.start()
         while not self._handover.closed:
             self._publish_some(publisher, story)
         self._say_farewell(publisher, story)
 
-    def _begin_story(self) -> CameraStory:
+    def _begin_story(self) -> tuple[CameraStory, Source | None]:
         source = self._made_source()
-        story = CameraStory(
-            self.config, stored_state(self._bus, self.config.camera), recorded=source is not None and source.recorded
-        )
-        self._story = story
-        if source is not None and not story.ended:
-            self._source = source
-            self._reading.start()
-        elif source is None:
-            self._handover.give(lambda: story.fail("bad_source", self._clock.now_ms(), progressed=False))
-        return story
+        recorded = source is not None and source.recorded
+        self._story = CameraStory(self.config, stored_state(self._bus, self.config.camera), recorded=recorded)
+        return self._story, source
 
     def _made_source(self) -> Source | None:
         try:

@@ -11,8 +11,6 @@ from classpulse.ingest.camera import Beat, Gone, Item, Picked
 MOST_ITEMS = 256
 """Above this, states and then reasons are forgotten, oldest first: memory is bounded, the hole still shows."""
 
-WAITING = ("connecting", "silent")
-
 
 def told_as_gone(item: Item, reason: str) -> Item:
     """A picture that will not be published, told as such; anything else as it is."""
@@ -41,7 +39,7 @@ def _joined(first: Item, second: Item) -> Item | None:
     if first.state.epoch != second.state.epoch:
         return None
     if isinstance(first, Beat):
-        same = isinstance(second, Beat) and first.said in WAITING and second.said in WAITING
+        same = isinstance(second, Beat) and (first.said, first.detail) == (second.said, second.detail)
         return second if first.said == "up" or same else None
     adjoining = (
         isinstance(first, Gone) and isinstance(second, Gone) and first.last_sequence + 1 == second.first_sequence

@@ -24,6 +24,12 @@ SHORT_MS = 500
 """A recording that ends so much earlier than it says was cut."""
 
 JUMP_MS = 10_000
+TRUSTED = ("mp4", "matroska")
+"""Containers that date each picture, know how long they are and where their keyframes lie."""
+
+BY_RATE = ("avi",)
+"""Containers whose pictures come at a fixed rate; the dates that FFmpeg makes up for them go back and forth."""
+
 USUAL_PERIOD_MS = 40
 
 
@@ -38,8 +44,8 @@ class Unbroken:
     def next(self, pts_ms: int | None) -> int:
         """The time of the next picture, given its timestamp."""
         if self._last_ms is None:
-            self._last_ms = pts_ms or 0
-            return self._last_ms
+            self._shift_ms, self._last_ms = -(pts_ms or 0), 0
+            return 0
         expected_ms = self._last_ms + self._period_ms
         at_ms = expected_ms if pts_ms is None else pts_ms + self._shift_ms
         if not self._last_ms < at_ms <= self._last_ms + JUMP_MS:
@@ -81,8 +87,9 @@ class FileSource(AvSource):
             stream_options=[LIMITS],
             timeout=(timeout_s, None),
         )
-        with suppress(av.FFmpegError, OSError):  # what cannot seek has no index either
-            container.seek(0)  # reads the index of containers that keep it at their end
+        if "matroska" in container.format.name:
+            with suppress(av.FFmpegError, OSError):  # one that was cut has no index
+                container.seek(0)  # reads the index, which lies at the end
         return container
 
     def _begin(self, after_ms: int) -> Opened:
@@ -116,6 +123,8 @@ class FileSource(AvSource):
 
     def _keys_ms(self) -> list[int]:
         """Times of all keyframes, empty unless the index reaches to the end of the recording."""
+        if not self._among(TRUSTED):
+            return []
         keys = [self._stream_ms(entry.timestamp) or 0 for entry in self._stream.index_entries if entry.is_keyframe]
         if not keys or self._duration_ms is None:
             return []
@@ -124,10 +133,13 @@ class FileSource(AvSource):
 
     def _declared_ms(self) -> int | None:
         """How long the container says the video is, where such containers can be believed."""
-        name = self._container.format.name if self._container else ""
-        if "mp4" in name and self._stream.duration:
+        if self._among(("mp4",)) and self._stream.duration:
             return int(self._stream.duration * 1000 * self._stream.time_base)
         return _clock_ms(self._stream.metadata.get("DURATION", ""))
+
+    def _among(self, containers: tuple[str, ...]) -> bool:
+        name = self._container.format.name if self._container else ""
+        return any(one in name for one in containers)
 
     def _length_ms(self) -> int | None:
         if self._duration_ms is not None:
@@ -136,13 +148,15 @@ class FileSource(AvSource):
         return int(duration * 1000 / av.time_base) if duration else None
 
     def _wanted(self, packet: "av.Packet") -> bool:
+        if not self._among(TRUSTED):
+            return True
         self._cut |= packet.is_corrupt
         if not self._cut and not self._unbroken:
             self._last_ms = max(self._last_ms, self._stream_ms(packet.pts) or 0)
         return not packet.is_corrupt
 
     def _pts_ms(self, frame: "av.VideoFrame") -> int | None:
-        pts_ms = self._stream_ms(frame.pts)
+        pts_ms = None if self._among(BY_RATE) else self._stream_ms(frame.pts)
         pts_ms = self._unbroken.next(pts_ms) if self._unbroken else pts_ms
         self._last_ms = max(self._last_ms, pts_ms if pts_ms is not None else -1)
         self._pictures_seen += 1
