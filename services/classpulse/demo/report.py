@@ -1,65 +1,28 @@
-"""The demo, what came of it: everything is read back from the bus and measured against the truth and the clips."""
+"""The demo, written down: report.json, the events and the timelines as lines, and the page."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from classpulse.aggregate.rules import rules_of
 from classpulse.bus.base import Bus
-from classpulse.codec import canonical, decode
-from classpulse.demo.accounts import Account, accounts, clip_frames
+from classpulse.codec import canonical
+from classpulse.demo.accounts import Account
 from classpulse.demo.bundled import Lesson
-from classpulse.demo.latency import capture_to_event_ms, percentile
-from classpulse.demo.matching import Counts, Matching, measure
-from classpulse.demo.truth import Judged, TrueBehaviour, judged
-from classpulse.drawing.lanes import TrueSpan
-from classpulse.errors import InvalidRecord
+from classpulse.demo.latency import percentile
+from classpulse.demo.matching import Counts
+from classpulse.demo.measuring import Result
 from classpulse.formats import missing_text, share_text
-from classpulse.page import Card, Panel, Score, timeline_page
-from classpulse.reading import RoomTimeline, Span, read_buckets, read_events, read_room, room_configs, stored_records
-from classpulse.records import FrameDetections, IngestState, Record, RoomConfig
-from classpulse.topics import DETECTIONS, INGEST_STATE, partition_of
+from classpulse.page import Card, Score, timeline_page
+from classpulse.reading import RoomTimeline, read_buckets, read_events
+from classpulse.records import Record
 
 FILES = ("events.jsonl", "timelines.jsonl", "report.json", "timeline.html")
 DIGITS = 4
 HOW_MEASURED = (
-    "A true event counts when the camera could see it and it lasted as long as the room's rule asks. Truth and finding "
-    "are matched one to one within room and behaviour where they overlap by at least 0.3 (intersection over union)."
+    "A true event counts when the camera could see it and it lasted as long as the room's rule asks; {not_counted} did not. "
+    "Truth and finding are matched one to one within room and behaviour where they overlap by at least 0.3 "
+    "(intersection over union)."
 )
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the demo measured, before it is written down."""
-
-    panels: tuple[Panel, ...]
-    counts: Mapping[str, Counts]
-    accounts: tuple[Account, ...]
-    latencies_ms: tuple[int, ...]
-    frames_per_s: float | None
-    models: tuple[str, ...]
-
-
-def measured(bus: Bus, lessons: Sequence[Lesson], *, whole: bool = True) -> Result:
-    """Measure a demo that was played. `whole` says that its clips were played to their ends and so can be counted."""
-    panels: list[Panel] = []
-    counts: dict[str, Counts] = {}
-    for lesson in lessons:
-        panel, of_room = _room(bus, lesson)
-        panels.append(panel)
-        for behaviour, count in of_room.items():
-            counts[behaviour] = counts.get(behaviour, Counts()) + count
-    clips = {lesson.camera: clip_frames(lesson.clip, lesson.truth.fps) for lesson in lessons} if whole else {}
-    rooms = [lesson.room for lesson in lessons]
-    return Result(
-        panels=tuple(panels),
-        counts=counts,
-        accounts=tuple(accounts(bus, [lesson.camera for lesson in lessons], clips)),
-        latencies_ms=tuple(capture_to_event_ms(bus, rooms)),
-        frames_per_s=frames_per_s(bus, rooms),
-        models=tuple(sorted({model for panel in panels for model in panel.timeline.models})),
-    )
 
 
 def report_fields(result: Result) -> dict[str, object]:
@@ -91,6 +54,11 @@ def write_all(result: Result, bus: Bus, lessons: Sequence[Lesson], out: Path) ->
     return [out / name for name in FILES]
 
 
+def how_measured(result: Result) -> str:
+    """What the figures mean, for people."""
+    return HOW_MEASURED.format(not_counted=result.not_counted)
+
+
 def demo_page(result: Result) -> str:
     """The page of a demo: its rooms with truth beside finding."""
     return timeline_page(
@@ -98,7 +66,7 @@ def demo_page(result: Result) -> str:
         title="Classroom timelines: the demo's lessons",
         cards=_cards(result),
         scores=scores(result),
-        notes=[HOW_MEASURED],
+        notes=[how_measured(result)],
     )
 
 
@@ -108,75 +76,6 @@ def scores(result: Result) -> list[Score]:
         Score(name, c.true, c.found, c.missed, c.false, c.precision, c.recall, c.f1)
         for name, c in result.counts.items()
     ]
-
-
-def frames_per_s(bus: Bus, rooms: Iterable[str]) -> float | None:
-    """Frames that became detections, over the time from the first to the last of them; None for fewer than two."""
-    at_ms: list[int] = []
-    for partition in sorted({partition_of(room, DETECTIONS.partitions) for room in rooms}):
-        for record in stored_records(bus, DETECTIONS, partition):
-            try:
-                noun = decode(record)
-            except InvalidRecord:
-                continue
-            if isinstance(noun, FrameDetections):
-                at_ms.append(record.appended_at_ms)
-    if len(at_ms) < 2 or max(at_ms) == min(at_ms):
-        return None
-    return 1000 * len(at_ms) / (max(at_ms) - min(at_ms))
-
-
-def started_at_ms(bus: Bus, camera: str) -> int | None:
-    """The event time of a clip's first moment, as ingest remembers it; None before it was opened."""
-    for record in bus.latest(INGEST_STATE, key=camera):
-        state = decode(record)
-        if isinstance(state, IngestState):
-            return state.started_at_ms
-    return None
-
-
-def _room(bus: Bus, lesson: Lesson) -> tuple[Panel, dict[str, Counts]]:
-    """A room with its truth laid over its events, and what that amounts to."""
-    timeline = read_room(bus, lesson.room)
-    origin_ms = started_at_ms(bus, lesson.camera)
-    rules = rules_of(room_configs(bus).get(lesson.room, RoomConfig(room=lesson.room)))
-    if origin_ms is None:
-        truth = judged(lesson.truth.spans, rules)
-        return Panel(timeline), {name: measure(_stretches(held.counted, 0), []).counts for name, held in truth.items()}
-    until_ms = min(timeline.end_ms, origin_ms + lesson.truth.duration_ms)
-    timeline = replace(timeline, start_ms=origin_ms, end_ms=max(origin_ms, until_ms))
-    truth = judged(played(lesson.truth.spans, timeline.end_ms - origin_ms), rules)
-    matchings = {name: _matching(timeline, name, held, origin_ms) for name, held in truth.items()}
-    truths = tuple(
-        TrueSpan(name, origin_ms + span.started_ms, origin_ms + span.ended_ms, found=i in matchings[name].found_of_true)
-        for name, held in truth.items()
-        for i, span in enumerate(held.counted)
-    )
-    false_ids = frozenset(
-        span.id
-        for name, matching in matchings.items()
-        for j, span in enumerate(_found(timeline, name))
-        if j in matching.false
-    )
-    return Panel(timeline, truths, false_ids), {name: matching.counts for name, matching in matchings.items()}
-
-
-def played(spans: Iterable[TrueBehaviour], until_ms: int) -> list[TrueBehaviour]:
-    """The part of the truth that lies before `until_ms` of the clip: a demo may be cut short."""
-    return [span for span in spans if span.ended_ms <= until_ms]
-
-
-def _matching(timeline: RoomTimeline, behaviour: str, truth: Judged, origin_ms: int) -> Matching:
-    found = [(span.started_at_ms, span.end_or(timeline.end_ms)) for span in _found(timeline, behaviour)]
-    return measure(_stretches(truth.counted, origin_ms), found, _stretches(truth.others, origin_ms))
-
-
-def _found(timeline: RoomTimeline, behaviour: str) -> list[Span]:
-    return [span for span in timeline.spans if span.behaviour == behaviour]
-
-
-def _stretches(spans: Iterable[TrueBehaviour], origin_ms: int) -> list[tuple[int, int]]:
-    return [(origin_ms + span.started_ms, origin_ms + span.ended_ms) for span in spans]
 
 
 def _count_fields(counts: Counts) -> dict[str, object]:

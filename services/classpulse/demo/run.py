@@ -12,7 +12,8 @@ from classpulse.bus.base import Bus
 from classpulse.clock import Clock, SystemClock
 from classpulse.demo.bundled import Lesson, bundled_lessons, local_zone, site_text
 from classpulse.demo.following import Follower
-from classpulse.demo.report import measured, write_all
+from classpulse.demo.measuring import measured
+from classpulse.demo.report import write_all
 from classpulse.demo.route import Route
 from classpulse.demo.screens import LiveScreen, LogScreen, Screen, show_result
 from classpulse.errors import BadInput, Recoverable

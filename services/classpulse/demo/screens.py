@@ -14,7 +14,8 @@ from classpulse.clock import Clock
 from classpulse.demo.bars import legend, room_bars
 from classpulse.demo.following import Follower
 from classpulse.demo.live import latency_text, live_view, progress_line
-from classpulse.demo.report import Result, scores
+from classpulse.demo.measuring import Result
+from classpulse.demo.report import how_measured, scores
 from classpulse.drawing.palette import ink_of
 from classpulse.formats import missing_text
 from classpulse.page import ratio_text
@@ -92,6 +93,8 @@ def show_result(console: Console, result: Result, files: Sequence[Path], data: P
     console.print(legend(), soft_wrap=True)
     console.print()
     console.print(score_table(result))
+    console.print(how_measured(result), style="dim", highlight=False)
+    console.print()
     console.print(account_table(result))
     pace = "–" if result.frames_per_s is None else f"{result.frames_per_s:.1f}"
     console.print(f"capture → event p50 / p99: {latency_text(result.latencies_ms)}; {pace} frames/s", highlight=False)

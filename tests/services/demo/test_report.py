@@ -7,7 +7,8 @@ import pytest
 from classpulse.codec import canonical
 from classpulse.demo.check import faults_of, main
 from classpulse.demo.latency import capture_to_event_ms, percentile
-from classpulse.demo.report import FILES, frames_per_s, measured, report_fields, write_all
+from classpulse.demo.measuring import frames_per_s, measured
+from classpulse.demo.report import FILES, report_fields, write_all
 from classpulse.records import BehaviourEvent, TimelineBucket
 from classpulse.topics import DETECTIONS, EVENTS, TIMELINES
 from tests.services.demo.log import CAMERA, MODEL, ROOM, Log, a_lesson, a_played_lesson, bucket, detected, event, hand
@@ -72,9 +73,9 @@ def test_truth_is_laid_at_the_start_that_ingest_remembers_and_knows_what_was_fou
 
 
 def test_a_demo_cut_short_is_asked_only_for_what_it_played_and_counts_no_clip(tmp_path: Path) -> None:
-    lesson = a_lesson(tmp_path, hand(900, 3100), hand(15_000, 18_000), hand(9000, 11_000), frames=300)
-    result = measured(a_played_lesson(frames=100).bus, [lesson], whole=False)
-    assert result.counts["hand-raising"].true == 2
+    spans = (hand(900, 3100), hand(5000, 7000), hand(13_000, 16_000, pupil=2), hand(15_000, 18_000))
+    result = measured(a_played_lesson(frames=100).bus, [a_lesson(tmp_path, *spans, frames=300)], whole=False)
+    assert (result.counts["hand-raising"].true, result.not_counted) == (2, 1)
     assert result.accounts[0].clip_frames is None
 
 
@@ -90,6 +91,7 @@ def test_all_four_files_are_left_and_each_line_is_a_canonical_record(tmp_path: P
     page = (tmp_path / "timeline.html").read_text()
     assert "true, and found" in page
     assert "1 of 1 true ones found" in page
+    assert "as long as the room&#x27;s rule asks; 0 did not." in page
 
 
 def test_latency_is_from_capture_to_append_of_started_events_only() -> None:

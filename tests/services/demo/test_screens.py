@@ -6,7 +6,7 @@ from classpulse.clock import ManualClock
 from classpulse.demo.bars import most_at_once, room_bars, state_of
 from classpulse.demo.following import Follower
 from classpulse.demo.live import latency_text, live_view, progress_line
-from classpulse.demo.report import Result
+from classpulse.demo.measuring import Result
 from classpulse.demo.screens import LiveScreen, LogScreen, show_result
 from classpulse.drawing.lanes import TrueSpan
 from classpulse.page import Panel

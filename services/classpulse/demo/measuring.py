@@ -1,0 +1,150 @@
+"""The demo, what came of it: everything is read back from the bus and measured against the truth and the clips."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from classpulse.aggregate.rules import rules_of
+from classpulse.bus.base import Bus
+from classpulse.codec import decode
+from classpulse.demo.accounts import Account, accounts, clip_frames
+from classpulse.demo.bundled import Lesson
+from classpulse.demo.latency import capture_to_event_ms
+from classpulse.demo.matching import Counts, Matching, measure
+from classpulse.demo.truth import Judged, TrueBehaviour, judged
+from classpulse.drawing.lanes import TrueSpan
+from classpulse.errors import InvalidRecord
+from classpulse.page import Panel
+from classpulse.reading import RoomTimeline, Span, read_room, room_configs, stored_records
+from classpulse.records import FrameDetections, IngestState, RoomConfig
+from classpulse.topics import DETECTIONS, INGEST_STATE, partition_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demo measured, before it is written down.
+
+    `not_counted`: true events that were hidden from the camera or shorter than the room's rule asks.
+    """
+
+    panels: tuple[Panel, ...]
+    counts: Mapping[str, Counts]
+    accounts: tuple[Account, ...]
+    latencies_ms: tuple[int, ...]
+    frames_per_s: float | None
+    models: tuple[str, ...]
+    not_counted: int = 0
+
+
+@dataclass(frozen=True)
+class _Room:
+    """One room with its truth laid over its events, and what that amounts to."""
+
+    panel: Panel
+    counts: Mapping[str, Counts]
+    not_counted: int
+
+
+def measured(bus: Bus, lessons: Sequence[Lesson], *, whole: bool = True) -> Result:
+    """Measure a demo that was played. `whole` says that its clips were played to their ends and so can be counted."""
+    rooms = [_room(bus, lesson) for lesson in lessons]
+    counts: dict[str, Counts] = {}
+    for room in rooms:
+        for behaviour, count in room.counts.items():
+            counts[behaviour] = counts.get(behaviour, Counts()) + count
+    clips = {lesson.camera: clip_frames(lesson.clip, lesson.truth.fps) for lesson in lessons} if whole else {}
+    keys = [lesson.room for lesson in lessons]
+    return Result(
+        panels=tuple(room.panel for room in rooms),
+        counts=counts,
+        accounts=tuple(accounts(bus, [lesson.camera for lesson in lessons], clips)),
+        latencies_ms=tuple(capture_to_event_ms(bus, keys)),
+        frames_per_s=frames_per_s(bus, keys),
+        models=tuple(sorted({model for room in rooms for model in room.panel.timeline.models})),
+        not_counted=sum(room.not_counted for room in rooms),
+    )
+
+
+def frames_per_s(bus: Bus, rooms: Iterable[str]) -> float | None:
+    """Frames that became detections, over the time from the first to the last of them; None for fewer than two."""
+    at_ms: list[int] = []
+    for partition in sorted({partition_of(room, DETECTIONS.partitions) for room in rooms}):
+        for record in stored_records(bus, DETECTIONS, partition):
+            try:
+                noun = decode(record)
+            except InvalidRecord:
+                continue
+            if isinstance(noun, FrameDetections):
+                at_ms.append(record.appended_at_ms)
+    if len(at_ms) < 2 or max(at_ms) == min(at_ms):
+        return None
+    return 1000 * len(at_ms) / (max(at_ms) - min(at_ms))
+
+
+def started_at_ms(bus: Bus, camera: str) -> int | None:
+    """The event time of a clip's first moment, as ingest remembers it; None before it was opened."""
+    for record in bus.latest(INGEST_STATE, key=camera):
+        state = decode(record)
+        if isinstance(state, IngestState):
+            return state.started_at_ms
+    return None
+
+
+def played(spans: Iterable[TrueBehaviour], until_ms: int) -> list[TrueBehaviour]:
+    """The truth of a demo that was cut short at `until_ms` of the clip: what went on then may be found, but need not be."""
+    held = [span for span in spans if span.started_ms < until_ms]
+    return [
+        span if span.ended_ms <= until_ms else msgspec.structs.replace(span, ended_ms=until_ms, visible=False)
+        for span in held
+    ]
+
+
+def _room(bus: Bus, lesson: Lesson) -> _Room:
+    timeline = read_room(bus, lesson.room)
+    rules = rules_of(room_configs(bus).get(lesson.room, RoomConfig(room=lesson.room)))
+    origin_ms = started_at_ms(bus, lesson.camera)
+    if origin_ms is None:
+        truth = judged(lesson.truth.spans, rules)
+        missed = {name: measure(_stretches(held.counted, 0), []).counts for name, held in truth.items()}
+        return _Room(Panel(timeline), missed, _others(truth))
+    until_ms = min(timeline.end_ms, origin_ms + lesson.truth.duration_ms)
+    timeline = replace(timeline, start_ms=origin_ms, end_ms=max(origin_ms, until_ms))
+    truth = judged(played(lesson.truth.spans, timeline.end_ms - origin_ms), rules)
+    matchings = {name: _matching(timeline, name, held, origin_ms) for name, held in truth.items()}
+    counts = {name: matching.counts for name, matching in matchings.items()}
+    return _Room(_panel(timeline, truth, matchings, origin_ms), counts, _others(truth))
+
+
+def _panel(
+    timeline: RoomTimeline, truth: Mapping[str, Judged], matchings: Mapping[str, Matching], origin_ms: int
+) -> Panel:
+    truths = tuple(
+        TrueSpan(name, origin_ms + span.started_ms, origin_ms + span.ended_ms, found=i in matchings[name].found_of_true)
+        for name, held in truth.items()
+        for i, span in enumerate(held.counted)
+    )
+    false_ids = frozenset(
+        span.id
+        for name, matching in matchings.items()
+        for j, span in enumerate(_found(timeline, name))
+        if j in matching.false
+    )
+    return Panel(timeline, truths, false_ids)
+
+
+def _matching(timeline: RoomTimeline, behaviour: str, truth: Judged, origin_ms: int) -> Matching:
+    found = [(span.started_at_ms, span.end_or(timeline.end_ms)) for span in _found(timeline, behaviour)]
+    return measure(_stretches(truth.counted, origin_ms), found, _stretches(truth.others, origin_ms))
+
+
+def _found(timeline: RoomTimeline, behaviour: str) -> list[Span]:
+    return [span for span in timeline.spans if span.behaviour == behaviour]
+
+
+def _others(truth: Mapping[str, Judged]) -> int:
+    return sum(len(held.others) for held in truth.values())
+
+
+def _stretches(spans: Iterable[TrueBehaviour], origin_ms: int) -> list[tuple[int, int]]:
+    return [(origin_ms + span.started_ms, origin_ms + span.ended_ms) for span in spans]
