@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -16,18 +17,29 @@ from classpulse.drawing.palette import STATE_GLYPHS, STATE_STYLES, ink_of
 from classpulse.reading import Cell, RoomTimeline, Span, State, collapsed, local
 
 FORMATS = ("table", "json", "csv", "html")
+TIGHT = (0, 1, 0, 0)
 _SEEN = (State.ACTIVE, State.QUIET)
 
 
 def timeline_table(timeline: RoomTimeline) -> Table:
     """One line per bucket; neighbouring uneventful buckets share a line."""
-    table = Table(title=_title(timeline), title_justify="left", caption=_caption(timeline), caption_justify="left")
+    table = Table(
+        title=_title(timeline),
+        title_justify="left",
+        caption=_caption(timeline),
+        caption_justify="left",
+        box=SIMPLE,
+        padding=TIGHT,
+    )
     table.add_column("time", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    table.add_column("state", overflow="fold", min_width=8)
     table.add_column("seen", justify="right", no_wrap=True)
     for behaviour in timeline.behaviours:
-        table.add_column(Text(behaviour, style=ink_of(behaviour, timeline.behaviours).terminal), justify="right")
-    table.add_column("missing", justify="right")
+        ink = ink_of(behaviour, timeline.behaviours).terminal
+        table.add_column(
+            Text(behaviour, style=ink) + Text("\nbegan ⌀ max", style="dim"), justify="right", overflow="fold"
+        )
+    table.add_column("missing", overflow="fold")
     for cell in collapsed(timeline.cells):
         table.add_row(*_row(cell, timeline), style="" if cell.final else "italic")
     return table
@@ -36,15 +48,20 @@ def timeline_table(timeline: RoomTimeline) -> Table:
 def events_table(timeline: RoomTimeline) -> Table:
     """One line per event, in order of start."""
     table = Table(
-        title=_title(timeline), title_justify="left", caption=f"{len(timeline.spans)} events", caption_justify="left"
+        title=_title(timeline),
+        title_justify="left",
+        caption=f"{len(timeline.spans)} events",
+        caption_justify="left",
+        box=SIMPLE,
+        padding=TIGHT,
     )
     for name in ("started", "ended", "lasted", "behaviour", "camera"):
-        table.add_column(name, justify="right" if name == "lasted" else "left", no_wrap=name != "camera")
+        table.add_column(name, justify="right" if name == "lasted" else "left", no_wrap=True)
     for span in timeline.spans:
         ended = span.ended_at_ms
         table.add_row(
             clock_text(span.started_at_ms, timeline.time_zone),
-            "still lasts" if ended is None else clock_text(ended, timeline.time_zone),
+            "still lasts" if ended is None else clock_text(ended, timeline.time_zone).partition(" ")[2],
             "" if ended is None else seconds_text(ended - span.started_at_ms),
             Text(span.behaviour, style=ink_of(span.behaviour, timeline.behaviours).terminal),
             span.camera.rpartition("/")[2],
@@ -120,7 +137,8 @@ def missing_text(missing: Mapping[str, int]) -> str:
 
 
 def _title(timeline: RoomTimeline) -> Text:
-    return Text(f"{timeline.room}  ({timeline.time_zone})", style="bold")
+    start = local(timeline.start_ms, timeline.time_zone)
+    return Text(f"{timeline.room}  {start:%A, %d %B %Y} ({timeline.time_zone})", style="bold")
 
 
 def _caption(timeline: RoomTimeline) -> str:
@@ -130,15 +148,17 @@ def _caption(timeline: RoomTimeline) -> str:
         else f"seen {share_text(timeline.coverage)} of the time"
     )
     lost = missing_text(timeline.missing)
-    return f"{seen}; {timeline.frames} frames; missing: {lost or 'none'}; in italics: provisional"
+    meaning = "began: events that began, ⌀: people on average while seen, max: most at once"
+    return f"{seen}; {timeline.frames} frames; missing: {lost or 'none'}\n{meaning}; in italics: provisional"
 
 
 def _row(cell: Cell, timeline: RoomTimeline) -> list[Text | str]:
     start = local(cell.start_ms, timeline.time_zone)
     state = cell.state
     label = state.value if cell.unseen_ms == 0 or state is State.UNSEEN else f"{state.value}, in part"
+    days = local(timeline.start_ms, timeline.time_zone).date() != local(timeline.end_ms, timeline.time_zone).date()
     row: list[Text | str] = [
-        f"{start:%Y-%m-%d %H:%M:%S} + {seconds_text(cell.duration_ms)}",
+        f"{start:{'%d %b ' if days else ''}%H:%M:%S} + {seconds_text(cell.duration_ms)}",
         Text(label, style=STATE_STYLES[state]),
         share_text(cell.observed_ms / cell.due_ms) if cell.due_ms else "–",
     ]
@@ -155,10 +175,7 @@ def _figures(cell: Cell, behaviour: str, behaviours: tuple[str, ...]) -> Text:
     if not (totals.events or totals.person_ms):
         return Text(STATE_GLYPHS[State.QUIET], style=STATE_STYLES[State.QUIET])
     mean = totals.person_ms / cell.observed_ms
-    words = "event" if totals.events == 1 else "events"
-    return Text(
-        f"{totals.events} {words}, ⌀ {mean:.1f}, max {totals.peak}", style=ink_of(behaviour, behaviours).terminal
-    )
+    return Text(f"{totals.events}  {mean:.1f}  {totals.peak}", style=ink_of(behaviour, behaviours).terminal)
 
 
 def _head(timeline: RoomTimeline) -> dict[str, object]:

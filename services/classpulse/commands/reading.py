@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from classpulse.bus.base import Bus
     from classpulse.reading import RoomTimeline
 
+WIDTH_WITHOUT_TERMINAL = 140
+
 app = typer.Typer()
 
 
@@ -131,7 +133,8 @@ def _read(bus: "Bus", room: str, from_: str | None, to: str | None) -> "RoomTime
 def _print(table: object) -> None:
     from rich.console import Console  # noqa: PLC0415 - keeps --help quick
 
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else max(console.width, WIDTH_WITHOUT_TERMINAL))
 
 
 def _page(read: "RoomTimeline") -> None:

@@ -55,7 +55,8 @@ def site_text(lessons: Sequence[Lesson], data: Path, time_zone: str) -> str:
 def local_zone(link: Path = LOCAL_TIME) -> str:
     """The machine's own time zone by name; UTC where it has none."""
     _, found, name = str(link.resolve()).partition(ZONES)
-    return name.removeprefix("posix/") if found and name else "UTC"
+    name = name.removeprefix("posix/").removeprefix("Etc/")
+    return name if found and name else "UTC"
 
 
 def _quoted(text: str) -> str:

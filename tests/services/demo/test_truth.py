@@ -129,4 +129,5 @@ def test_the_local_zone_is_what_the_machine_links_to_and_utc_where_it_links_to_n
     zone.write_bytes(b"")
     (tmp_path / "localtime").symlink_to(zone)
     assert local_zone(tmp_path / "localtime") == "Europe/Berlin"
-    assert local_zone(tmp_path / "nothing") == "UTC"
+    (tmp_path / "utc").symlink_to(zone.parent.parent / "Etc" / "UTC")
+    assert local_zone(tmp_path / "utc") == local_zone(tmp_path / "nothing") == "UTC"

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -52,12 +53,16 @@ def test_an_empty_room_has_a_head_and_no_lines_in_every_format() -> None:
 
 def test_the_table_shows_each_state_in_other_words_and_other_signs() -> None:
     lines = shown(timeline_table(every_state())).splitlines()
-    rows = [line for line in lines if "2026-03-02 08:00" in line]
+    rows = [line for line in lines if "08:00:" in line]
     assert [
-        sign in row
-        for row, sign in zip(rows, ["2 events, ⌀ 0.5, max 2", "·", "╱╱╱", "░░░", "no record", "in part"], strict=True)
+        sign in row for row, sign in zip(rows, ["2  0.5  2", "·", "╱╱╱", "░░░", "no record", "in part"], strict=True)
     ] == [True] * 6
-    assert [row.split("│")[2].strip() for row in rows[:4]] == ["active", "quiet", "not seen", "nobody to be observed"]
+    assert [re.split(r" {2,}", row.strip())[1] for row in rows[:4]] == [
+        "active",
+        "quiet",
+        "not seen",
+        "nobody to be observed",
+    ]
 
 
 def test_what_nobody_could_have_seen_is_null_in_json_and_empty_in_csv_and_never_zero() -> None:

@@ -42,7 +42,8 @@ def test_a_data_folder_without_rooms_says_so(tmp_path: Path) -> None:
 
 def test_a_timeline_is_a_table_unless_asked_otherwise(data: Path) -> None:
     text = said("timeline", "room-1", data=data)
-    assert "2026-03-02 08:00:00 + 10.0 s" in text
+    assert "08:00:00 + 10.0 s" in text
+    assert "Monday, 02 March 2026 (Europe/Berlin)" in text
     assert "not seen" in text
 
 
