@@ -76,9 +76,9 @@ def product() -> Recipe:
     return Recipe(
         name="product",
         net=CLASSROOM,
-        epochs=30,
+        epochs=12,
         batch=16,
-        learning_rate=0.01,
+        learning_rate=0.015,
         warm_up_epochs=1,
         decay="cosine",
         last_rate=0.02,

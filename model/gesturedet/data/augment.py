@@ -53,8 +53,7 @@ class AugmentConfig:
 
 SSD_AUGMENTATION = AugmentConfig()
 STRONG_AUGMENTATION = AugmentConfig(
-    expand=0.25,
-    most_expansion=1.5,
+    expand=0.0,
     crop=0.6,
     least_crop_side=0.45,
     blur=0.2,
@@ -62,7 +61,9 @@ STRONG_AUGMENTATION = AugmentConfig(
     jpeg=0.3,
     coarse=0.15,
     grey=0.05,
+    least_side_px=5.0,
 )
+"""No expansion: pupils are near the least size that the net can see, and must not become smaller still."""
 NO_AUGMENTATION = AugmentConfig(photometric=False, expand=0.0, crop=0.0, flip=0.0, least_side_px=0.0)
 
 
