@@ -1,5 +1,7 @@
 """One camera's story: epochs, sequences, times, and what a restart goes on from."""
 
+import itertools
+
 import pytest
 
 from classpulse.ingest.camera import Beat, CameraStory, Item, Picked
@@ -112,7 +114,7 @@ def test_a_burst_after_connecting_gives_one_picture_not_many_of_one_moment() -> 
     story = opened(live())
     told = see(story, *((100 * n, 2 * n) for n in range(8)), *((100 * n, 100 * n - 685) for n in range(8, 13)))
     assert [fact[:2] for fact in facts(told)] == [(0, 0), (0, 1), (0, 2), (0, 3)]
-    gaps = [b.at_ms - a.at_ms for a, b in zip(told, told[1:], strict=False)]  # type: ignore[union-attr]
+    gaps = [b.at_ms - a.at_ms for a, b in itertools.pairwise(told)]  # type: ignore[union-attr]
     assert min(gaps) >= 100, f"two samples are half an interval apart at least: {gaps}"
 
 

@@ -1,5 +1,6 @@
 """A camera from its source to the bus: routes on the memory bus, with a manual clock or short limits."""
 
+import itertools
 import logging
 import random
 import threading
@@ -109,7 +110,7 @@ def test_a_stopped_complete_clip_goes_on_without_loss_or_repetition(tmp_path: Pa
     play(config, bus, clock)
     frames = frames_of(bus)
     assert [(f.epoch, f.sequence) for f in frames] == [(0, n) for n in range(40)]
-    assert {b.captured_at_ms - a.captured_at_ms for a, b in zip(frames, frames[1:], strict=False)} == {100}
+    assert {b.captured_at_ms - a.captured_at_ms for a, b in itertools.pairwise(frames)} == {100}
 
 
 def test_a_paced_clip_is_published_when_its_time_has_come(tmp_path: Path) -> None:
@@ -417,17 +418,12 @@ def test_a_full_disk_costs_a_live_camera_the_pictures_of_that_time_and_says_so()
         bus.full = False
 
     first, *more = pictures(0, 200, 400, 600, 800, clock=clock, from_ms=start_ms)[1::2]
-    source = ScriptedSource(
-        [first, fill, lambda: clock.advance(200), more[0], noticed, lambda: clock.advance(200), more[1]]
-        + [
-            lambda: clock.advance(200),
-            more[2],
-            make_room,
-            lambda: clock.advance(200),
-            more[3],
-            lambda: stay.wait(10) and None,
-        ]
-    )
+
+    def later() -> None:
+        clock.advance(200)
+
+    script = [first, fill, later, more[0], noticed, later, more[1], later, more[2], make_room, later, more[3]]
+    source = ScriptedSource([*script, lambda: stay.wait(10) and None])
     capture = capture_of(config_of("rtsp://c/s"), bus, clock, source=source)
     capture.start()
     wait_for(lambda: any(f.sequence >= 3 for f in frames_of(bus)))

@@ -1,5 +1,6 @@
 """Recordings, whole and broken, with and without an index."""
 
+import itertools
 from pathlib import Path
 
 import av
@@ -110,7 +111,7 @@ def test_a_restart_late_in_an_indexed_clip_does_not_decode_all_of_it(tmp_path: P
 def test_a_clip_without_timestamps_is_timed_by_its_rate(tmp_path: Path) -> None:
     path = clip(tmp_path / "clip.h264", options={"x264-params": "aud=1"})
     found, _ = read_all(source_at(path))
-    steps = {b.pts_ms - a.pts_ms for a, b in zip(found, found[1:], strict=False)}
+    steps = {b.pts_ms - a.pts_ms for a, b in itertools.pairwise(found)}
     assert len(found) == count_of(path)
     assert min(steps) > 0
 

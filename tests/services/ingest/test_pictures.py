@@ -61,16 +61,12 @@ def test_a_picture_of_no_or_too_many_pixels_is_refused_before_it_is_converted(wi
 def test_no_pixel_that_a_mask_touches_survives_scaling() -> None:
     noise, mask = Noise(1280, 720), [(0.1, 0.1), (0.6, 0.2), (0.3, 0.9)]
     hidden = Noise(1280, 720)
-    polygon = np.array([[x * 1280, y * 720] for x, y in mask])
-    inside = np.array(
-        [
-            [
-                cv2.pointPolygonTest(polygon.astype(np.float32), (x + 0.5, y + 0.5), False) >= 0
-                for x in range(0, 1280, 8)
-            ]
-            for y in range(0, 720, 8)
-        ]
-    )
+    polygon = np.array([[x * 1280, y * 720] for x, y in mask]).astype(np.float32)
+
+    def is_inside(x: float, y: float) -> bool:
+        return bool(cv2.pointPolygonTest(polygon, (x, y), measureDist=False) >= 0)
+
+    inside = np.array([[is_inside(x + 0.5, y + 0.5) for x in range(0, 1280, 8)] for y in range(0, 720, 8)])
     hidden.pixels[np.kron(inside, np.ones((8, 8), dtype=bool))] = 255
     prints = [decoded(Printer([mask]), picture) for picture in (noise, hidden)]
     sampled = inside[1:-1, 1:-1]
