@@ -15,7 +15,7 @@ import numpy as np
 from synthroom.acting import Walk, pupil_track, teacher_walk
 from synthroom.backdrop import Backdrop, Rectangle
 from synthroom.bodies import F32
-from synthroom.casting import cast_pupils, choose_camera
+from synthroom.casting import Cast, cast_pupils, choose_camera
 from synthroom.clip import open_clip
 from synthroom.labels import label
 from synthroom.people import Person, Spot, furniture_circles
@@ -81,11 +81,11 @@ class Play:
     spans: list[Span]
 
 
-def write_play(scene: Scene, plan: LessonPlan, cast: dict[str, list[int]], camera_xy: tuple[float, float]) -> Play:
+def write_play(scene: Scene, plan: LessonPlan, cast: Cast, camera_xy: tuple[float, float]) -> Play:
     """Script a lesson for a cast; teachers keep away from the camera."""
     rng = rng_of(scene.seed, 60)
     wanted = {HAND_RAISING: plan.hands, STAND_UP: plan.stands, SLEEPING: plan.sleeps}
-    gestures = plan_gestures(rng, cast, wanted, plan.duration_ms)
+    gestures = plan_gestures(rng, cast.pupils(), wanted, plan.duration_ms, cast.rivals())
     d, tracks, spans = Draw(rng), dict[int, Track](), list[Span]()
     for pupil in scene.pupils:
         own = [g for g in gestures if g.pupil == pupil.number]
@@ -93,7 +93,7 @@ def write_play(scene: Scene, plan: LessonPlan, cast: dict[str, list[int]], camer
         tracks[pupil.number] = track
         spans += [_span(pupil, track, first, g) for first, g in zip(firsts, own, strict=True)]
     taken = [*furniture_circles(scene.plan.desks, scene.plan.near), *((p.spot.x, p.spot.y, 0.5) for p in scene.pupils)]
-    taken.append((*camera_xy, 2.4))
+    taken += [*scene.obstacles, (*camera_xy, 2.4)]
     walks = {
         t.number: w for t in scene.teachers if (w := teacher_walk(scene, t, taken, plan.duration_ms, d)) is not None
     }

@@ -1,5 +1,7 @@
 """Room: a plan becomes boxes; desks, chairs, things, walls, windows, board and lamps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from synthroom.layout import Desk, Plan
@@ -97,6 +99,18 @@ def walls(rng: np.random.Generator, plan: Plan) -> list[Box]:
         out.append(Box((0, y, h / 2), (w, 0.1, h), s.wall, WALL))
         out.append(Box((0, y - 0.01 * np.sign(y), 0.5), (w, 0.1, 1.0), s.dado, WALL))
     out += _windows(rng, plan) + _board(rng, plan) + _posters(rng, plan) + _cupboards(rng, plan) + _lamps(rng, plan)
+    return out
+
+
+def standing_in_the_way(boxes: Sequence[Box]) -> list[tuple[float, float, float]]:
+    """Circles (x, y, radius) around what stands on the floor along the walls: the teacher's desk, cupboards."""
+    out = list[tuple[float, float, float]]()
+    for box in boxes:
+        width, depth, height = box.size
+        on_floor = abs(box.centre[2] - height / 2) < 0.01
+        if on_floor and box.material == WOOD and 0.3 < depth < 0.8 and height > 0.6:
+            middles = np.linspace(-width / 2 + depth / 2, width / 2 - depth / 2, 4)
+            out += [(box.centre[0] + float(x), box.centre[1], depth / 2 + 0.3) for x in middles]
     return out
 
 

@@ -12,20 +12,24 @@ from synthroom.layout import KINDS, Desk, Plan, draw_plan
 from synthroom.mesh import Box, Colour, Mesh, boxes_mesh
 from synthroom.people import Person, Spot, build_bodies, own_place
 from synthroom.renderer import Light
-from synthroom.room import desk_boxes, walls
+from synthroom.room import desk_boxes, standing_in_the_way, walls
 from synthroom.seeds import rng_of
 from synthroom.sitting import Draw, Sitter, seat_person
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A room with its people; pupils are numbered 1 to n in the id buffer, teachers follow."""
+    """A room with its people; pupils are numbered 1 to n in the id buffer, teachers follow.
+
+    `obstacles` are circles (x, y, radius) around the furniture along the walls.
+    """
 
     seed: int
     plan: Plan
     pupils: tuple[Person, ...]
     teachers: tuple[Person, ...]
     room: Mesh
+    obstacles: tuple[tuple[float, float, float], ...]
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -58,7 +62,15 @@ def build_scene(
         _person(rng, len(persons) + 1 + i, sitters[count + i], girl=girls[count + i], uniform=None, spot=Spot(0, 0, 0))
         for i in range(adults)
     ]
-    return Scene(seed, plan, tuple(persons), tuple(adult_people), boxes_mesh(boxes + walls(rng, plan)))
+    around = walls(rng, plan)
+    return Scene(
+        seed=seed,
+        plan=plan,
+        pupils=tuple(persons),
+        teachers=tuple(adult_people),
+        room=boxes_mesh(boxes + around),
+        obstacles=tuple(standing_in_the_way(around)),
+    )
 
 
 def _person(

@@ -74,12 +74,16 @@ class Track:
 
 
 def plan_gestures(
-    rng: np.random.Generator, cast: dict[str, list[int]], wanted: dict[str, int], duration_ms: int
+    rng: np.random.Generator,
+    cast: dict[str, list[int]],
+    wanted: dict[str, int],
+    duration_ms: int,
+    rivals: dict[str, set[frozenset[int]]] | None = None,
 ) -> list[Gesture]:
     """Place gestures of the cast so that none of one pupil overlap and the same ones stay apart.
 
     Sleeping is placed first (it is long), then standing, then hands, in bursts that answer a teacher's questions. What
-    finds no place is left out.
+    finds no place is left out. `rivals` are pairs of pupils who do not do one thing at the same time.
     """
     out = list[Gesture]()
     for behaviour in (SLEEPING, STAND_UP, HAND_RAISING):
@@ -89,7 +93,8 @@ def plan_gestures(
         while pupils and placed < wanted.get(behaviour, 0) and tries < 600:
             tries += 1
             gesture = _try_gesture(rng, behaviour, pupils, questions, duration_ms)
-            if gesture is not None and all(_apart(gesture, other) for other in out):
+            against = (rivals or {}).get(behaviour, set())
+            if gesture is not None and all(_apart(gesture, other, against) for other in out):
                 out.append(gesture)
                 placed += 1
     return sorted(out, key=lambda g: (g.started_ms, g.pupil))
@@ -108,10 +113,11 @@ def _try_gesture(
     return Gesture(int(rng.choice(pupils)), behaviour, int(start), int(start) + lasts)
 
 
-def _apart(one: Gesture, other: Gesture) -> bool:
-    if one.pupil != other.pupil:
-        return True
+def _apart(one: Gesture, other: Gesture, rivals: set[frozenset[int]]) -> bool:
     gap = max(one.started_ms - other.ended_ms, other.started_ms - one.ended_ms)
+    if one.pupil != other.pupil:
+        same = one.behaviour == other.behaviour and frozenset((one.pupil, other.pupil)) in rivals
+        return not same or gap >= LEAST_GAP_MS[one.behaviour] + _MARGIN_MS
     least = LEAST_GAP_MS[one.behaviour] + _MARGIN_MS if one.behaviour == other.behaviour else 1000
     motions = max(MOVES_MS[one.behaviour][1], MOVES_MS[other.behaviour][1])
     return gap >= least + motions
