@@ -16,11 +16,11 @@ from classpulse.faults import fault
 
 FIRST_WAIT_MS = 250
 MOST_WAIT_MS = 30_000
-QUICK_MS = 5_000
-"""A process that lived longer than this and committed something made progress: waiting begins anew."""
+PROGRESS_MS = 5_000
+"""A process that lived so long and committed something made progress: waiting begins anew."""
 
 REFUSALS = 3
-"""After so many quick deaths with exit code 2 in a row, starting again is no remedy."""
+"""After so many ends in a row with exit code 2 and nothing committed, starting again is no remedy."""
 
 BAD_INPUT = 2
 LAST_WORDS = 20
@@ -108,19 +108,22 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
-    def end(self, within_ms: int) -> None:
+    def wait(self, within_ms: int) -> None:
         """Wait for its end, and kill it when that does not come in time."""
-        process, self._process = self._process, None
-        if process is None:
+        if self._process is None:
             return
         try:
-            process.wait(within_ms / 1000)
+            self._process.wait(within_ms / 1000)
         except subprocess.TimeoutExpired:
             _log.warning("%s: did not stop in time; killed", self.copy.name)
-            process.kill()
-            process.wait()
-        self._last_exit = process.returncode
-        self._join()
+            self._process.kill()
+
+    def bury(self) -> None:
+        """Its end has come or is certain: take note of it."""
+        process, self._process = self._process, None
+        if process is not None:
+            self._last_exit = process.wait()
+            self._join()
 
     def status(self) -> dict[str, object]:
         """What status.json says of it."""
@@ -139,11 +142,11 @@ class Child:
         self._last_exit = process.returncode
         self._join()
         lived_ms = self._clock.monotonic_ms() - self._started_ms
-        quick = lived_ms < QUICK_MS
-        self._refusals = self._refusals + 1 if quick and process.returncode == BAD_INPUT else 0
+        committed = self._committed(self.copy) > self._committed_at_start
+        self._refusals = self._refusals + 1 if process.returncode == BAD_INPUT and not committed else 0
         if self._refusals == REFUSALS:
             raise BadInput(self._why())
-        if not quick and self._committed(self.copy) > self._committed_at_start:
+        if committed and lived_ms >= PROGRESS_MS:
             self._wait_ms = FIRST_WAIT_MS
         self._due_ms = self._clock.monotonic_ms() + self._wait_ms
         _log.warning(

@@ -26,7 +26,7 @@ STAGES = ("ingest", "detect", "aggregate")
 TURN_S = 0.1
 STATUS_EVERY_MS = 1_000
 RETAIN_EVERY_S = 5.0
-STOP_WITHIN_S = 3.5
+STOP_WITHIN_S = 3.0
 """How long stages may take to end before they are killed; with what surrounds it, Ctrl-C takes less than 5 s."""
 
 LOCK_FILE = "lock"
@@ -146,7 +146,9 @@ class Supervisor:
             child.ask_to_stop()
         deadline_ms = self._clock.monotonic_ms() + int(STOP_WITHIN_S * 1000)
         for child in self.children:
-            child.end(max(0, deadline_ms - self._clock.monotonic_ms()))
+            child.wait(max(0, deadline_ms - self._clock.monotonic_ms()))
+        for child in self.children:
+            child.bury()
         self._write_status()
         _log.info("all stages have ended")
 

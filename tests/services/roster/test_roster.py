@@ -1,14 +1,16 @@
 """The bus says what the site file says, except for what was switched at run time."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from classpulse.bus.memory import MemoryBus
+from classpulse.bus.memory import MemoryBus, MemoryMember
 from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing
-from classpulse.errors import BadInput
+from classpulse.errors import BadInput, Fenced
 from classpulse.records import CameraConfig, RoomConfig
 from classpulse.roster import Declared, Roster
-from classpulse.topics import CAMERAS, ROOMS
+from classpulse.topics import CAMERAS, ROOMS, Topic
 
 ROOM = RoomConfig(room="t/s/101")
 FRONT = CameraConfig(camera="t/s/101/front", source="rtsp://192.0.2.7/a")
@@ -91,12 +93,30 @@ def test_an_unreadable_configuration_is_ignored_and_said(
     assert "(t/s/101/odd): unknown_version: " in caplog.text
 
 
-def test_two_operators_at_once_both_get_their_way(bus: MemoryBus) -> None:
-    one, other = Roster(bus, ManualClock()), Roster(bus, ManualClock())
-    one.add_room(ROOM)
-    other.add_camera(FRONT)
-    one.add_camera(BACK)
-    assert set(one.cameras()) == set(other.cameras()) == {FRONT.camera, BACK.camera}
+class ContestedBus(MemoryBus):
+    """Another operator joins right behind each of the first few members."""
+
+    others = 0
+
+    def member(
+        self, group: str, topics: Sequence[Topic], *, index: int = 0, count: int = 1, slot: str = ""
+    ) -> MemoryMember:
+        mine = super().member(group, topics, index=index, count=count, slot=slot)
+        if self.others:
+            self.others -= 1
+            super().member(group, topics, index=index, count=count, slot=slot)
+        return mine
+
+
+def test_an_operator_whom_another_overtook_tries_again() -> None:
+    bus = ContestedBus(clock=ManualClock())
+    roster = Roster(bus, ManualClock())
+    bus.others = 2
+    roster.add_room(ROOM)
+    assert set(roster.rooms()) == {ROOM.room}
+    bus.others = 3
+    with pytest.raises(Fenced, match="a later member owns this place"):
+        roster.write([FRONT])
 
 
 def test_an_unknown_key_is_answered_with_the_nearest(roster: Roster) -> None:

@@ -165,7 +165,8 @@ def noticed(child: child_module.Child) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("progress", "lived_ms", "wait_ms"), [(1, child_module.QUICK_MS, 250), (0, child_module.QUICK_MS, 500), (1, 0, 500)]
+    ("progress", "lived_ms", "wait_ms"),
+    [(1, child_module.PROGRESS_MS, 250), (0, child_module.PROGRESS_MS, 500), (1, 0, 500)],
 )
 def test_waiting_begins_anew_only_after_a_while_with_progress(
     tmp_path: Path, progress: int, lived_ms: int, wait_ms: int, caplog: pytest.LogCaptureFixture
@@ -198,6 +199,23 @@ def test_a_stage_that_refuses_its_input_is_given_up_with_its_reason(
     )
     assert len(pids(tmp_path, "detect")) == 3
     assert not any(alive(pid) for stage in STAGES for pid in pids(tmp_path, stage))
+
+
+def test_a_stage_that_had_committed_something_is_started_again_whatever_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "detect.does").write_text("refuse")
+    done = [0]
+
+    def committed(_: child_module.Copy) -> int:
+        done[0] += 1
+        return done[0]
+
+    environ = {**os.environ, "CLASSPULSE_DATA": str(tmp_path)}
+    clock = FakeClock()
+    child = child_module.Child(child_module.Copy("detect", 0, 1), FAKE, environ, clock, committed)
+    for _ in range(child_module.REFUSALS + 1):
+        child.start()
+        wait_until(lambda: noticed(child))
+    assert len(pids(tmp_path, "detect")) == child_module.REFUSALS + 1
 
 
 def test_a_stage_that_does_not_stop_is_killed_within_five_seconds(make: Callable[..., Running], tmp_path: Path) -> None:
