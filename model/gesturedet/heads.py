@@ -41,5 +41,6 @@ class Heads(nn.Module):
         return torch.cat([self._flat(head(map_)) for head, map_ in zip(self.levels, maps, strict=True)], dim=1)
 
     def _flat(self, said_BCHW: Tensor) -> Tensor:
-        said_BHWC = said_BCHW.permute(0, 2, 3, 1)
-        return said_BHWC.reshape(said_BHWC.shape[0], -1, self.numbers)
+        batch, numbers, height, width = said_BCHW.shape
+        anchors = height * width * numbers // self.numbers
+        return said_BCHW.permute(0, 2, 3, 1).reshape(batch, anchors, self.numbers)

@@ -1,0 +1,153 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch (the train extra)")
+onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
+
+from gesturedet.card import load_release  # noqa: E402
+from gesturedet.detector import CLASSROOM, PAPER, DetectorConfig, GestureDet  # noqa: E402
+from gesturedet.export import export_onnx, quantise, write_release  # noqa: E402
+from gesturedet.heads import Head  # noqa: E402
+from gesturedet.runtime.eager import EagerRuntime, net_of  # noqa: E402
+from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
+from tests.model.gesturedet.cards import card_for  # noqa: E402
+
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
+
+WIDE = CLASSROOM
+SQUARE = PAPER
+TOLERANCE = 1e-4
+
+
+def lively_net(config: DetectorConfig) -> GestureDet:
+    """Random weights whose maps and logits are as large as a trained net's on pictures that differ.
+
+    Most ReLUs are open (mean 2 of 0..6): with half of them shut, forty random layers blow up every rounding error.
+    """
+    torch.manual_seed(1)
+    net = GestureDet(config)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.8, 1.2)
+            torch.nn.init.normal_(module.bias, mean=2.0, std=0.2)
+            module.momentum = 1.0
+        if isinstance(module, Head):
+            torch.nn.init.normal_(module.point.weight, std=0.3 / module.point.in_channels**0.5)
+            torch.nn.init.normal_(module.point.bias)
+    with torch.no_grad():
+        net.train()(torch.from_numpy(pictures(6, config, seed=3)))
+    return net.eval()
+
+
+def pictures(count: int, config: DetectorConfig, seed: int = 0) -> Any:
+    random = np.random.default_rng(seed)
+    coarse = random.uniform(-1, 1, (count, 3, 6, 10)).astype(np.float32)
+    fine = random.uniform(-0.3, 0.3, (count, 3, *config.input_hw)).astype(np.float32)
+    shown = torch.nn.functional.interpolate(torch.from_numpy(coarse), size=config.input_hw, mode="bilinear")
+    return (shown.numpy() + fine).clip(-1, 1)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[GestureDet, Path]:
+    net, path = lively_net(WIDE), tmp_path_factory.mktemp("export") / "net.onnx"
+    export_onnx(net, path)
+    return net, path
+
+
+@pytest.fixture(scope="module")
+def quantised(exported: tuple[GestureDet, Path]) -> Path:
+    path = exported[1].with_name("int8.onnx")
+    quantise(exported[1], path, iter(pictures(6, WIDE)[:, None]))
+    return path
+
+
+def largest_difference(net: GestureDet, path: Path, images: Any) -> float:
+    with torch.no_grad():
+        eager = [output.numpy() for output in net(torch.from_numpy(images))]
+    said = OnnxRuntime(path.read_bytes()).run(images)
+    assert np.abs(eager[0]).max() > 2.0  # the logits say something
+    return max(float(np.abs(one - other).max()) for one, other in zip(eager, said, strict=True))
+
+
+def test_the_exported_net_says_what_the_net_says(exported: tuple[GestureDet, Path]) -> None:
+    net, path = exported
+    assert largest_difference(net, path, pictures(1, WIDE)) <= TOLERANCE
+
+
+def test_so_does_it_at_the_papers_size(tmp_path: Path) -> None:
+    net = lively_net(SQUARE)
+    export_onnx(net, tmp_path / "net.onnx")
+    assert largest_difference(net, tmp_path / "net.onnx", pictures(1, SQUARE)) <= TOLERANCE
+
+
+def test_one_file_serves_any_number_of_pictures(exported: tuple[GestureDet, Path]) -> None:
+    net, path = exported
+    images = pictures(3, WIDE)
+    assert largest_difference(net, path, images) <= TOLERANCE
+    runtime = OnnxRuntime(path.read_bytes())
+    np.testing.assert_allclose(runtime.run(images[2:])[0][0], runtime.run(images)[0][2], atol=TOLERANCE)
+
+
+def test_batch_norm_and_padding_leave_no_nodes_behind(exported: tuple[GestureDet, Path]) -> None:
+    kinds = {node.op_type for node in onnx.load(exported[1]).graph.node}
+    assert kinds.isdisjoint({"BatchNormalization", "Pad"})
+
+
+def test_the_file_tells_nothing_of_the_machine_it_was_made_on(exported: tuple[GestureDet, Path]) -> None:
+    data = exported[1].read_bytes()
+    assert b".py" not in data
+    assert str(Path.cwd()).encode() not in data
+
+
+def test_the_net_can_be_rebuilt_from_the_file(exported: tuple[GestureDet, Path]) -> None:
+    net, path = exported
+    assert not net.state_dict()["spatial_attention.mask.bias"].any()  # the exporter leaves weights out that are 0
+    assert net_of(path.read_bytes()).config == net.config
+    images = pictures(2, WIDE)
+    for one, other in zip(EagerRuntime(path.read_bytes()).run(images), net(torch.from_numpy(images)), strict=True):
+        np.testing.assert_allclose(one, other.detach().numpy(), atol=TOLERANCE)
+
+
+def test_int8_says_nearly_the_same_in_a_third_of_the_bytes(exported: tuple[GestureDet, Path], quantised: Path) -> None:
+    images = pictures(2, WIDE, seed=9)
+    exact, coarse = (OnnxRuntime(path.read_bytes()).run(images) for path in (exported[1], quantised))
+    for one, other in zip(exact, coarse, strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
+    assert quantised.stat().st_size < exported[1].stat().st_size / 3
+
+
+def test_int8_weights_keep_to_7_bits_so_that_sums_of_two_products_fit_16(quantised: Path) -> None:
+    weights = [t for t in onnx.load(quantised).graph.initializer if t.name.endswith("weight_quantized")]
+    values = [onnx.numpy_helper.to_array(tensor).astype(np.int32) for tensor in weights]
+    assert len(values) == 91  # every convolution
+    assert max(int(np.abs(value).max()) for value in values) <= 64
+
+
+def test_quantising_needs_pictures(exported: tuple[GestureDet, Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="calibration_images: there is none, expected at least one picture"):
+        quantise(exported[1], tmp_path / "int8.onnx", [])
+
+
+def test_a_quantised_file_cannot_be_rebuilt_in_full_precision(quantised: Path) -> None:
+    with pytest.raises(ValueError, match=r"onnx_bytes: .*expected"):
+        net_of(quantised.read_bytes())
+
+
+def test_a_written_release_loads_with_the_digest_of_its_file(exported: tuple[GestureDet, Path], tmp_path: Path) -> None:
+    release = write_release(tmp_path / "release", exported[1], card_for(WIDE.input_hw))
+    assert release.card.digest == hashlib.sha256(exported[1].read_bytes()).hexdigest()
+    assert load_release(tmp_path / "release") == release
+
+
+def test_a_release_whose_card_speaks_of_another_net_is_not_written(
+    exported: tuple[GestureDet, Path], tmp_path: Path
+) -> None:
+    card = msgspec.structs.replace(card_for(WIDE.input_hw), labels=("stand-up",), thresholds={"stand-up": 0.5})
+    with pytest.raises(ValueError, match=r"logits \(1, 7698, 4\) .* expected \(1, 7698, 2\) and \(1, 7698, 4\)"):
+        write_release(tmp_path / "release", exported[1], card)
+    assert not (tmp_path / "release").exists()
