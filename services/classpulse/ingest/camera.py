@@ -105,7 +105,9 @@ class CameraStory:
         if not self.recorded and self._next_sequence:
             self._new_epoch()
         if self.recorded and not self._started_ms:
-            start_ms = now_ms if paced or opened.duration_ms is None else now_ms - opened.duration_ms
+            start_ms = opened.started_at_ms
+            if start_ms is None:
+                start_ms = now_ms if paced or opened.duration_ms is None else now_ms - opened.duration_ms
             self._started_ms = max(start_ms, self._last_ms if self._last_ms <= now_ms + HOLD_MS else 0)
         self._rejoins = False
         self._begin_counting(1000.0 / (opened.frames_per_s or self._fps) if self.recorded else 0.0)

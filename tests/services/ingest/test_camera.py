@@ -154,6 +154,12 @@ def test_a_paced_recording_and_one_of_unknown_length_start_now() -> None:
     assert facts(see(opened(recording()), (0, 0))) == [(0, 0, 0)]
 
 
+def test_a_recording_of_known_start_is_dated_by_it_whenever_it_is_read() -> None:
+    for now_ms in (NOW_MS, NOW_MS + 500_000):
+        story = opened(recording(), now_ms, duration_ms=60_000, started_at_ms=1_772_438_400_000)
+        assert facts(see(story, (200, 0)))[0][2] + NOW_MS == 1_772_438_400_200
+
+
 def test_a_complete_recording_goes_on_after_its_last_published_frame_in_the_same_epoch() -> None:
     whole = see(opened(recording(), duration_ms=60_000), *((100 * n, 0) for n in range(20)))
     for cut in range(len(whole)):

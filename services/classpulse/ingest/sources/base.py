@@ -6,6 +6,7 @@ picture) and are converted only when somebody asks for their pixels.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -21,6 +22,8 @@ from classpulse.settings import masked, nearest
 
 Image = NDArray[np.uint8]
 """Height × width × 3, blue green red, 0..255."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 SOURCES: dict[str, str] = {
     "file": "classpulse.ingest.sources.file:FileSource",
@@ -77,10 +80,11 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known of a source once it is open; None where it cannot be known."""
+    """What is known of a source once it is open; None where it cannot be known. `started_at_ms`: when it was recorded."""
 
     duration_ms: int | None = None
     frames_per_s: float | None = None
+    started_at_ms: int | None = None
 
 
 class Source(Protocol):
@@ -149,6 +153,19 @@ class Address:
             expected = f"expected a whole number from {least} to {most}"
             raise BadInput([f"source = {masked(self.url)!r}: {name} = {text!r}; {expected}"])
         return int(text)
+
+    def instant(self, name: str) -> int | None:
+        """A point in time among the options, in Unix milliseconds. Raises BadInput naming key, value and expectation."""
+        if (text := self.options.get(name)) is None:
+            return None
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None or at < EPOCH:
+            expected = "expected a time with its offset, like 2026-03-02T08:00:00Z"
+            raise BadInput([f"source = {masked(self.url)!r}: {name} = {text!r}; {expected}"])
+        return (at - EPOCH) // timedelta(milliseconds=1)
 
     def choice(self, name: str, default: str, *choices: str) -> str:
         """One of a few words among the options. Raises BadInput naming key, value and expectation."""

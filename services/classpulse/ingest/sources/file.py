@@ -1,6 +1,6 @@
-"""camera → ingest: a recording on disk, `file:///clip.mp4[?pace=realtime][&loop=1]`.
+"""camera → ingest: a recording on disk, `file:///clip.mp4[?start=TIME][?pace=realtime][&loop=1]`.
 
-Without `pace` it is read as fast as the route takes it. `loop=1` plays it again and again, and is always paced. Where
+Without `pace` it is read as fast as the route takes it, as if it had ended now, or as recorded from `start` on. `loop=1` plays it again and again, and is always paced. Where
 the container has an index (MP4, Matroska) a restart seeks; elsewhere it reads from the beginning: both give the same pictures.
 """
 
@@ -62,12 +62,16 @@ class FileSource(AvSource):
 
     def __init__(self, address: Address, wish: Wish) -> None:
         super().__init__(address, wish)
-        address.choose("pace", "loop")
+        address.choose("pace", "loop", "start")
         self.loops = address.choice("loop", "0", "0", "1") == "1"
         self.paced = address.choice("pace", "realtime" if self.loops else "none", "none", "realtime") == "realtime"
         if self.loops and not self.paced:
             expected = "expected pace=realtime with loop=1: one stretch of time cannot hold a clip twice"
             raise BadInput([f"source = {masked(address.url)!r}: pace = 'none'; {expected}"])
+        self._started_at_ms = address.instant("start")
+        if self.paced and self._started_at_ms is not None:
+            expected = "expected none with start: what is played at its own pace is captured now"
+            raise BadInput([f"source = {masked(address.url)!r}: pace = 'realtime'; {expected}"])
         self._path = Path(address.path)
         self._duration_ms: int | None = None
         self._last_ms, self._pictures_seen = -1, 0
@@ -106,7 +110,7 @@ class FileSource(AvSource):
         self._keyframes = Keyframes(self._wish.interval_ms, longest_ms=longest_ms)
         self._seek(after_ms, keys_ms)
         self._pictures = self._decoded()
-        return Opened(self._length_ms(), rate)
+        return Opened(self._length_ms(), rate, self._started_at_ms)
 
     def _seek(self, after_ms: int, keys_ms: list[int]) -> None:
         """Go to a keyframe well before `after_ms`, or stay at the beginning if that cannot be trusted."""
