@@ -24,7 +24,7 @@ bench: $(VENV)/.ready-test
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 lessons: $(VENV)/.ready-test
-	$(BIN)/python -m synthroom.cli lessons --split demo --count 3 --out $(LESSONS)
+	$(BIN)/python -m synthroom.cli lessons $(LESSONS) --split demo --count 3
 
 constraints: $(VENV)/.ready-uv
 	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka \

@@ -30,9 +30,7 @@ COMMANDS: dict[str, Row] = {
     "timeline": Row("classpulse.commands.reading", "Show a room's timeline."),
     "events": Row("classpulse.commands.reading", "List a room's events."),
     "tail": Row("classpulse.commands.tail", "Follow a topic, one line of JSON a record; never pictures."),
-    "replay": Row(
-        "classpulse.commands.reading", "Compute timelines and events again from the stored detections."
-    ),
+    "replay": Row("classpulse.commands.reading", "Compute timelines and events again from the stored detections."),
     "doctor": Row("classpulse.commands.doctor", "Say what is installed, what works and what is wrong."),
     "settings": Row("classpulse.commands.settings", "Print the settings as they were resolved, secrets masked."),
     "ingest": Row("classpulse.commands.stages", "Run the stage ingest alone: cameras to frames."),

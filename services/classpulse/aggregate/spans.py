@@ -119,12 +119,11 @@ def iou(a_xyxy: Box, b_xyxy: Box) -> float:
     """Intersection over union; 0 for boxes without area."""
     ax0, ay0, ax1, ay1 = a_xyxy
     bx0, by0, bx1, by1 = b_xyxy
-    width = min(ax1, bx1) - max(ax0, bx0)
-    if width <= 0:
-        return 0.0
-    height = min(ay1, by1) - max(ay0, by0)
-    if height <= 0:
-        return 0.0
+    if ax1 <= bx0 or bx1 <= ax0 or ay1 <= by0 or by1 <= ay0:
+        return 0.0  # most pairs: apart
+    width, height = min(ax1, bx1) - max(ax0, bx0), min(ay1, by1) - max(ay0, by0)
+    if width <= 0 or height <= 0:
+        return 0.0  # a box turned inside out
     inner = width * height
     union = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - inner
     return inner / union if union > 0 else 0.0

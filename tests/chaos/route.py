@@ -1,0 +1,174 @@
+"""The whole route as a person starts it, killed on purpose: what the chaos tests share."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import msgspec
+
+from classpulse.bus.base import Bus, Place, open_bus
+from classpulse.codec import canonical, decode
+from classpulse.records import BehaviourEvent, TimelineBucket
+from classpulse.topics import EVENTS, TIMELINES
+from tests.support import ROOT
+
+LESSONS = ROOT / "services" / "classpulse" / "demo" / "lessons"
+START = "2026-03-02T08:00:00Z"
+FPS = 2
+LIMIT_S = 240.0
+
+
+@dataclass
+class Outcome:
+    """What a route left behind: canonical bytes, the account of every room, and how often it was killed."""
+
+    events: bytes
+    buckets: bytes
+    accounted: dict[str, int]
+    kills: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
+
+
+def write_site(folder: Path) -> Path:
+    """Three rooms, each with one bundled lesson in complete delivery, at fixed event times."""
+    lines = ["[settings]", f'data = "{folder}/data"', ""]
+    for number in (1, 2, 3):
+        room = f"chaos/school/room-{number}"
+        lines += ["[[rooms]]", f'room = "{room}"', "", "[[cameras]]", f'camera = "{room}/front"']
+        lines += [f'source = "file://{LESSONS}/lesson-{number}.mp4?start={START}"']
+        lines += ['delivery = "complete"', f"fps = {FPS}.0", ""]
+    path = folder / "site.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def sampled_frames(clip: Path) -> int:
+    """Frames of a clip on the sampling grid, counted by decoding it here: the first at or after each k / FPS seconds."""
+    taken, due_ms = 0, 0.0
+    with av.open(str(clip)) as container:
+        for frame in container.decode(video=0):
+            at_ms = float(frame.time or 0) * 1000
+            if at_ms + 0.5 >= due_ms:
+                taken += 1
+                while at_ms + 0.5 >= due_ms:
+                    due_ms += 1000 / FPS
+    return taken
+
+
+def up(site: Path, fault: str = "") -> subprocess.Popen[bytes]:
+    """`classpulse up`, as a process of its own."""
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "CLASSPULSE_FAULT": fault}
+    log = (site.parent / "up.log").open("ab")
+    command = [sys.executable, "-m", "classpulse.cli", "up", str(site)]
+    return subprocess.Popen(command, cwd=site.parent, env=environ, stdout=log, stderr=log)
+
+
+def finish(site: Path, fault: str = "", rearm: int = 10**6) -> int:
+    """Start again and again until it ends by itself; the number of times it was killed (supervisor and stages)."""
+    killed, deadline = 0, time.monotonic() + LIMIT_S
+    while True:
+        process = up(site, fault if killed < rearm else "")
+        try:
+            code = process.wait(timeout=max(1.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"not finished within {LIMIT_S} s:\n{tail(site)}") from None
+        if code == 0:
+            return killed + restarts(site)
+        assert code == -signal.SIGKILL, f"ended with {code}:\n{tail(site)}"
+        killed += 1
+
+
+def finish_under_random_kills(site: Path, seed: int, kills: int) -> int:
+    """Kill a random process of the route at random moments, `kills` times, then let it end; the kills that hit."""
+    draw, hits = random.Random(seed), 0
+    process = up(site)
+    while hits < kills:
+        time.sleep(draw.uniform(0.2, 2.5))
+        if process.poll() is not None:
+            if process.returncode == 0:
+                return hits
+            process = up(site)
+            continue
+        victims = [process.pid, *status_pids(site)]
+        try:
+            os.kill(draw.choice(victims), signal.SIGKILL)
+            hits += 1
+        except ProcessLookupError:
+            continue
+    process.wait(timeout=LIMIT_S) if process.poll() is None else None
+    if process.returncode != 0:
+        finish(site)
+    return hits
+
+
+def status(site: Path) -> dict[str, object]:
+    """What the supervisor says of itself."""
+    path = site.parent / "data" / "status.json"
+    try:
+        found: dict[str, object] = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return found
+
+
+def status_pids(site: Path) -> list[int]:
+    """The stages' process ids."""
+    stages = status(site).get("stages", [])
+    return [int(stage["pid"]) for stage in stages if stage.get("pid")]  # type: ignore[attr-defined]
+
+
+def restarts(site: Path) -> int:
+    """How often the last supervisor started a stage again."""
+    return sum(int(stage["restarts"]) for stage in status(site).get("stages", []))  # type: ignore[attr-defined]
+
+
+def tail(site: Path) -> str:
+    """The end of the log."""
+    return "\n".join((site.parent / "up.log").read_text().splitlines()[-40:])
+
+
+def outcome(site: Path, kills: int = 0) -> Outcome:
+    """Read what was published: ended events and final buckets, canonical, sorted by key, without `revision`."""
+    bus = open_bus(f"sqlite://{site.parent}/data/bus.sqlite")
+    try:
+        return _outcome(bus, kills)
+    finally:
+        bus.close()
+
+
+def _outcome(bus: Bus, kills: int) -> Outcome:
+    events = [noun for noun in _all(bus, EVENTS.name) if isinstance(noun, BehaviourEvent)]
+    ended = sorted(canonical(event) for event in events if event.phase == "ended")
+    assert len(set(ended)) == len(ended), "an event was published twice"
+    started = [event.id for event in events if event.phase == "started"]
+    assert sorted(started) == sorted({e.id for e in events}), "a phase is missing or doubled"
+    latest = [decode(record) for record in bus.latest(TIMELINES)]
+    buckets = [noun for noun in latest if isinstance(noun, TimelineBucket)]
+    assert all(bucket.final for bucket in buckets), "a bucket is not final"
+    plain = sorted(canonical(msgspec.structs.replace(bucket, revision=0)) for bucket in buckets)
+    accounted: dict[str, int] = {}
+    missing: dict[str, int] = {}
+    for bucket in buckets:
+        accounted[bucket.room] = accounted.get(bucket.room, 0) + bucket.frames + sum(bucket.missing.values())
+        for reason, count in bucket.missing.items():
+            missing[reason] = missing.get(reason, 0) + count
+    return Outcome(b"\n".join(ended), b"\n".join(plain), accounted, kills, missing)
+
+
+def _all(bus: Bus, topic: str) -> list[object]:
+    from classpulse.topics import TOPICS
+
+    return [
+        decode(record)
+        for partition, (first, end) in bus.ends(TOPICS[topic]).items()
+        for record in bus.fetch(Place(topic, partition), first, max_records=end - first + 1, max_bytes=2**33)
+    ]

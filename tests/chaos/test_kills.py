@@ -1,0 +1,81 @@
+"""Promise 2b: in `complete` delivery the outcome is byte-identical and every frame is accounted for, whatever is killed when."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from classpulse.faults import POINTS
+from tests.chaos.route import LESSONS, Outcome, finish, finish_under_random_kills, outcome, sampled_frames, write_site
+
+pytestmark = pytest.mark.chaos
+
+LEAST_KILLS = {
+    "ingest.decoded:250": 3,
+    "ingest.encoded:130": 3,
+    "ingest.published:130": 3,
+    "stage.polled:25": 4,
+    "stage.stepped:25": 4,
+    "stage.committed:25": 4,
+    "aggregate.state_taken:25": 3,
+    "bus.begun:150": 4,
+    "bus.outputs_written:150": 4,
+    "bus.positions_written:150": 4,
+}
+"""Each point with the pass at which a process dies, again after each restart, and the kills a run must have seen."""
+
+SUPERVISOR_KILLS = {"supervisor.stage_started:2": 2, "supervisor.watching:4": 2}
+RANDOM_KILLS = 8
+
+
+def test_the_points_killed_here_are_all_there_are_and_the_kills_are_at_least_forty() -> None:
+    killed = {spec.partition(":")[0] for spec in (*LEAST_KILLS, *SUPERVISOR_KILLS)}
+    assert killed == set(POINTS)
+    assert sum(LEAST_KILLS.values()) + sum(SUPERVISOR_KILLS.values()) + RANDOM_KILLS >= 40
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The route without a kill, with every frame accounted for against a count of the clips by another path."""
+    site = write_site(tmp_path_factory.mktemp("undisturbed"))
+    assert finish(site) == 0
+    found = outcome(site)
+    expected = {f"chaos/school/room-{n}": sampled_frames(LESSONS / f"lesson-{n}.mp4") for n in (1, 2, 3)}
+    assert found.accounted == expected
+    assert found.missing == {}
+    assert found.events.count(b"\n") > 10, "lessons without events prove nothing"
+    return found
+
+
+def check(found: Outcome, undisturbed: Outcome) -> None:
+    assert found.missing == {}
+    assert found.accounted == undisturbed.accounted
+    assert found.events == undisturbed.events
+    assert found.buckets == undisturbed.buckets
+
+
+@pytest.mark.parametrize("spec", sorted(LEAST_KILLS))
+def test_a_stage_killed_again_and_again_at_a_named_point_changes_nothing(
+    spec: str, undisturbed: Outcome, tmp_path: Path
+) -> None:
+    site = write_site(tmp_path)
+    kills = finish(site, spec)
+    assert kills >= LEAST_KILLS[spec]
+    check(outcome(site), undisturbed)
+
+
+@pytest.mark.parametrize("spec", sorted(SUPERVISOR_KILLS))
+def test_a_killed_supervisor_takes_its_stages_with_it_and_changes_nothing(
+    spec: str, undisturbed: Outcome, tmp_path: Path
+) -> None:
+    site = write_site(tmp_path)
+    kills = finish(site, spec, rearm=SUPERVISOR_KILLS[spec])
+    assert kills >= SUPERVISOR_KILLS[spec]
+    check(outcome(site), undisturbed)
+
+
+def test_kills_at_random_moments_change_nothing(undisturbed: Outcome, tmp_path: Path) -> None:
+    seed = int(os.environ.get("CLASSPULSE_TEST_SEED", "20260302"))
+    site = write_site(tmp_path)
+    assert finish_under_random_kills(site, seed, RANDOM_KILLS) >= RANDOM_KILLS // 2, f"seed {seed}"
+    check(outcome(site), undisturbed)
