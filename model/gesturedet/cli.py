@@ -30,7 +30,7 @@ from gesturedet.figures import as_text, mean_average_precision, summarise
 from gesturedet.parallel import Crew, run_together
 from gesturedet.port import PACKAGE, fetch_coco_backbone, load_coco_backbone
 from gesturedet.recipes import recipe_of
-from gesturedet.releasing import Material, release, source_of
+from gesturedet.releasing import Material, read_thresholds, release, source_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -167,6 +167,9 @@ def release_command(
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = PACKAGED,
     recipe: RecipeName = "product",
     precision: Annotated[PrecisionName, typer.Option(help="What is released; both are examined.")] = PrecisionName.fp32,
+    thresholds: Annotated[
+        Path | None, typer.Option(help="What benchmarks/operating_point.py wrote; without it they come from val.")
+    ] = None,
     name: Annotated[str, typer.Option(help="The release's name.")] = "gesturedet-classroom",
     lineage: Annotated[list[str] | None, typer.Option(help="Weights it began with; may be repeated.")] = None,
     threads: Threads = 1,
@@ -176,6 +179,9 @@ def release_command(
     folders = {"train": train_pictures, "val": val, "test": test}
     pictures = {split: read_split(folder, split) for split, folder in folders.items()}
     sources = {split: source_of(folder, split, pictures[split]) for split, folder in folders.items()}
+    chosen: dict[str, float] | None = None
+    if thresholds is not None:
+        chosen, sources["thresholds"] = read_thresholds(thresholds)
     figures = release(
         checkpoint,
         recipe_of(recipe),
@@ -184,6 +190,7 @@ def release_command(
         name=name,
         lineage=tuple(lineage or [f"backbone: {PACKAGE} (Apache-2.0)"]),
         precision="int8" if precision is PrecisionName.int8 else "fp32",
+        thresholds=chosen,
         track=lambda shown, what: track(shown, description=what, console=console, transient=True),
     )
     for kind, rows in figures.items():

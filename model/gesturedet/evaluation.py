@@ -128,8 +128,8 @@ def operating_point(ranking: Ranking, threshold: float) -> OperatingPoint:
 
 
 def best_threshold(ranking: Ranking, *, least: float = 0.05) -> OperatingPoint:
-    """Find the threshold of at least `least` with the best F1; the higher one among equals."""
-    if len(ranking.scores) == 0:
+    """Find the threshold of at least `least` with the best F1; the higher one among equals, 1 where nothing is right."""
+    if not ranking.right.any():
         return operating_point(ranking, 1.0)
     right_N = ranking.right.cumsum()
     f1_N = 2 * right_N / (np.arange(1, len(right_N) + 1) + max(ranking.truths, 1))

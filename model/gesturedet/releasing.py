@@ -54,13 +54,14 @@ def release(
     name: str,
     lineage: tuple[str, ...],
     precision: Precision = "fp32",
+    thresholds: Mapping[str, float] | None = None,
     calibration_pictures: int = 200,
     track: Track = lambda pictures, _what: pictures,
 ) -> dict[Precision, tuple[ClassFigures, ...]]:
     """Write `model.onnx` and `card.json` into `folder`; return the exam's figures of both precisions.
 
-    Each precision gets thresholds of its own, with the best F1 on `material.val`. The card holds the figures of the
-    released one on `material.test`.
+    Each precision gets thresholds of its own, with the best F1 on `material.val`, unless they are given. The card holds
+    the figures of the released one on `material.test`.
     """
     net = GestureDet(recipe.net)
     net.load_state_dict(released_weights(read_checkpoint(checkpoint), recipe))
@@ -72,13 +73,13 @@ def release(
         for kind, file in files.items():
             card = _draft(recipe, material, name=name, lineage=lineage, precision=kind)
             draft = write_release(Path(scratch) / kind, file, card)
-            thresholds = _thresholds(sit(draft, track(material.val, f"{kind} val")))
-            figures[kind] = sit(draft, track(material.test, f"{kind} test"), thresholds)
+            chosen = dict(thresholds or {}) or _thresholds(sit(draft, track(material.val, f"{kind} val")))
+            figures[kind] = sit(draft, track(material.test, f"{kind} test"), chosen)
             if kind == precision:
                 exam = Exam(
                     pictures_from=material.sources["test"], pictures=len(material.test), behaviours=figures[kind]
                 )
-                write_release(folder, file, msgspec.structs.replace(card, thresholds=thresholds, exams=(exam,)))
+                write_release(folder, file, msgspec.structs.replace(card, thresholds=chosen, exams=(exam,)))
     return figures
 
 
@@ -94,6 +95,20 @@ def sit(
     labels = drafted.card.labels
     judged = judge(pictures, predictor.predict, behaviours=labels, at_least_hw=frame_hw(drafted.card.input_hw))
     return summarise(list(judged), behaviours=labels, thresholds=thresholds)
+
+
+def read_thresholds(path: Path) -> tuple[dict[str, float], str]:
+    """Read thresholds chosen elsewhere, `{"thresholds": {behaviour: score}, "lesson_seeds": [...]}`, and what made them.
+
+    Raises ValueError naming the file and what it lacks.
+    """
+    expected = f"expected thresholds for {', '.join(BEHAVIOURS)} and lesson_seeds"
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        thresholds = {name: float(found["thresholds"][name]) for name in BEHAVIOURS}
+        return thresholds, f"events of lessons with seeds {', '.join(str(seed) for seed in found['lesson_seeds'])}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"thresholds {str(path)!r}: {error}; {expected}") from error
 
 
 def calibration_images(pictures: Sequence[LabelledPicture], recipe: Recipe, most: int) -> list[Floats]:

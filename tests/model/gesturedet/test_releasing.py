@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,21 +12,25 @@ from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM  # noqa: E402
 from gesturedet.engine import start, write_checkpoint  # noqa: E402
 from gesturedet.recipes import product  # noqa: E402
-from gesturedet.releasing import Material, calibration_images, release, source_of  # noqa: E402
+from gesturedet.releasing import Material, calibration_images, read_thresholds, release, source_of  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 TINY = replace(product(), net=replace(CLASSROOM, input_hw=(64, 96)), batch=2)
 
 
+def tiny_material(folder: Path) -> Material:
+    """Four pictures for everything, and an untrained checkpoint `last.pt`."""
+    torch.set_num_threads(1)
+    root = write_voc(folder / "voc", {name: [("stand-up", (20, 10, 60, 80))] for name in "abcd"})
+    pictures = read_split(root, "train")
+    write_checkpoint(start(TINY, pictures), folder / "last.pt")
+    sources = {split: source_of(root, split, pictures) for split in ("train", "val", "test")}
+    return Material(pictures, pictures, pictures[:3], sources)
+
+
 @pytest.mark.filterwarnings("default")  # the exporter and the quantiser warn about themselves
 def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
-    torch.set_num_threads(1)
-    root = write_voc(tmp_path / "voc", {name: [("stand-up", (20, 10, 60, 80))] for name in "abcd"})
-    pictures = read_split(root, "train")
-    write_checkpoint(start(TINY, pictures), tmp_path / "last.pt")
-    sources = {split: source_of(root, split, pictures) for split in ("train", "val", "test")}
-    material = Material(pictures, pictures, pictures[:3], sources)
-
+    material = tiny_material(tmp_path)
     figures = release(
         tmp_path / "last.pt", TINY, material, tmp_path / "out", name="tiny", lineage=("none",), calibration_pictures=2
     )
@@ -40,6 +45,37 @@ def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
     assert [row.truths for row in exam.behaviours] == [0, 3, 0]
     assert [row.threshold for row in exam.behaviours] == list(released.card.thresholds.values())
     assert released.card.thresholds["sleeping"] == 1.0, "what the validation pictures do not show is not reported"
+
+
+@pytest.mark.filterwarnings("default")
+def test_thresholds_chosen_elsewhere_are_those_of_the_card(tmp_path: Path) -> None:
+    wanted = {"hand-raising": 0.4, "stand-up": 0.5, "sleeping": 0.6}
+    path = tmp_path / "operating_point.json"
+    path.write_text(json.dumps({"thresholds": wanted, "lesson_seeds": [25_000_000, 25_000_001]}))
+    assert read_thresholds(path) == (wanted, "events of lessons with seeds 25000000, 25000001")
+
+    material = tiny_material(tmp_path)
+    release(
+        tmp_path / "last.pt",
+        TINY,
+        material,
+        tmp_path / "out",
+        name="tiny",
+        lineage=("none",),
+        thresholds=wanted,
+        calibration_pictures=2,
+    )
+    assert load_release(tmp_path / "out").card.thresholds == wanted
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"thresholds": {"sleeping": 0.5}}', '{"thresholds": 3}'])
+def test_a_file_without_thresholds_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "operating_point.json"
+    path.write_text(text)
+    with pytest.raises(
+        ValueError, match=r"operating_point\.json.*expected thresholds for hand-raising, stand-up, sleeping"
+    ):
+        read_thresholds(path)
 
 
 def test_calibration_pictures_are_spread_over_the_training_pictures(tmp_path: Path) -> None:

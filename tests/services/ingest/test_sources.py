@@ -116,7 +116,10 @@ def test_the_end_says_when_it_is(make: Make) -> None:
         ("file:///a.mp4?speed=2", r"unknown option 'speed'; .*loop, pace"),
         ("file:///a.mp4?start=monday", r"start = 'monday'; expected a time with its offset"),
         ("file:///a.mp4?start=2026-03-02T08:00:00", r"start = '2026-03-02T08:00:00'; expected a time with its offset"),
-        ("file:///a.mp4?start=1969-01-01T00:00:00Z", r"start = '1969-01-01T00:00:00Z'; expected a time with its offset"),
+        (
+            "file:///a.mp4?start=1969-01-01T00:00:00Z",
+            r"start = '1969-01-01T00:00:00Z'; expected a time with its offset",
+        ),
         ("file:///a.mp4?start=2026-03-02T08:00:00Z&pace=realtime", r"pace = 'realtime'; expected none with start"),
         ("file:///a.mp4?pace=fast", r"pace = 'fast'; expected one of none, realtime"),
         ("file:///a.mp4?loop=1&pace=none", r"pace = 'none'; expected pace=realtime with loop=1"),

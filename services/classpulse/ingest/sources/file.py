@@ -1,7 +1,8 @@
 """camera → ingest: a recording on disk, `file:///clip.mp4[?start=TIME][?pace=realtime][&loop=1]`.
 
-Without `pace` it is read as fast as the route takes it, as if it had ended now, or as recorded from `start` on. `loop=1` plays it again and again, and is always paced. Where
-the container has an index (MP4, Matroska) a restart seeks; elsewhere it reads from the beginning: both give the same pictures.
+Without `pace` it is read as fast as the route takes it, as if it had ended now, or as recorded from `start` on. `loop=1`
+plays it again and again, and is always paced. Where the container has an index (MP4, Matroska) a restart seeks; elsewhere
+it reads from the beginning: both give the same pictures.
 """
 
 import itertools
