@@ -65,9 +65,9 @@ def sampled_frames(clip: Path) -> int:
 def up(site: Path, fault: str = "") -> subprocess.Popen[bytes]:
     """`classpulse up`, as a process of its own."""
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "CLASSPULSE_FAULT": fault}
-    log = (site.parent / "up.log").open("ab")
     command = [sys.executable, "-m", "classpulse.cli", "up", str(site)]
-    return subprocess.Popen(command, cwd=site.parent, env=environ, stdout=log, stderr=log)
+    with (site.parent / "up.log").open("ab") as log:
+        return subprocess.Popen(command, cwd=site.parent, env=environ, stdout=log, stderr=log)
 
 
 def finish(site: Path, fault: str = "", rearm: int = 10**6) -> int:
