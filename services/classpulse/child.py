@@ -92,7 +92,6 @@ class Child:
         self._listener = threading.Thread(target=self._listen, args=(process,), name=self.copy.name, daemon=True)
         self._listener.start()
         _log.info("%s: started, pid %d", self.copy.name, process.pid)
-        self._environ["CLASSPULSE_FAULT"] = ""  # an armed fault is for the first process only
 
     def watch(self) -> None:
         """Notice its death, and start it again when that is due. Raises BadInput when it refuses its input for good."""

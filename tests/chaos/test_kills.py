@@ -11,16 +11,16 @@ from tests.chaos.route import LESSONS, Outcome, finish, finish_under_random_kill
 pytestmark = pytest.mark.chaos
 
 LEAST_KILLS = {
-    "ingest.decoded:250": 3,
-    "ingest.encoded:130": 3,
-    "ingest.published:130": 3,
-    "stage.polled:25": 4,
-    "stage.stepped:25": 4,
-    "stage.committed:25": 4,
-    "aggregate.state_taken:25": 3,
-    "bus.begun:150": 4,
-    "bus.outputs_written:150": 4,
-    "bus.positions_written:150": 4,
+    "ingest.decoded:120": 4,
+    "ingest.encoded:120": 4,
+    "ingest.published:120": 4,
+    "stage.polled:10": 4,
+    "stage.stepped:10": 4,
+    "stage.committed:10": 4,
+    "aggregate.state_taken:10": 2,
+    "bus.begun:60": 4,
+    "bus.outputs_written:60": 4,
+    "bus.positions_written:30": 2,
 }
 """Each point with the pass at which a process dies, again after each restart, and the kills a run must have seen."""
 
