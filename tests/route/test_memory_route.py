@@ -1,0 +1,128 @@
+"""The whole route on the memory bus with a manual clock: pictures in, a room's timeline out, and nothing ever sleeps."""
+
+import msgspec
+
+from classpulse.aggregate.aggregate import Aggregate
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.codec import decode, encode
+from classpulse.detect.deliveries import Deliveries
+from classpulse.detect.pictures import Picture
+from classpulse.detect.worker import Detect
+from classpulse.reading import RoomTimeline, read_room
+from classpulse.records import CameraConfig, Detection, RoomConfig, TimelineBucket
+from classpulse.stage import Loop, Pace
+from classpulse.topics import CAMERAS, DETECTIONS, FRAMES, ROOMS, TIMELINES
+from tests.services.ingest.making import ScriptedSource, StillPicture, new_bus, play
+
+ROOM = "district/school/room"
+FRONT, BACK = f"{ROOM}/front", f"{ROOM}/back"
+NOW_MS = 1_795_000_000_000
+LONG_MS = 30_000
+STEP_MS = 200
+
+
+class BrightEyes:
+    """Sees a raised hand in bright pictures; a scripted picture is as bright as its stream time says."""
+
+    digest = "b" * 64
+
+    def see(self, picture: Picture) -> list[Detection]:
+        if picture.mean() < 128:
+            return []
+        return [Detection(behaviour="hand-raising", score=0.9, box_xyxy=(0.1, 0.1, 0.4, 0.6))]
+
+
+class Bright(StillPicture):
+    """A still picture, bright while a hand is up: from 5 to 9 s and from 20 to 20.4 s of the clip."""
+
+    def scaled(self, width: int, height: int) -> Picture:
+        up = 5_000 <= self.pts_ms < 9_000 or 20_000 <= self.pts_ms < 20_400
+        picture = super().scaled(width, height)
+        picture[:] = 200 if up else 20
+        return picture
+
+
+class Route:
+    """One room with as many cameras as are played, each in complete delivery."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(NOW_MS)
+        self.bus: MemoryBus = new_bus(self.clock)
+        self.operator = self.bus.member("operator", ())
+        self.operator.commit([encode(RoomConfig(room=ROOM), topic=ROOMS, at_ms=NOW_MS)], {})
+
+    def ingest(self, camera: str, *scripts: list[object]) -> None:
+        config = CameraConfig(camera=camera, source=f"file:///{camera}.mp4", delivery="complete")
+        self.operator.commit([encode(config, topic=CAMERAS, at_ms=NOW_MS)], {})
+        source = ScriptedSource(*scripts, recorded=True, paced=False, duration_ms=LONG_MS)  # type: ignore[arg-type]
+        play(config, self.bus, self.clock, source=source)
+
+    def detect(self) -> None:
+        with Detect(BrightEyes(), Deliveries(self.bus, self.clock), self.clock, freshness_ms=5_000) as stage:
+            self._drain(Loop(stage, self.bus, self.bus.member("detect", [FRAMES]), self.clock, Pace(timeout_ms=0)))
+
+    def aggregate(self) -> None:
+        member = self.bus.member("aggregate", [DETECTIONS])
+        stage = Aggregate(self.bus, self.clock, member.assignment, bucket_ms=10_000)
+        self._drain(Loop(stage, self.bus, member, self.clock, Pace(timeout_ms=0)))
+
+    def _drain(self, loop: Loop) -> None:
+        for _ in range(10):
+            self.clock.advance(1_000)
+            while loop.turn():
+                continue
+
+    def timeline(self) -> RoomTimeline:
+        self.detect()
+        self.aggregate()
+        return read_room(self.bus, ROOM)
+
+    def buckets(self) -> list[TimelineBucket]:
+        found = [decode(record) for record in self.bus.latest(TIMELINES)]
+        return sorted((b for b in found if isinstance(b, TimelineBucket)), key=lambda b: b.start_ms)
+
+
+def lesson(until_ms: int = LONG_MS) -> list[object]:
+    return [Bright(at_ms) for at_ms in range(0, until_ms, STEP_MS)]
+
+
+def test_a_hand_that_was_up_is_one_event_and_a_flash_of_one_is_none() -> None:
+    route = Route()
+    route.ingest(FRONT, lesson())
+    spans = route.timeline().spans
+    began_ms = route.clock.now_ms() - 20_000 - LONG_MS  # each loop let 10 s go by; the clip ended when it was read
+    assert [(s.behaviour, s.started_at_ms - began_ms, (s.ended_at_ms or 0) - began_ms) for s in spans] == [
+        ("hand-raising", 5_000, 9_000)
+    ]
+
+
+def test_every_frame_is_in_the_timeline_and_the_whole_lesson_is_covered() -> None:
+    route = Route()
+    route.ingest(FRONT, lesson())
+    route.timeline()
+    buckets = route.buckets()
+    assert all(bucket.final for bucket in buckets)
+    assert sum(bucket.frames for bucket in buckets) == LONG_MS // STEP_MS
+    assert sum(bucket.observed_ms for bucket in buckets) == sum(bucket.due_ms for bucket in buckets) == LONG_MS
+    assert not any(bucket.missing for bucket in buckets)
+
+
+def test_two_cameras_of_a_room_do_not_share_their_frames() -> None:
+    route = Route()
+    route.ingest(FRONT, lesson())
+    route.ingest(BACK, lesson())
+    route.timeline()
+    assert sum(bucket.frames for bucket in route.buckets()) == 2 * LONG_MS // STEP_MS
+
+
+def test_aggregating_the_same_detections_again_gives_the_same_bytes() -> None:
+    first, second = Route(), Route()
+    for route in (first, second):
+        route.ingest(FRONT, lesson())
+        route.detect()
+    first.aggregate()
+    for _ in range(3):
+        second.aggregate()  # as often as it is started again
+    plain = [[msgspec.structs.replace(b, revision=0) for b in route.buckets()] for route in (first, second)]
+    assert plain[0] == plain[1]
