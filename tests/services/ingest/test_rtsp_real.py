@@ -4,7 +4,6 @@ import itertools
 import json
 import logging
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +14,9 @@ from classpulse.bus.memory import MemoryBus
 from classpulse.clock import SystemClock
 from classpulse.ingest.capture import Capture, Limits
 from classpulse.records import CameraConfig
+from tests.rtsp import require_server, serving
 from tests.services.ingest.making import beats_of, capture_of, clip, config_of, frames_of, new_bus, told
-from tests.support import ROOT, require
 
-PYTHON = "/usr/bin/python3"
-PROBE = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
 LIMITS = Limits(open_ms=2_000, silence_ms=2_000, grain_ms=50)
 
 pytestmark = [pytest.mark.rtsp, pytest.mark.xdist_group("rtsp")]
@@ -27,32 +24,13 @@ pytestmark = [pytest.mark.rtsp, pytest.mark.xdist_group("rtsp")]
 
 @pytest.fixture(scope="module", autouse=True)
 def server_is_installed() -> None:
-    there = (
-        Path(PYTHON).exists()
-        and subprocess.run([PYTHON, "-c", PROBE], capture_output=True, check=False).returncode == 0
-    )
-    require("rtsp", there, "GStreamer's RTSP server for the system's Python (gir1.2-gst-rtsp-server-1.0)")
+    require_server()
 
 
 @pytest.fixture(scope="module")
 def minute(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip of one minute with a keyframe a second."""
     return clip(tmp_path_factory.mktemp("rtsp") / "minute.mp4", frames=600)
-
-
-@contextmanager
-def serving(*options: str, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A server and its port."""
-    command = [PYTHON, str(ROOT / "tests/rtsp_server.py"), "--port", str(port), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        word, _, found = process.stdout.readline().partition(" ")
-        assert word == "ready", "the server did not start"
-        yield process, int(found)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @contextmanager
