@@ -18,9 +18,9 @@ LEAST_KILLS = {
     "stage.stepped:10": 4,
     "stage.committed:10": 4,
     "aggregate.state_taken:10": 2,
-    "bus.begun:60": 4,
-    "bus.outputs_written:60": 4,
-    "bus.positions_written:30": 2,
+    "bus.begun:150": 3,
+    "bus.outputs_written:150": 3,
+    "bus.positions_written:100": 3,
 }
 """Each point with the pass at which a process dies, again after each restart, and the kills a run must have seen."""
 
