@@ -151,7 +151,6 @@ def test_what_decodes_of_a_cut_clip_is_published_and_then_the_camera_is_silent_w
     assert 30 < len(frames) < 60
     assert [f.sequence for f in frames] == list(range(len(frames)))
     assert {(beat.state, beat.detail, beat.last_sequence) for beat in beats} == {("silent", "damaged", len(frames) - 1)}
-    assert beats[0].at_ms == frames[-1].captured_at_ms, "the first attempt to go on costs no time"
     assert capture.report(0).last_error == "damaged"
 
 
