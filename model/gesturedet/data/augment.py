@@ -54,14 +54,14 @@ class AugmentConfig:
 SSD_AUGMENTATION = AugmentConfig()
 STRONG_AUGMENTATION = AugmentConfig(
     expand=0.0,
-    crop=0.6,
-    least_crop_side=0.45,
+    crop=0.9,
+    least_crop_side=0.25,
     blur=0.2,
     noise=0.3,
     jpeg=0.3,
     coarse=0.15,
     grey=0.05,
-    least_side_px=5.0,
+    least_side_px=8.0,
 )
 """No expansion: pupils are near the least size that the net can see, and must not become smaller still."""
 NO_AUGMENTATION = AugmentConfig(photometric=False, expand=0.0, crop=0.0, flip=0.0, least_side_px=0.0)
