@@ -3,24 +3,34 @@
 The clips are the bundled lessons, scaled to 1280x720 and encoded again (the fourth is the first, mirrored). A run is
 `classpulse up` on a fresh data folder, and ends when every bucket is final. Reported: frames/s from the first frame appended
 to the last detection committed, and over the whole command with its start; CPU seconds per frame of each stage, which
-say what the bound is.
+say what the bound is; and, between the runs, how many pictures a second the net alone manages in two processes side by
+side, which no route on this machine can exceed.
+
+A camera's frames stay on one worker, by the hash of its name: four cameras fall two and two in the first way, and
+three and one in the last, as also happens.
 """
 
 import argparse
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import psutil
 from measured import ROOT, pss_mib, spread, tree, write_result
 
 from classpulse.bus.base import Place, open_bus
-from classpulse.topics import DETECTIONS, FRAMES
+from classpulse.records import room_of
+from classpulse.topics import DETECTIONS, FRAMES, partition_of
+from gesturedet.card import load_release
+from gesturedet.runtime.onnxruntime import OnnxRuntime
 
 LESSONS = ROOT / "services" / "classpulse" / "demo" / "lessons"
 STAGES = ("ingest", "detect", "aggregate")
@@ -46,12 +56,41 @@ def clip_720p(source: Path, target: Path, *, mirrored: bool, most_frames: int) -
     return count
 
 
-def site(folder: Path, clips: list[Path], workers: int, threads: int) -> Path:
+@dataclass(frozen=True)
+class Way:
+    """How two cores are used: workers, threads of each, and the rooms whose cameras are shared out."""
+
+    workers: int
+    threads: int
+    rooms: tuple[int, ...]
+
+
+EVEN, UNEVEN = (1, 2, 3, 6), (1, 2, 3, 4)
+"""Numbers of rooms whose cameras two workers share two and two, and three and one."""
+WAYS = {
+    "2 workers x 1 thread": Way(2, 1, EVEN),
+    "1 worker x 2 threads": Way(1, 2, EVEN),
+    "2 workers x 1 thread, 3 cameras on one": Way(2, 1, UNEVEN),
+}
+
+
+def cameras_of(way: Way) -> list[str]:
+    """Keys of the cameras of a way."""
+    return [f"bench/school/room-{number}/front" for number in way.rooms]
+
+
+def shares(way: Way) -> list[int]:
+    """How many cameras each worker has, most first."""
+    owners = [partition_of(camera, FRAMES.partitions) % way.workers for camera in cameras_of(way)]
+    return sorted((owners.count(index) for index in range(way.workers)), reverse=True)
+
+
+def site(folder: Path, clips: list[Path], way: Way) -> Path:
     """A site file with one room and one camera for each clip."""
-    lines = ["[settings]", f'data = "{folder}/data"', f"detect_workers = {workers}", f"runtime_threads = {threads}", ""]
-    for number, clip in enumerate(clips, 1):
-        room = f"bench/school/room-{number}"
-        lines += ["[[rooms]]", f'room = "{room}"', "", "[[cameras]]", f'camera = "{room}/front"']
+    lines = ["[settings]", f'data = "{folder}/data"', f"detect_workers = {way.workers}"]
+    lines += [f"runtime_threads = {way.threads}", ""]
+    for camera, clip in zip(cameras_of(way), clips, strict=True):
+        lines += ["[[rooms]]", f'room = "{room_of(camera)}"', "", "[[cameras]]", f'camera = "{camera}"']
         lines += [f'source = "file://{clip}"', 'delivery = "complete"', "fps = 60.0", "frame_width = 640", ""]
     path = folder / "site.toml"
     path.write_text("\n".join(lines))
@@ -74,11 +113,30 @@ def watch(process: subprocess.Popen[bytes], seen: dict[str, dict[int, float]], p
         time.sleep(0.5)
 
 
-def run(clips: list[Path], frames: int, workers: int, threads: int) -> dict[str, object]:
+def net_alone(seconds: float = 5.0) -> float:
+    """Pictures a second through the net alone, in two processes of one thread side by side."""
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.map(run_net, [0.5, 0.5], chunksize=1)  # both processes are up and warm
+        return sum(pool.map(run_net, [seconds, seconds], chunksize=1))
+
+
+def run_net(seconds: float) -> float:
+    """Pictures a second in this process."""
+    release = load_release()
+    runtime = OnnxRuntime(release.onnx_bytes, threads=1)
+    black = np.zeros((1, 3, *release.card.input_hw), dtype=np.float32)
+    started, count = time.monotonic(), 0
+    while time.monotonic() < started + seconds:
+        runtime.run(black)
+        count += 1
+    return count / (time.monotonic() - started)
+
+
+def run(clips: list[Path], frames: int, way: Way) -> dict[str, object]:
     """One run on a fresh data folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = site(folder, clips, workers, threads)
+        path = site(folder, clips, way)
         cpu: dict[str, dict[int, float]] = {}
         peak: list[float] = []
         started = time.monotonic()
@@ -117,24 +175,33 @@ def span_ms(path: Path) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Interleave the two ways to use two cores, `--runs` times each."""
+    """Interleave the ways to use two cores, and the net alone, `--runs` times each."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--frames", type=int, default=900, help="frames of each clip")
     options = parser.parse_args()
-    ways = {"2 workers x 1 thread": (2, 1), "1 worker x 2 threads": (1, 2)}
-    with tempfile.TemporaryDirectory() as name:
-        clips = [Path(name) / f"clip-{number}.mp4" for number in range(4)]
+    with tempfile.TemporaryDirectory() as folder:
+        clips = [Path(folder) / f"clip-{number}.mp4" for number in range(4)]
         sources = [LESSONS / f"lesson-{1 + number % 3}.mp4" for number in range(4)]
         frames = 0
         for number, (source, clip) in enumerate(zip(sources, clips, strict=True)):
             frames += clip_720p(source, clip, mirrored=number == 3, most_frames=options.frames)
-        runs: dict[str, list[dict[str, object]]] = {way: [] for way in ways}
+        runs: dict[str, list[dict[str, object]]] = {name: [] for name in WAYS}
+        alone: list[float] = []
         for _ in range(options.runs):
-            for way, (workers, threads) in ways.items():
-                runs[way].append(run(clips, frames, workers, threads))
+            alone.append(net_alone())
+            for name, way in WAYS.items():
+                runs[name].append(run(clips, frames, way))
     write_result(
-        "route", {"claim": __doc__, "clips": 4, "frames": frames, "limit_frames_per_s": 100, "ways": summary(runs)}
+        "route",
+        {
+            "claim": __doc__,
+            "clips": 4,
+            "frames": frames,
+            "limit_frames_per_s": 100,
+            "net_alone_frames_per_s": spread(alone),
+            "ways": summary(runs),
+        },
     )
 
 
@@ -143,8 +210,9 @@ def summary(runs: dict[str, list[dict[str, object]]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for way, results in runs.items():
         figures = ("frames_per_s", "frames_per_s_with_start", "pss_mib")
-        found[way] = {figure: spread([float(str(r[figure])) for r in results]) for figure in figures}
-        found[way]["cpu_ms_per_frame"] = [r["cpu_ms_per_frame"] for r in results]  # type: ignore[index]
+        spreads = {figure: spread([float(str(r[figure])) for r in results]) for figure in figures}
+        cpu = [r["cpu_ms_per_frame"] for r in results]
+        found[way] = {"cameras_of_a_worker": shares(WAYS[way]), **spreads, "cpu_ms_per_frame": cpu}
     return found
 
 
