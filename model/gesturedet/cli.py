@@ -36,6 +36,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 console = Console()
 
 Pictures = Annotated[Path, typer.Argument(help="Folder in VOC layout.")]
+Sets = Annotated[list[Path], typer.Argument(help="Folders in VOC layout, taken together.")]
 Split = Annotated[str, typer.Option(help="List of pictures in ImageSets/Main.")]
 RecipeName = Annotated[str, typer.Option(help="A function of gesturedet.recipes.")]
 CacheDir = Annotated[Path, typer.Option(help="Where ported weights are kept.")]
@@ -53,7 +54,7 @@ class PrecisionName(StrEnum):
 class TrainJob:
     """One training run as the command line describes it; called once in each process."""
 
-    pictures: Path
+    pictures: Sequence[Path]
     split: str
     val: Path
     val_split: str
@@ -70,7 +71,7 @@ class TrainJob:
     def __call__(self, crew: Crew) -> None:
         """Train, judge after every epoch, keep the last and the best."""
         torch.set_num_threads(self.threads)
-        shown = read_split(self.pictures, self.split)
+        shown = [picture for folder in self.pictures for picture in read_split(folder, self.split)]
         exam = read_split(self.val, self.val_split)
         run = self._run(shown)
         best = -1.0
@@ -102,11 +103,11 @@ class TrainJob:
 
 @app.command("train")
 def train_command(
-    pictures: Pictures,
+    pictures: Sets,
     *,
     out: Annotated[Path, typer.Option(help="Folder for last.pt and best.pt.")],
     split: Split = "train",
-    val: Annotated[Path | None, typer.Option(help="Folder of the validation pictures; default: the same.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Folder of the validation pictures; default: the first.")] = None,
     val_split: Split = "val",
     recipe: RecipeName = "product",
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
@@ -124,7 +125,7 @@ def train_command(
     job = TrainJob(
         pictures=pictures,
         split=split,
-        val=val or pictures,
+        val=val or pictures[0],
         val_split=val_split,
         out=out,
         recipe=recipe,
@@ -161,7 +162,9 @@ def evaluate_command(
 def release_command(
     checkpoint: Annotated[Path, typer.Argument(help="best.pt or last.pt of a run.")],
     *,
-    train_pictures: Annotated[Path, typer.Option("--train", help="Folder of the training pictures.")],
+    train_pictures: Annotated[
+        list[Path], typer.Option("--train", help="Folder of training pictures; may be repeated.")
+    ],
     val: Annotated[Path, typer.Option(help="Folder of the validation pictures: thresholds come from them.")],
     test: Annotated[Path, typer.Option(help="Folder of the frozen exam.")],
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = PACKAGED,
@@ -176,9 +179,13 @@ def release_command(
 ) -> None:
     """Choose thresholds, export, quantise, examine and write a release."""
     torch.set_num_threads(threads)
-    folders = {"train": train_pictures, "val": val, "test": test}
-    pictures = {split: read_split(folder, split) for split, folder in folders.items()}
-    sources = {split: source_of(folder, split, pictures[split]) for split, folder in folders.items()}
+    folders = {"train": train_pictures, "val": [val], "test": [test]}
+    sets = {split: [read_split(folder, split) for folder in some] for split, some in folders.items()}
+    pictures = {split: [picture for found in some for picture in found] for split, some in sets.items()}
+    sources = {
+        split: "; ".join(source_of(folder, split, found) for folder, found in zip(some, sets[split], strict=True))
+        for split, some in folders.items()
+    }
     chosen: dict[str, float] | None = None
     if thresholds is not None:
         chosen, sources["thresholds"] = read_thresholds(thresholds)

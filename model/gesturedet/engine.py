@@ -49,7 +49,7 @@ class Run:
 
     recipe: Recipe
     model: GestureDet
-    optimiser: torch.optim.SGD
+    optimiser: torch.optim.Optimizer
     average: WeightAverage | None
     device: torch.device
     epoch: int = 0

@@ -9,6 +9,7 @@ from gesturedet.detector import CLASSROOM, PAPER, DetectorConfig
 from gesturedet.loss import LossConfig
 
 Decay = Literal["exponential", "cosine"]
+Optimiser = Literal["sgd", "adamw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Recipe:
     `learning_rate` is reached after `warm_up_epochs` (fractions allowed) and falls to `last_rate` of itself.
     `average`: decay of the running average of the weights, which is what gets evaluated and released; 0 is none.
     `frozen_blocks`: so many of the backbone's first blocks, and its stem, keep their weights and statistics; 0 is none.
+    `momentum` is SGD's; AdamW keeps its usual two. `weight_decay` is added to the gradient by SGD, and taken off the
+    weights themselves by AdamW, so the same number means something else.
     `least_iou`: overlap from which an anchor is positive. `label_names`: class names from 1 on.
     """
 
@@ -30,6 +33,7 @@ class Recipe:
     decay: Decay
     last_rate: float
     augmentation: AugmentConfig
+    optimiser: Optimiser = "sgd"
     loss: LossConfig = field(default_factory=LossConfig)
     momentum: float = 0.9
     weight_decay: float = 1e-4
@@ -71,18 +75,21 @@ def paper() -> Recipe:
 def product() -> Recipe:
     """Return what the released model is trained with: a wide input, small default boxes, harder pictures.
 
-    The stem and the first six blocks keep what they learned from photographs: drawings would only spoil it.
+    The stem and the first six blocks keep what they learned from photographs: drawings would only spoil it. For pictures
+    of whole rooms and moments of lessons together; AdamW goes further in few steps than SGD does (decision 0008).
     """
     return Recipe(
         name="product",
         net=CLASSROOM,
-        epochs=8,
+        epochs=24,
         batch=16,
-        learning_rate=0.015,
+        learning_rate=5e-4,
         warm_up_epochs=1,
         decay="cosine",
         last_rate=0.02,
         augmentation=STRONG_AUGMENTATION,
+        optimiser="adamw",
+        weight_decay=0.02,
         average=0.998,
         frozen_blocks=6,
     )

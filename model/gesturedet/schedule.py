@@ -52,11 +52,13 @@ def freeze(model: GestureDet, blocks: int) -> None:
         module.requires_grad_(False).eval()
 
 
-def optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Return SGD over what is not frozen; weight decay only on convolution kernels, not on shifts and scales."""
+def optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over what is not frozen; weight decay only on kernels, not on shifts and scales."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate)
     return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)

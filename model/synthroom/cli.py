@@ -1,4 +1,4 @@
-"""Commands of the drawings: `python -m synthroom.cli pictures | lessons | sheet`."""
+"""Commands of the drawings: `python -m synthroom.cli pictures | moments | lessons | sheet`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from synthroom.crew import one_thread, own_renderer, work
 from synthroom.lesson import LessonPlan, is_done, make_lesson
-from synthroom.pictures import HEIGHT, VIEWS, WIDTH, DataSet, Entry, write_scene
+from synthroom.moments import MOMENTS_MS, PLAN, write_moments
+from synthroom.moments import RECIPE as MOMENTS
+from synthroom.pictures import HEIGHT, WIDTH, DataSet, Entry, write_scene
 from synthroom.seeds import SPLITS, lesson_seed
 from synthroom.sheet import lesson_sheet, picture_sheet
 
@@ -32,17 +34,22 @@ def _commands() -> None:
 
 
 @dataclass(frozen=True)
-class SceneJob:
-    """One scene to draw into a data set."""
+class GroupJob:
+    """One scene or lesson to draw into a data set."""
 
     out: Path
     split: str
-    scene: int
+    group: int
 
 
-def draw_scene(job: SceneJob) -> list[Entry]:
+def draw_scene(job: GroupJob) -> list[Entry]:
     """Draw one scene with this process's renderer."""
-    return write_scene(own_renderer(WIDTH, HEIGHT), job.out, job.split, job.scene)
+    return write_scene(own_renderer(WIDTH, HEIGHT), job.out, job.split, job.group)
+
+
+def draw_moments(job: GroupJob) -> list[Entry]:
+    """Draw one lesson's moments with this process's renderer."""
+    return write_moments(own_renderer(PLAN.width, PLAN.height), job.out, job.split, job.group)
 
 
 def _bar() -> Progress:
@@ -58,16 +65,33 @@ def pictures(
 ) -> None:
     """Draw labelled pictures in VOC layout; goes on where it was stopped."""
     data = DataSet(out, split)
-    jobs = [SceneJob(out, split, scene) for scene in data.missing_scenes(count)]
+    _fill(data, count, draw_scene, workers)
+
+
+@app.command()
+def moments(
+    out: Annotated[Path, typer.Argument(help="folder of the data set")],
+    split: Split = "train",
+    count: Annotated[int, typer.Option(help="pictures the set shall hold")] = 300,
+    workers: Workers = 1,
+) -> None:
+    """Draw labelled pictures out of lessons, one every 4 s, in VOC layout; goes on where it was stopped."""
+    data = DataSet(out, split, recipe=MOMENTS, views=len(MOMENTS_MS))
+    _fill(data, count, draw_moments, workers)
+
+
+def _fill(data: DataSet, count: int, draw: Callable[[GroupJob], list[Entry]], workers: int) -> None:
+    """Draw the groups that a data set lacks; its manifest is saved as it grows."""
+    jobs = [GroupJob(data.out, data.split, group) for group in data.missing(count)]
     with _bar() as bar:
-        task = bar.add_task(f"{split} pictures", total=count, completed=count - min(count, len(jobs) * VIEWS))
-        for done, entries in enumerate(work(draw_scene, jobs, workers), 1):
+        task = bar.add_task(f"{data.split} pictures", total=count, completed=min(len(data.entries), count))
+        for done, entries in enumerate(work(draw, jobs, workers), 1):
             data.add(entries)
             bar.advance(task, len(entries))
             if done % 10 == 0:
                 data.save()
     data.save()
-    print(f"{out}: {len(data.entries)} pictures")
+    print(f"{data.out}: {len(data.entries)} pictures")
 
 
 @dataclass(frozen=True)

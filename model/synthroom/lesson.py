@@ -6,7 +6,8 @@ nearest to it that has one, in fractions of the picture; absent for a gesture th
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -222,28 +223,49 @@ def truth_path(clip: Path) -> Path:
     return clip.with_suffix(".truth.json")
 
 
-def make_lesson(renderer: Renderer, clip: Path, seed: int, plan: LessonPlan, tick: Callable[[], None]) -> None:
-    """Film one lesson; `tick` is called after every frame. The truth is written last, when the clip is whole."""
+@dataclass(frozen=True)
+class Staged:
+    """A lesson about to be played: what is to be seen, and the camera's own sensor, light and random numbers."""
+
+    play: Play
+    film: Film
+    backdrop: Backdrop
+    sensor: Sensor
+    rng: np.random.Generator
+
+
+@contextmanager
+def staged(renderer: Renderer, seed: int, plan: LessonPlan) -> Iterator[Staged]:
+    """Set a lesson up: room, pupils, teacher, camera and script, all from its seed."""
     scene = build_scene(seed, pupils=plan.pupils, teachers=1, desks=("single", "double"))
     rng = rng_of(seed, 40)
     camera, light, sensor = choose_camera(rng, scene, width=plan.width, height=plan.height), draw_light(rng), _calm(rng)
     room, crowd = Drawable(renderer, scene.room), Crowd(renderer, scene.people)
-    backdrop = Backdrop(renderer, room, camera, light)
-    cast = cast_pupils(scene, crowd, backdrop, (plan.width, plan.height))
-    play = write_play(scene, plan, cast, (camera.eye[0], camera.eye[1]))
-    film, seen = Film(play, crowd, backdrop), {i: Seen() for i in range(len(play.spans))}
+    try:
+        backdrop = Backdrop(renderer, room, camera, light)
+        cast = cast_pupils(scene, crowd, backdrop, (plan.width, plan.height))
+        play = write_play(scene, plan, cast, (camera.eye[0], camera.eye[1]))
+        yield Staged(play, Film(play, crowd, backdrop), backdrop, sensor, rng)
+    finally:
+        for drawable in (room, crowd):
+            drawable.release()
+
+
+def make_lesson(renderer: Renderer, clip: Path, seed: int, plan: LessonPlan, tick: Callable[[], None]) -> None:
+    """Film one lesson; `tick` is called after every frame. The truth is written last, when the clip is whole."""
     look_every, mean = max(plan.fps * LOOK_EVERY_MS // 1000, 1), None
-    with open_clip(clip, width=plan.width, height=plan.height, fps=plan.fps) as writer:
-        for number in range(plan.frames):
-            picture = film.frame(number * 1000 / plan.fps)
-            mean = float(picture.rgb.mean()) if mean is None else mean
-            if number % look_every == 0:
-                look(play, film, picture, backdrop, number * 1000 // plan.fps, seen)
-            writer.add(expose(picture.rgb, sensor, rng, mean=mean))
-            tick()
-    for drawable in (room, crowd):
-        drawable.release()
-    write_atomically(truth_path(clip), (json.dumps(truth(play, plan, seen), indent=1) + "\n").encode())
+    with staged(renderer, seed, plan) as lesson:
+        seen = {i: Seen() for i in range(len(lesson.play.spans))}
+        with open_clip(clip, width=plan.width, height=plan.height, fps=plan.fps) as writer:
+            for number in range(plan.frames):
+                picture = lesson.film.frame(number * 1000 / plan.fps)
+                mean = float(picture.rgb.mean()) if mean is None else mean
+                if number % look_every == 0:
+                    look(lesson.play, lesson.film, picture, lesson.backdrop, number * 1000 // plan.fps, seen)
+                writer.add(expose(picture.rgb, lesson.sensor, lesson.rng, mean=mean))
+                tick()
+        told = truth(lesson.play, plan, seen)
+    write_atomically(truth_path(clip), (json.dumps(told, indent=1) + "\n").encode())
 
 
 def _calm(rng: np.random.Generator) -> Sensor:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -29,12 +29,16 @@ RECIPE = 2  # raise it whenever the same seed would draw another picture
 
 @dataclass(frozen=True)
 class Still:
-    """One finished picture: pixels (H, W, 3), its labels, boxes of adults (unlabelled), JPEG quality."""
+    """One finished picture: pixels (H, W, 3), its labels, boxes of adults (unlabelled), JPEG quality.
+
+    `unsure`: labels of which nobody could say whether they hold yet, or still; VOC's `difficult`.
+    """
 
     rgb: U8
     labels: tuple[Label, ...]
     adults: tuple[tuple[int, int, int, int], ...]
     quality: int
+    unsure: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,20 +101,25 @@ def annotation(name: str, still: Still) -> str:
     for key, number in (("width", width), ("height", height), ("depth", 3)):
         ET.SubElement(size, key).text = str(number)
     ET.SubElement(root, "segmented").text = "0"
-    for one in still.labels:
-        item = ET.SubElement(root, "object")
-        x0, y0, x1, y1 = one.box_xyxy
-        cut = x0 == 0 or y0 == 0 or x1 == width or y1 == height
-        for key, text in (
-            *(("name", one.behaviour), ("pose", "Unspecified"), ("truncated", str(int(cut)))),
-            *(("occluded", str(int(one.visible < 0.8))), ("difficult", "0")),
-        ):
-            ET.SubElement(item, key).text = text
-        box = ET.SubElement(item, "bndbox")
-        for key, number in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
-            ET.SubElement(box, key).text = str(number)
+    for one in (*still.labels, *still.unsure):
+        root.append(_object(one, width, height, difficult=one in still.unsure))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _object(one: Label, width: int, height: int, *, difficult: bool) -> ET.Element:
+    item = ET.Element("object")
+    x0, y0, x1, y1 = one.box_xyxy
+    cut = x0 == 0 or y0 == 0 or x1 == width or y1 == height
+    for key, text in (
+        *(("name", one.behaviour), ("pose", "Unspecified"), ("truncated", str(int(cut)))),
+        *(("occluded", str(int(one.visible < 0.8))), ("difficult", str(int(difficult)))),
+    ):
+        ET.SubElement(item, key).text = text
+    box = ET.SubElement(item, "bndbox")
+    for key, number in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
+        ET.SubElement(box, key).text = str(number)
+    return item
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -122,9 +131,15 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def write_scene(renderer: Renderer, out: Path, split: str, scene: int) -> list[Entry]:
     """Draw one scene's pictures into the data set."""
-    seed, entries = picture_seed(split, scene), list[Entry]()
-    for view, still in enumerate(stills(renderer, seed)):
-        name = f"{split}_{scene:06d}_{view}"
+    seed = picture_seed(split, scene)
+    return write_stills(out, split, scene, seed, stills(renderer, seed))
+
+
+def write_stills(out: Path, split: str, group: int, seed: int, views: Iterable[Still]) -> list[Entry]:
+    """Write the pictures of one group, a scene or a lesson, and their annotations."""
+    entries = list[Entry]()
+    for view, still in enumerate(views):
+        name = picture_name(split, group, view)
         jpeg = encode_jpeg(still.rgb, still.quality)
         write_atomically(out / "JPEGImages" / f"{name}.jpg", jpeg)
         write_atomically(out / "Annotations" / f"{name}.xml", annotation(name, still).encode())
@@ -134,11 +149,20 @@ def write_scene(renderer: Renderer, out: Path, split: str, scene: int) -> list[E
     return entries
 
 
-class DataSet:
-    """A data set on disk: its folders, its manifest, which scenes it already holds."""
+def picture_name(split: str, group: int, view: int) -> str:
+    """Name of a picture, without folder and ending."""
+    return f"{split}_{group:06d}_{view}"
 
-    def __init__(self, out: Path, split: str) -> None:
+
+class DataSet:
+    """A data set on disk: its folders, its manifest, which groups of `views` pictures it already holds.
+
+    `recipe` names what drew it. Raises ValueError for a folder of another recipe or split.
+    """
+
+    def __init__(self, out: Path, split: str, *, recipe: int | str = RECIPE, views: int = VIEWS) -> None:
         self.out, self.split = out, split
+        self._recipe, self._views = recipe, views
         self.entries: dict[str, Entry] = {}
         for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
             (out / folder).mkdir(parents=True, exist_ok=True)
@@ -154,9 +178,10 @@ class DataSet:
             return
         manifest = json.loads(self.manifest_path.read_text())
         found = (manifest.get("split"), manifest.get("recipe"))
-        if found != (self.split, RECIPE):
+        if found != (self.split, self._recipe):
+            expected = (self.split, self._recipe)
             raise ValueError(
-                f"{self.manifest_path}: split and recipe are {found}: expected {(self.split, RECIPE)}; use another folder"
+                f"{self.manifest_path}: split and recipe are {found}: expected {expected}; use another folder"
             )
         rows = [Entry(**row) for row in manifest["pictures"]]
         self.entries = {row.name: row for row in rows if self._whole(row)}
@@ -165,14 +190,16 @@ class DataSet:
         jpeg, xml = self.out / "JPEGImages" / f"{row.name}.jpg", self.out / "Annotations" / f"{row.name}.xml"
         return xml.exists() and jpeg.exists() and hashlib.sha256(jpeg.read_bytes()).hexdigest() == row.sha256
 
-    def missing_scenes(self, count: int) -> list[int]:
-        """Scenes to draw so that the set holds `count` pictures."""
-        scenes = range((count + VIEWS - 1) // VIEWS)
-        names = ([f"{self.split}_{scene:06d}_{view}" for view in range(VIEWS)] for scene in scenes)
-        return [scene for scene, group in zip(scenes, names, strict=True) if not all(n in self.entries for n in group)]
+    def missing(self, count: int) -> list[int]:
+        """Groups to draw so that the set holds `count` pictures."""
+        groups = range((count + self._views - 1) // self._views)
+        return [group for group in groups if not self._holds(group)]
+
+    def _holds(self, group: int) -> bool:
+        return all(picture_name(self.split, group, view) in self.entries for view in range(self._views))
 
     def add(self, entries: list[Entry]) -> None:
-        """Take a scene's pictures in."""
+        """Take a group's pictures in."""
         self.entries |= {entry.name: entry for entry in entries}
 
     def save(self) -> None:
@@ -183,7 +210,7 @@ class DataSet:
             totals.update(row.counts)
         manifest = {
             "split": self.split,
-            "recipe": RECIPE,
+            "recipe": self._recipe,
             "width": WIDTH,
             "height": HEIGHT,
             "counts": dict(sorted(totals.items())),

@@ -54,8 +54,8 @@ class AugmentConfig:
 SSD_AUGMENTATION = AugmentConfig()
 STRONG_AUGMENTATION = AugmentConfig(
     expand=0.0,
-    crop=0.9,
-    least_crop_side=0.25,
+    crop=0.4,
+    least_crop_side=0.5,
     blur=0.2,
     noise=0.3,
     jpeg=0.3,

@@ -24,7 +24,7 @@ from gesturedet.engine import (  # noqa: E402
     write_checkpoint,
 )
 from gesturedet.loss import LossConfig  # noqa: E402
-from gesturedet.recipes import Recipe, paper, product, recipe_of  # noqa: E402
+from gesturedet.recipes import Optimiser, Recipe, paper, product, recipe_of  # noqa: E402
 from gesturedet.schedule import WeightAverage, freeze, rate_at  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
@@ -94,8 +94,12 @@ def test_training_lowers_the_loss(pictures: tuple[LabelledPicture, ...], tmp_pat
     assert seen[-1].loss < 0.85 * seen[0].loss
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
-    whole = start(TINY, pictures)
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    pictures: tuple[LabelledPicture, ...], tmp_path: Path, optimiser: Optimiser
+) -> None:
+    recipe = replace(TINY, optimiser=optimiser)
+    whole = start(recipe, pictures)
     train(whole, pictures, tmp_path / "whole")
 
     class Killed(Exception):
@@ -105,8 +109,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pictures: tuple[LabelledPictu
         raise Killed
 
     with pytest.raises(Killed):
-        train(start(TINY, pictures), pictures, tmp_path / "parts", after_epoch=kill)
-    second = resume(TINY, tmp_path / "parts" / "last.pt")
+        train(start(recipe, pictures), pictures, tmp_path / "parts", after_epoch=kill)
+    second = resume(recipe, tmp_path / "parts" / "last.pt")
     assert second.epoch == 1
     train(second, pictures, tmp_path / "parts")
 
