@@ -12,6 +12,9 @@ from classpulse.bus.base import Bus, open_bus
 from classpulse.settings import Settings
 from classpulse.topics import TOPICS
 
+ParentOption = Annotated[
+    int | None, typer.Option(hidden=True, help="Process id of whoever started this, to die with it.")
+]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder; stronger than CLASSPULSE_DATA.")]
 
 

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from classpulse.commands.options import DataOption, settings_of
+from classpulse.commands.options import DataOption, ParentOption, settings_of
 from classpulse.errors import BadInput
 from classpulse.faults import check, faults_of
 from classpulse.process import follow, stop_on_signals
 
 IndexOption = Annotated[int, typer.Option(help="Which copy this is, from 0.")]
 CountOption = Annotated[int, typer.Option(help="How many copies there are.")]
-ParentOption = Annotated[int | None, typer.Option(hidden=True, help="Process id of the supervisor, to die with it.")]
 
 app = typer.Typer()
 

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from classpulse.clock import SystemClock
-from classpulse.commands.options import DataOption, environ_with, opened_bus
+from classpulse.commands.options import DataOption, ParentOption, environ_with, opened_bus
 from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput
 from classpulse.faults import arm, check, faults_of
-from classpulse.process import stop_on_signals
+from classpulse.process import follow, stop_on_signals
 from classpulse.roster import Declared, Roster
 from classpulse.settings import Settings, masked
 from classpulse.site import Site, load_site
@@ -29,11 +29,17 @@ app = typer.Typer()
 
 
 @app.command()
-def up(site: Annotated[Path, typer.Argument(help="The site file (TOML).")], data: DataOption = None) -> None:
+def up(
+    site: Annotated[Path, typer.Argument(help="The site file (TOML).")],
+    parent: ParentOption = None,
+    data: DataOption = None,
+) -> None:
     """Run a site: every stage a process, dead ones started again.
 
     Ends by itself when all cameras are recorded clips in complete mode and their timelines are final.
     """
+    if parent is not None:
+        follow(parent)
     environ = environ_with(data)
     wanted = load_site(site, environ)
     settings = wanted.settings
@@ -95,4 +101,4 @@ def _conclude(completion: Completion) -> None:
 
 
 def _line(failure: Failure) -> str:
-    return f"camera {failure.camera}: source = {masked(failure.source)!r}: {failure.reason}"
+    return f"camera {failure.camera}: source = {masked(failure.source)!r}: {failure.reason}; expected a video that can be played"

@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from classpulse.clock import SystemClock
 from classpulse.settings import Settings
 from classpulse.supervisor import prepare_bus
@@ -79,11 +81,29 @@ def test_a_clip_becomes_a_timeline_and_up_ends_by_itself(command: Command, tmp_p
     assert '"enabled": false' in command("cameras", "list", "--format", "json").out, "a switch set at run time was lost"
 
 
-def test_a_clip_that_is_missing_is_said_and_exit_code_2_when_it_is_the_only_one(tmp_path: Path) -> None:
-    site = make_site(tmp_path, "file://absent.mp4")
+def make_bad_clip(path: Path, kind: str) -> None:
+    if kind == "empty":
+        path.touch()
+    elif kind == "not a video":
+        path.write_bytes(b"no video at all, only words\n" * 100)
+    elif kind == "cut":
+        make_clip(path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("missing", "missing"), ("empty", "empty"), ("not a video", "not_video"), ("cut", "not_video")]
+)
+def test_a_clip_that_cannot_be_played_is_said_and_exit_code_2_when_it_is_the_only_one(
+    tmp_path: Path, kind: str, reason: str
+) -> None:
+    make_bad_clip(tmp_path / "bad.mp4", kind)
+    site = make_site(tmp_path, "file://bad.mp4")
     with up(site) as process:
         assert process.wait(PATIENCE_S) == 2
-    assert f"classpulse: camera t/s/101/c0: source = 'file://{tmp_path}/absent.mp4': missing" in log_of(site)
+    said = log_of(site).splitlines()[-1]
+    assert said.startswith(f"classpulse: camera t/s/101/c0: source = 'file://{tmp_path}/bad.mp4': {reason}"), said
+    assert said.endswith("; expected a video that can be played")
 
 
 def test_a_clip_that_is_none_does_not_hold_up_the_others(command: Command, tmp_path: Path) -> None:

@@ -179,13 +179,41 @@ def test_each_figure_that_is_not_as_promised_is_named_with_what_was_expected(
     assert any(told.startswith(fault) for told in faults_of(report)), faults_of(report)
 
 
-def test_the_check_exits_with_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "report.json"
-    path.write_text(json.dumps(GOOD))
+@pytest.fixture
+def left(tmp_path: Path) -> Path:
+    """The folder of a demo in which all is well."""
+    (tmp_path / "report.json").write_text(json.dumps(GOOD))
+    for name in ("events.jsonl", "timelines.jsonl"):
+        (tmp_path / name).write_text('{"room": "a"}\n')
+    (tmp_path / "timeline.html").write_text("<html></html>\n")
+    return tmp_path
+
+
+def test_the_check_exits_with_what_it_found(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = left / "report.json"
     assert main([str(path)]) == 0
     path.write_text(json.dumps(changed(model="")))
     assert main([str(path)]) == 1
     assert "model = ''; expected the digest" in capsys.readouterr().err
-    assert main([str(tmp_path / "none.json")]) == 2
+    assert main([str(left / "none.json")]) == 2
     assert "none.json': " in capsys.readouterr().err
     assert main([]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("events.jsonl", "", "events.jsonl: no line; expected at least one record"),
+        ("timelines.jsonl", '{"room": "a"}\n{"ro', "timelines.jsonl:2: "),
+        ("timeline.html", "<html>", "timeline.html: 6 characters; expected a whole HTML page"),
+    ],
+)
+def test_the_check_reads_the_files_beside_the_report(
+    left: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, fault: str
+) -> None:
+    (left / name).write_text(text)
+    assert main([str(left / "report.json")]) == 1
+    assert fault in capsys.readouterr().err
+    (left / name).unlink()
+    assert main([str(left / "report.json")]) == 1
+    assert name in capsys.readouterr().err
