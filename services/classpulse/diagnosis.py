@@ -5,9 +5,10 @@ import json
 import platform
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Semaphore, Thread
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock
@@ -111,8 +112,21 @@ def cameras(configs: Sequence[CameraConfig], rooms_off: Collection[str], clock: 
     off = [c.camera for c in configs if not c.enabled or room_of(c.camera) in rooms_off]
     yield from (Finding(f"camera {camera}", "switched off; not tried") for camera in off)
     configs = [config for config in configs if config.camera not in off]
-    with ThreadPoolExecutor(TRIED_AT_ONCE, thread_name_prefix="try") as pool:
-        yield from pool.map(lambda config: _tried(config, clock), configs)
+    turns = Semaphore(TRIED_AT_ONCE)
+    waiting = [(Future[Finding](), config) for config in configs]
+    for told, config in waiting:
+        Thread(target=_try, args=(told, config, clock, turns), name=f"try {config.camera}", daemon=True).start()
+    for told, _ in waiting:
+        yield told.result()
+
+
+def _try(told: Future[Finding], config: CameraConfig, clock: Clock, turns: Semaphore) -> None:
+    """Try a camera in a thread that nobody has to wait for: Ctrl-C ends doctor while a camera says nothing."""
+    with turns:
+        try:
+            told.set_result(_tried(config, clock))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            told.set_exception(error)
 
 
 def _tried(config: CameraConfig, clock: Clock) -> Finding:

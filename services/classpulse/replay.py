@@ -7,7 +7,7 @@ Where retention has cut the log, a room is compared from its first plan in what 
 then has been seen without an open span for longer than its longest gap: from there a fresh aggregator knows all it must.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,8 +71,17 @@ class Computed:
     from_ms: dict[str, int | None] = field(default_factory=dict)
 
 
-def replay(bus: Bus, folder: Path | None = None) -> ReplayResult:
+def records_stored(bus: Bus) -> int:
+    """How many records a replay has to read, about: what is appended meanwhile is not among them."""
+    return sum(end - first for first, end in bus.ends(DETECTIONS).values())
+
+
+def replay(
+    bus: Bus, folder: Path | None = None, advance: Callable[[int], None] = lambda _records: None
+) -> ReplayResult:
     """Aggregate detections.v1 again and compare; writes `events.jsonl` and `timelines.jsonl` into `folder`, if given.
+
+    `advance` is called now and then with how many more records have been read.
 
     The files hold the computed ended events and final buckets, partition by partition, sorted by key. Raises OSError
     when the folder cannot be written.
@@ -85,7 +94,9 @@ def replay(bus: Bus, folder: Path | None = None) -> ReplayResult:
         for partition in sorted(bus.ends(DETECTIONS)):
             certain_end = bus.positions(GROUP, DETECTIONS).get(partition, 0)
             published = sorted(_published(bus, partition))
-            computed = _compute(bus, partition, certain_end, bus.positions(GROUP, DETECTIONS).get(partition, 0))
+            computed = _compute(
+                bus, partition, certain_end, bus.positions(GROUP, DETECTIONS).get(partition, 0), advance
+            )
             from_ms |= computed.from_ms
             difference = difference or _difference(published, computed)
             records += computed.records
@@ -131,7 +142,7 @@ def _kept_of(record: Stored) -> Iterator[Kept]:
         yield one
 
 
-def _compute(bus: Bus, partition: int, certain_end: int, end: int) -> Computed:
+def _compute(bus: Bus, partition: int, certain_end: int, end: int, advance: Callable[[int], None]) -> Computed:
     """A fresh aggregator over what is stored of one partition, up to the offset `end`."""
     computed = Computed(cut=bus.ends(DETECTIONS)[partition][0] > 0)
     rooms = Rooms()
@@ -148,7 +159,9 @@ def _compute(bus: Bus, partition: int, certain_end: int, end: int) -> Computed:
         if computed.cut and record.key in rooms.rooms():
             cuts[record.key].look(rooms.rooms()[record.key])
         if computed.records % PAGE == 0:
+            advance(PAGE)
             _drained(rooms, computed)
+    advance(computed.records % PAGE)
     everything = _drained(rooms, computed)
     if computed.certain is None:
         computed.certain = {one.key for one in everything}

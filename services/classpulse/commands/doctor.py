@@ -8,6 +8,7 @@ import typer
 
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, environ_with
+from classpulse.commands.progress import progress
 from classpulse.settings import Settings
 from classpulse.site import Site, load_site
 
@@ -60,6 +61,11 @@ def _findings(settings: Settings, declared: Site | None) -> "Iterator[Finding]":
         roster = Roster(opened[0], clock)
         rooms, cameras = tuple(roster.rooms().values()), tuple(roster.cameras().values())
     off = {room.room for room in rooms if not room.enabled}
-    yield from diagnosis.cameras(sorted(cameras, key=lambda c: c.camera), off, clock)
+    with progress("trying cameras", len(cameras)) as advance:
+        found = []
+        for finding in diagnosis.cameras(sorted(cameras, key=lambda c: c.camera), off, clock):
+            found.append(finding)
+            advance(1)
+    yield from found
     for one in opened:
         one.close()

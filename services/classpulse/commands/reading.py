@@ -1,6 +1,5 @@
 """`timeline`, `events` and `replay`: what was recorded, for people and for programs."""
 
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from classpulse.clock import SystemClock, rfc3339
 from classpulse.commands.options import DataOption, opened_bus, settings_of
+from classpulse.commands.progress import progress
 
 if TYPE_CHECKING:
     from classpulse.bus.base import Bus
@@ -94,11 +94,12 @@ def replay(
     Exit code 1 when they are not equal byte for byte.
     """
     from classpulse.errors import BadInput  # noqa: PLC0415 - keeps --help quick
+    from classpulse.replay import records_stored  # noqa: PLC0415 - as above
     from classpulse.replay import replay as replayed  # noqa: PLC0415 - as above
 
     try:
-        with opened_bus(settings_of(data)) as bus, _waiting("computing everything again"):
-            result = replayed(bus, out)
+        with opened_bus(settings_of(data)) as bus, progress("computing again", records_stored(bus)) as advance:
+            result = replayed(bus, out, advance)
     except OSError as error:
         raise BadInput([f"--out = {str(out)!r}: {error.strerror}; expected a folder that can be written"]) from error
     typer.echo(
@@ -141,10 +142,3 @@ def _page(read: "RoomTimeline") -> None:
     from classpulse.page import Panel, timeline_page  # noqa: PLC0415 - keeps --help quick
 
     typer.echo(timeline_page([Panel(read)], title=f"Timeline of {read.room}"), nl=False)
-
-
-def _waiting(what: str) -> AbstractContextManager[object]:
-    """A sign of life on a terminal while something takes its time; nothing elsewhere."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help quick
-
-    return Console(stderr=True).status(f"{what} …")

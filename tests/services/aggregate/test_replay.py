@@ -8,7 +8,7 @@ import pytest
 from classpulse.bus.base import Place
 from classpulse.codec import decode, encode
 from classpulse.records import BehaviourEvent, Heartbeat, Hole, Record, TimelineBucket
-from classpulse.replay import replay
+from classpulse.replay import records_stored, replay
 from classpulse.topics import DETECTIONS, EVENTS, TIMELINES, partition_of
 from tests.services.aggregate.rig import Rig
 from tests.services.aggregate.stories import CAM, ROOM, A, B, at, beat, dropped, frame, frames
@@ -71,6 +71,13 @@ def test_what_was_published_comes_out_again(rig: Rig, tmp_path: Path) -> None:
     buckets = (tmp_path / "timelines.jsonl").read_bytes().splitlines()
     assert sorted(events + buckets) == sorted(rig.bytes())
     assert all(b'"revision"' not in line for line in buckets)
+
+
+def test_its_progress_adds_up_to_all_that_is_stored(rig: Rig) -> None:
+    played(rig)
+    done: list[int] = []
+    result = replay(rig.bus, advance=done.append)
+    assert sum(done) == records_stored(rig.bus) == result.records > 0
 
 
 def test_a_running_aggregate_need_not_be_stopped(rig: Rig) -> None:

@@ -1,7 +1,13 @@
 """`doctor` says what works and what is wrong, tries each camera once, and shows no secret."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
+from classpulse.diagnosis import TRY_MS
 from classpulse.supervisor import hold
 from gesturedet.card import MODEL_FILE
 from tests.services.cli.conftest import Command
@@ -91,3 +97,16 @@ def test_a_running_route_is_named(command: Command, tmp_path: Path) -> None:
         (tmp_path / "data" / "status.json").write_text('{"stages": [{"name": "detect", "pid": null, "restarts": 9}]}')
         assert lines(command("doctor").out)["route"].endswith("; down: detect")
     assert "not running" in lines(command("doctor").out)["route"]
+
+
+def test_ctrl_c_ends_it_while_a_camera_says_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        site = make_site(tmp_path, f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x")
+        command = [sys.executable, "-m", "classpulse.cli", "doctor", str(site)]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
+            connection, _ = silent.accept()  # it is trying now
+            process.send_signal(signal.SIGINT)
+            code = process.wait(0.8 * TRY_MS / 1000)  # less than a camera is given
+            connection.close()
+    assert code != 0
