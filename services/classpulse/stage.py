@@ -6,7 +6,7 @@ from what was committed. The loop owns time, retries and dead letters.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,8 +16,8 @@ from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import InvalidRecord, RecordTooLarge, Recoverable
 from classpulse.faults import fault
 from classpulse.records import DeadLetter, Record
-from classpulse.telemetry import DEADLETTERS, READER_LAG, STAGE_DURATION, TRANSACTIONS
-from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
+from classpulse.telemetry import DEADLETTERS, OLDEST_UNPROCESSED, READER_LAG, STAGE_DURATION, TRANSACTIONS
+from classpulse.topics import DEAD_LETTERS, TOPICS, Topic, topic_named
 
 ALLOWED_SKEW_MS = 10_000
 """How much later than its append time a record may say it was captured."""
@@ -161,9 +161,26 @@ class Loop:
         outputs = self.stage.idle(now_ms)
         if outputs:
             self._commit(Step(outputs=outputs), {}, stop)
-        for place in self.member.assignment():
-            READER_LAG.labels(self.stage.name).set(self.bus.lag(self.stage.name, topic_named(place.topic))[0])
-            break
+        self._measure_lag(now_ms)
+
+    def _measure_lag(self, now_ms: int) -> None:
+        """How much is waiting, of the whole group, and for how long, of this member's partitions."""
+        name, places = self.stage.name, self.member.assignment()
+        topics = [topic_named(topic) for topic in sorted({place.topic for place in places})]
+        READER_LAG.labels(name).set(sum(self.bus.lag(name, topic)[0] for topic in topics))
+        oldest_ms = min((self._waiting_since(topic, places, now_ms) for topic in topics), default=now_ms)
+        OLDEST_UNPROCESSED.labels(name).set((now_ms - oldest_ms) / 1000)
+
+    def _waiting_since(self, topic: Topic, places: Collection[Place], now_ms: int) -> int:
+        """When the oldest record was appended that is not committed yet; `now_ms` where there is none."""
+        done, oldest_ms = self.bus.positions(self.stage.name, topic), now_ms
+        for partition, (first, end) in self.bus.ends(topic).items():
+            place = Place(topic.name, partition)
+            begin = max(done.get(partition, first), first)
+            if place in places and begin < end:
+                for record in self.bus.fetch(place, begin, max_records=1, max_bytes=1):
+                    oldest_ms = min(oldest_ms, record.appended_at_ms)
+        return oldest_ms
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
         DEADLETTERS.labels(error.reason).inc()

@@ -41,6 +41,9 @@ CAPTURE_TO_EVENT = Histogram(
 READER_LAG = Gauge(
     "classpulse_reader_lag_records", "Records not yet committed by a group", ["stage"], registry=REGISTRY
 )
+OLDEST_UNPROCESSED = Gauge(
+    "classpulse_oldest_unprocessed_seconds", "Age of the oldest record not yet committed", ["stage"], registry=REGISTRY
+)
 MODEL_INFO = Gauge("classpulse_model_info", "1 for the model in use", ["digest"], registry=REGISTRY)
 TRANSACTIONS = Counter("classpulse_transactions", "Atomic steps by result", ["result"], registry=REGISTRY)
 DEADLETTERS = Counter("classpulse_deadletters", "Records put aside", ["reason"], registry=REGISTRY)

@@ -12,6 +12,7 @@ from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import Fenced, InvalidRecord, Recoverable, StorageFull
 from classpulse.records import DeadLetter, Heartbeat, Hole
 from classpulse.stage import ALLOWED_SKEW_MS, Loop, Pace, Step, Taken
+from classpulse.telemetry import OLDEST_UNPROCESSED, READER_LAG
 from classpulse.topics import DEAD_LETTERS, DETECTIONS, FRAMES, TOPICS
 
 CAMERA = "t/s/room/cam"
@@ -183,3 +184,27 @@ def test_an_output_too_large_fails_alone(rig: Rig) -> None:
     rig.source.commit([rig.beat(1)], {})
     assert rig.new_loop().turn() == 1
     assert len(rig.all_of(DETECTIONS.name)) == 1
+
+
+def test_lag_and_the_age_of_the_oldest_unprocessed_record_are_told(rig: Rig) -> None:
+    def told() -> tuple[float, float]:
+        gauges = (READER_LAG, OLDEST_UNPROCESSED)
+        lag, age_s = (next(iter(g.collect())).samples for g in gauges)
+        return tuple(next(s.value for s in samples if s.labels["stage"] == "echo") for samples in (lag, age_s))  # type: ignore[return-value]
+
+    rig.loop.turn()
+    assert told() == (0, 0)
+    rig.source.commit([rig.beat()], {})
+    rig.clock.advance(3_000)
+    rig.source.commit([rig.beat()], {})
+    rig.stage.fail_next = 1
+    with pytest.raises(Recoverable):
+        rig.loop.turn()
+    assert told() == (2, 3)
+    rig.loop.member.rewind()
+    rig.clock.advance(1_000)
+    rig.loop.turn()
+    assert told() == (2, 4), "what is polled and not committed is still waiting"
+    rig.clock.advance(1_000)
+    rig.loop.turn()
+    assert told() == (0, 0)
