@@ -59,16 +59,32 @@ class Roster:
         return _known("room", key, self.rooms())
 
     def add_camera(self, config: CameraConfig, *, replace: bool = False) -> None:
-        """Declare a camera of a declared room. Raises BadInput for an unknown room and, unless `replace`, a known key."""
-        if not replace and config.camera in self.cameras():
-            raise BadInput([f"camera = {config.camera!r}: exists; expected a new key, or --replace"])
+        """Declare a camera of a declared room; one that is replaced keeps its masks, and stays off if it was.
+
+        Raises BadInput for an unknown room and, unless `replace`, for a known key.
+        """
+        known = self.cameras().get(config.camera)
         self.room(room_of(config.camera))
+        if known is not None:
+            if not replace:
+                raise BadInput([f"camera = {config.camera!r}: exists; expected a new key, or --replace"])
+            enabled = config.enabled and known.enabled
+            config = msgspec.structs.replace(config, masks=known.masks, enabled=enabled)
         self.write([config])
 
     def add_room(self, config: RoomConfig, *, replace: bool = False) -> None:
-        """Declare a room. Raises BadInput, unless `replace`, for a known key."""
-        if not replace and config.room in self.rooms():
-            raise BadInput([f"room = {config.room!r}: exists; expected a new key, or --replace"])
+        """Declare a room; one that is replaced keeps its rules and whether samples are allowed, and stays off if it was.
+
+        Raises BadInput, unless `replace`, for a known key.
+        """
+        known = self.rooms().get(config.room)
+        if known is not None:
+            if not replace:
+                raise BadInput([f"room = {config.room!r}: exists; expected a new key, or --replace"])
+            enabled = config.enabled and known.enabled
+            config = msgspec.structs.replace(
+                config, rules=known.rules, samples_allowed=known.samples_allowed, enabled=enabled
+            )
         self.write([config])
 
     def remove_camera(self, key: str) -> None:

@@ -58,7 +58,10 @@ def add(
     credentials_ref: Annotated[Path | None, typer.Option(help="File with the camera's credentials.")] = None,
     frame_width: Annotated[int | None, typer.Option(help="Width that pictures are scaled to.")] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Declare it switched off.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a camera of this key.")] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace a camera of this key; its masks stay, and it stays off if it was."),
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Declare a camera of a declared room."""

@@ -48,7 +48,9 @@ def add(
     holiday: Annotated[list[str] | None, typer.Option(help="YYYY-MM-DD; repeat for more.")] = None,
     views: Annotated[str, typer.Option(help="overlapping or disjoint")] = "overlapping",
     disabled: Annotated[bool, typer.Option("--disabled", help="Declare it switched off.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a room of this key.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a room of this key; its rules stay, and it stays off if it was.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Declare a room. Without a timetable it is always observed."""

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from classpulse.bus.memory import MemoryBus, MemoryMember
 from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing
 from classpulse.errors import BadInput, Fenced
-from classpulse.records import CameraConfig, RoomConfig
+from classpulse.records import CameraConfig, RoomConfig, Rule
 from classpulse.roster import Declared, Roster
 from classpulse.topics import CAMERAS, ROOMS, Topic
 
@@ -47,6 +48,28 @@ def test_only_what_differs_is_written(roster: Roster) -> None:
     roster.apply([ROOM], [FRONT, BACK])
     faster = CameraConfig(camera=FRONT.camera, source=FRONT.source, fps=10)
     assert roster.apply([ROOM], [faster, BACK]) == ["wrote t/s/101/front"]
+
+
+def test_what_is_replaced_keeps_what_a_command_cannot_say_and_stays_off(roster: Roster) -> None:
+    mask = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0))
+    rules = {"sleeping": Rule(least_score=0.4, least_duration_ms=9000, longest_gap_ms=3000)}
+    roster.apply(
+        [replace(ROOM, rules=rules, samples_allowed=True, enabled=False)],
+        [replace(FRONT, masks=(mask,), enabled=False)],
+    )
+    roster.add_camera(replace(FRONT, source="synth://1"), replace=True)
+    roster.add_room(replace(ROOM, time_zone="Europe/Berlin"), replace=True)
+    assert roster.camera(FRONT.camera) == replace(FRONT, source="synth://1", masks=(mask,), enabled=False)
+    assert roster.room(ROOM.room) == replace(
+        ROOM, time_zone="Europe/Berlin", rules=rules, samples_allowed=True, enabled=False
+    )
+
+
+def test_what_is_on_may_be_replaced_by_what_is_off(roster: Roster) -> None:
+    roster.apply([ROOM], [FRONT])
+    roster.add_camera(replace(FRONT, enabled=False), replace=True)
+    roster.add_room(replace(ROOM, enabled=False), replace=True)
+    assert (roster.camera(FRONT.camera).enabled, roster.room(ROOM.room).enabled) == (False, False)
 
 
 def test_what_was_switched_off_at_run_time_stays_off(roster: Roster) -> None:
