@@ -202,3 +202,18 @@ class ScriptedSource:
     def close(self) -> None:
         """Counted."""
         self.closed += 1
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Until something is so."""
+    clock = SystemClock()
+    until_ms = clock.monotonic_ms() + int(1000 * timeout_s)
+    while not condition():
+        assert clock.monotonic_ms() < until_ms, "it did not happen in time"
+        clock.sleep_ms(5)
+
+
+def stopped(capture: Capture, *, off: bool = False) -> None:
+    capture.stop(off=off)
+    assert capture.join(3)
+    assert capture.error is None
