@@ -1,8 +1,12 @@
 """The whole route on the memory bus with a manual clock: pictures in, a room's timeline out, and nothing ever sleeps."""
 
+from collections.abc import Callable
+
 import msgspec
+import pytest
 
 from classpulse.aggregate.aggregate import Aggregate
+from classpulse.bus.base import Place
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
 from classpulse.codec import decode, encode
@@ -10,10 +14,10 @@ from classpulse.detect.deliveries import Deliveries
 from classpulse.detect.pictures import Picture
 from classpulse.detect.worker import Detect
 from classpulse.reading import RoomTimeline, read_room
-from classpulse.records import CameraConfig, Detection, RoomConfig, TimelineBucket
+from classpulse.records import CameraConfig, DeadLetter, Detection, Frame, Record, RoomConfig, TimelineBucket
 from classpulse.stage import Loop, Pace
-from classpulse.topics import CAMERAS, DETECTIONS, FRAMES, ROOMS, TIMELINES
-from tests.services.ingest.making import ScriptedSource, StillPicture, new_bus, play
+from classpulse.topics import CAMERAS, DEAD_LETTERS, DETECTIONS, FRAMES, ROOMS, TIMELINES
+from tests.services.ingest.making import ScriptedSource, StillPicture, new_bus, play, told
 
 ROOM = "district/school/room"
 FRONT, BACK = f"{ROOM}/front", f"{ROOM}/back"
@@ -58,6 +62,13 @@ class Route:
         source = ScriptedSource(*scripts, recorded=True, paced=False, duration_ms=LONG_MS)  # type: ignore[arg-type]
         play(config, self.bus, self.clock, source=source)
 
+    def tell(self, camera: str, story: list[Record]) -> None:
+        """Put a camera's story on the bus as it is, without a camera."""
+        config = CameraConfig(camera=camera, source="file:///told.mp4", delivery="complete")
+        self.operator.commit([encode(config, topic=CAMERAS, at_ms=NOW_MS)], {})
+        for noun in story:
+            self.operator.commit([encode(noun, topic=FRAMES, at_ms=self.clock.now_ms())], {})
+
     def detect(self) -> None:
         with Detect(BrightEyes(), Deliveries(self.bus, self.clock), self.clock, freshness_ms=5_000) as stage:
             self._drain(Loop(stage, self.bus, self.bus.member("detect", [FRAMES]), self.clock, Pace(timeout_ms=0)))
@@ -81,6 +92,11 @@ class Route:
     def buckets(self) -> list[TimelineBucket]:
         found = [decode(record) for record in self.bus.latest(TIMELINES)]
         return sorted((b for b in found if isinstance(b, TimelineBucket)), key=lambda b: b.start_ms)
+
+    def dead(self) -> list[str]:
+        """The reasons of all dead letters."""
+        records = self.bus.fetch(Place(DEAD_LETTERS.name, 0), 0, max_records=1_000, max_bytes=1 << 30)
+        return [noun.reason for noun in map(decode, records) if isinstance(noun, DeadLetter)]
 
 
 def lesson(until_ms: int = LONG_MS) -> list[object]:
@@ -126,3 +142,54 @@ def test_aggregating_the_same_detections_again_gives_the_same_bytes() -> None:
         second.aggregate()  # as often as it is started again
     plain = [[msgspec.structs.replace(b, revision=0) for b in route.buckets()] for route in (first, second)]
     assert plain[0] == plain[1]
+
+
+def retold(change: Callable[[Frame], list[Record]]) -> tuple[Route, Route]:
+    """A lesson as it was, and the same lesson with its frames changed on their way to detect."""
+    plain, changed = Route(), Route()
+    plain.ingest(FRONT, lesson())
+    story: list[Record] = []
+    for noun in told(plain.bus, FRONT):
+        story += change(noun) if isinstance(noun, Frame) else [noun]
+    changed.tell(FRONT, story)
+    for route in (plain, changed):
+        route.timeline()
+    return plain, changed
+
+
+def figures(route: Route) -> list[TimelineBucket]:
+    return [msgspec.structs.replace(bucket, revision=0) for bucket in route.buckets()]
+
+
+def test_frames_told_twice_count_once() -> None:
+    plain, twice = retold(lambda frame: [frame, frame])
+    assert figures(twice) == figures(plain)
+    assert len(read_room(twice.bus, ROOM).spans) == 1
+
+
+@pytest.mark.parametrize(("place", "spans"), [(3, 1), (30, 1)])
+def test_a_corrupt_picture_is_a_hole_with_its_reason_and_nothing_else_is_lost(place: int, spans: int) -> None:
+    plain, holed = retold(
+        lambda frame: [msgspec.structs.replace(frame, jpeg=frame.jpeg[:40]) if frame.sequence == place else frame]
+    )
+    (hole,) = [bucket for bucket in holed.buckets() if bucket.missing]
+    assert hole.missing == {"corrupt_jpeg": 1}
+    assert hole.start_ms == plain.buckets()[place * STEP_MS // 10_000].start_ms
+    assert sum(bucket.frames for bucket in holed.buckets()) == LONG_MS // STEP_MS - 1
+    assert sum(b.due_ms for b in holed.buckets()) - sum(b.observed_ms for b in holed.buckets()) == STEP_MS
+    assert holed.dead() == ["corrupt_jpeg"]
+    assert len(read_room(holed.bus, ROOM).spans) == spans
+
+
+def test_a_frame_from_the_future_is_a_dead_letter_and_the_timeline_stays_true() -> None:
+    """An hour ahead: whoever believed it would close every bucket before the lesson is over."""
+
+    def ahead(frame: Frame) -> list[Record]:
+        future = msgspec.structs.replace(
+            frame, camera=BACK, sequence=0, captured_at_ms=frame.captured_at_ms + 3_600_000
+        )
+        return [future, frame] if frame.sequence == 10 else [frame]
+
+    plain, disturbed = retold(ahead)
+    assert figures(disturbed) == figures(plain)
+    assert disturbed.dead() == ["from_the_future"]
