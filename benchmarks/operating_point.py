@@ -7,6 +7,7 @@ lessons of the val split (`python -m synthroom.cli lessons FOLDER --split val --
 
 import sys
 from pathlib import Path
+from statistics import mean
 
 import av
 import msgspec
@@ -82,10 +83,10 @@ def counts(lessons: list[Lesson], frames: list[list[FrameDetections]], least_sco
 
 
 def best(curve: list[dict[str, float]]) -> float:
-    """The middle of the scores whose F1 is within 0.01 of the best: the top of a noisy curve is luck."""
-    most = max(point["f1"] for point in curve)
-    near = [point["score"] for point in curve if point["f1"] >= most - 0.01]
-    return near[len(near) // 2]
+    """The score with the highest F1 on average over itself and two scores on either side: a lone peak is luck."""
+    f1 = [point["f1"] for point in curve]
+    around = [mean(f1[max(place - 2, 0) : place + 3]) for place in range(len(f1))]
+    return curve[around.index(max(around))]["score"]
 
 
 def main(folder: Path, lessons_folder: Path) -> None:

@@ -241,6 +241,13 @@ def released_weights(state: dict[str, Any], recipe: Recipe) -> dict[str, Tensor]
     return weights
 
 
+def trained_by(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings a checkpoint was really trained with, the net's aside, and its whole epochs so far."""
+    settings: dict[str, Any] = json.loads(state["recipe"])
+    del settings["net"]
+    return settings | {"epochs": state["epoch"]}
+
+
 def _recipe_text(recipe: Recipe) -> str:
     """Write a recipe down so that it can be compared; how long it lasts may change between two starts."""
     settings = asdict(recipe)

@@ -6,9 +6,9 @@ The exam's pictures are used once, at the end: neither weights nor thresholds ar
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import msgspec
@@ -17,7 +17,7 @@ import numpy as np
 from gesturedet.card import Exam, ModelCard, Release
 from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.detector import GestureDet
-from gesturedet.engine import read_checkpoint, released_weights
+from gesturedet.engine import read_checkpoint, released_weights, trained_by
 from gesturedet.export import export_onnx, quantise, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
@@ -63,15 +63,17 @@ def release(
     Each precision gets thresholds of its own, with the best F1 on `material.val`, unless they are given. The card holds
     the figures of the released one on `material.test`.
     """
+    state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
-    net.load_state_dict(released_weights(read_checkpoint(checkpoint), recipe))
+    net.load_state_dict(released_weights(state, recipe))
+    settings = trained_by(state)
     figures: dict[Precision, tuple[ClassFigures, ...]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         files: dict[Precision, Path] = {"fp32": Path(scratch) / "fp32.onnx", "int8": Path(scratch) / "int8.onnx"}
         export_onnx(net, files["fp32"])
         quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
         for kind, file in files.items():
-            card = _draft(recipe, material, name=name, lineage=lineage, precision=kind)
+            card = _draft(recipe, material, settings, name=name, lineage=lineage, precision=kind)
             draft = write_release(Path(scratch) / kind, file, card)
             chosen = dict(thresholds or {}) or _thresholds(sit(draft, track(material.val, f"{kind} val")))
             figures[kind] = sit(draft, track(material.test, f"{kind} test"), chosen)
@@ -139,10 +141,14 @@ def _thresholds(figures: Sequence[ClassFigures]) -> dict[str, float]:
 
 
 def _draft(
-    recipe: Recipe, material: Material, *, name: str, lineage: tuple[str, ...], precision: Precision
+    recipe: Recipe,
+    material: Material,
+    settings: dict[str, Any],
+    *,
+    name: str,
+    lineage: tuple[str, ...],
+    precision: Precision,
 ) -> ModelCard:
-    settings = asdict(recipe)
-    del settings["net"]
     return ModelCard(
         name=name,
         digest="",

@@ -39,13 +39,13 @@ def runtime(request: pytest.FixtureRequest, onnx_bytes: bytes) -> Runtime:
 
 
 def some_images(count: int) -> Floats:
-    return np.random.default_rng(count).uniform(-1, 1, (count, 3, 192, 320)).astype(np.float32)
+    return np.random.default_rng(count).uniform(-1, 1, (count, 3, 256, 448)).astype(np.float32)
 
 
 def test_no_pictures_give_no_outputs(runtime: Runtime) -> None:
     logits, offsets = runtime.run(some_images(0))
-    assert logits.shape == (0, 7698, 4)
-    assert offsets.shape == (0, 7698, 4)
+    assert logits.shape == (0, 14340, 4)
+    assert offsets.shape == (0, 14340, 4)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -63,15 +63,15 @@ def test_the_same_picture_gives_the_same_bytes(runtime: Runtime) -> None:
     assert [one.tobytes() for one in first] == [one.tobytes() for one in second]
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 300, 300), (1, 1, 192, 320), (3, 192, 320)])
+@pytest.mark.parametrize("shape", [(1, 3, 300, 300), (1, 1, 256, 448), (3, 256, 448)])
 def test_pictures_of_another_shape_are_refused(runtime: Runtime, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"does not fit the net, expected \(pictures, 3, 192, 320\) of float32"):
+    with pytest.raises(ValueError, match=r"does not fit the net, expected \(pictures, 3, 256, 448\) of float32"):
         runtime.run(np.zeros(shape, dtype=np.float32))
 
 
 def test_pictures_in_bytes_are_refused(runtime: Runtime) -> None:
     with pytest.raises(ValueError, match="of uint8 does not fit the net"):
-        runtime.run(np.zeros((1, 3, 192, 320), dtype=np.uint8))
+        runtime.run(np.zeros((1, 3, 256, 448), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("name", sorted(RUNTIMES))

@@ -294,7 +294,7 @@ def test_recipes_are_found_by_name() -> None:
     assert paper().net.input_hw == (300, 300)
     assert (paper().batch, paper().learning_rate, paper().momentum, paper().weight_decay) == (64, 0.002, 0.9, 1e-4)
     assert paper().loss == LossConfig(batch_attention=True, alpha=0.5, beta=0.5, negatives_per_positive=3)
-    assert product().net.input_hw == (192, 320)
+    assert product().net.input_hw == (256, 448)
     with pytest.raises(ValueError, match="recipe: 'papers' is none of paper, product"):
         recipe_of("papers")
 

@@ -39,6 +39,7 @@ def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
     (exam,) = released.card.exams
     assert set(figures) == {"fp32", "int8"}
     assert released.card.precision == "fp32"
+    assert (released.card.recipe["batch"], released.card.recipe["epochs"]) == (2, 0), "what it was trained with, so far"
     assert exam.pictures == 3
     assert exam.pictures_from == "voc test: 4 pictures"
     assert exam.behaviours == figures["fp32"]
