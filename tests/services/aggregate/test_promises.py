@@ -263,12 +263,16 @@ def test_no_bucket_claims_more_than_its_time(told: list[list[ToldNoun]], turns: 
 
 @dataclass(frozen=True)
 class Truth:
-    """When somebody at one place did something."""
+    """When somebody at one place did something; `pause` is a stretch in between that nobody could see it."""
 
     place: int
     behaviour: str
     start_ms: int
     end_ms: int
+    pause: range = range(0)
+
+    def seen_at(self, now_ms: int) -> bool:
+        return self.start_ms <= now_ms < self.end_ms and now_ms not in self.pause
 
 
 def truths(least_step_ms: int) -> st.SearchStrategy[list[Truth]]:
@@ -284,7 +288,12 @@ def truths(least_step_ms: int) -> st.SearchStrategy[list[Truth]]:
             lasts = draw(st.sampled_from(["long", "short"])) if too_short > 0 else "long"
             least = rule.least_duration_ms + clear
             length = draw(st.integers(least, least + 3_000) if lasts == "long" else st.integers(1, too_short))
-            found.append(Truth(place, behaviour, now_ms, now_ms + length))
+            pause = range(0)
+            if lasts == "long" and rule.longest_gap_ms > clear and length >= 2 * clear and draw(st.booleans()):
+                pause_ms = draw(st.integers(1, rule.longest_gap_ms - clear))
+                paused_ms = now_ms + draw(st.integers(clear, length - clear))
+                pause, length = range(paused_ms, paused_ms + pause_ms), length + pause_ms
+            found.append(Truth(place, behaviour, now_ms, now_ms + length, pause))
             gap = rule.longest_gap_ms + clear
             now_ms += length + draw(st.integers(gap, gap + 2_000))
         return found
@@ -301,7 +310,7 @@ def sampled(truth: Sequence[Truth], fps: int, phase_ms: int) -> list[Record]:
     nouns: list[Record] = []
     sequence = 0
     while (now_ms := phase_ms + sequence * 1_000 // fps) <= last_ms:
-        seen = [at(t.place, t.behaviour) for t in truth if t.start_ms <= now_ms < t.end_ms]
+        seen = [at(t.place, t.behaviour) for t in truth if t.seen_at(now_ms)]
         nouns.append(frame(sequence, now_ms, *seen, interval_ms=interval_ms))
         sequence += 1
     return [*nouns, beat(sequence - 1, now_ms, "off")]
