@@ -1,6 +1,5 @@
 """The whole route as a person starts it, killed on purpose: what the chaos tests share."""
 
-import json
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import av
 import msgspec
+import psutil
 
 from classpulse.bus.base import Bus, Place, open_bus
 from classpulse.codec import canonical, decode
@@ -99,11 +99,10 @@ def finish_under_random_kills(site: Path, seed: int, kills: int) -> int:
             assert process.returncode == -signal.SIGKILL, tail(site)
             process = up(site)
             continue
-        victims = [process.pid, *status_pids(site)]
         try:
-            os.kill(draw.choice(victims), signal.SIGKILL)
+            draw.choice(alive(process)).kill()
             hits += 1
-        except ProcessLookupError:
+        except psutil.NoSuchProcess:
             continue
     process.wait(timeout=LIMIT_S) if process.poll() is None else None
     if process.returncode != 0:
@@ -111,20 +110,10 @@ def finish_under_random_kills(site: Path, seed: int, kills: int) -> int:
     return hits
 
 
-def status(site: Path) -> dict[str, object]:
-    """What the supervisor says of itself."""
-    path = site.parent / "data" / "status.json"
-    try:
-        found: dict[str, object] = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return found
-
-
-def status_pids(site: Path) -> list[int]:
-    """The stages' process ids."""
-    stages = status(site).get("stages", [])
-    return [int(stage["pid"]) for stage in stages if stage.get("pid")]  # type: ignore[attr-defined]
+def alive(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The supervisor and its stages, each known by more than its number: a stale one cannot be killed for another."""
+    supervisor = psutil.Process(process.pid)
+    return [supervisor, *supervisor.children()]
 
 
 def stages_killed(site: Path) -> int:
