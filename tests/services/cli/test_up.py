@@ -3,15 +3,19 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from classpulse.bus.base import Bus, Place
 from classpulse.clock import SystemClock
+from classpulse.codec import decode
+from classpulse.records import FrameDetections, Heartbeat, Record
 from classpulse.settings import Settings
 from classpulse.supervisor import prepare_bus
-from classpulse.topics import DETECTIONS, FRAMES
+from classpulse.topics import DETECTIONS, FRAMES, partition_of
 from gesturedet.card import MODEL_FILE
 from tests.services.cli.conftest import Command
 from tests.services.cli.site import FRAMES_IN_CLIP, log_of, make_clip, make_site, up, wait_for_log
@@ -163,6 +167,59 @@ def test_stages_die_with_an_up_that_is_killed_and_the_next_goes_on(command: Comm
     with up(site) as process:
         assert process.wait(PATIENCE_S) == 0, log_of(site)
     assert sum(bucket["frames"] for bucket in told(command, "timelines")) == FRAMES_IN_CLIP // 2
+
+
+def test_cameras_and_rooms_come_and_go_while_it_runs_and_no_process_is_started_anew(
+    command: Command, tmp_path: Path
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    endless = "file://a.mp4?loop=1&pace=realtime"
+    site, bus = make_site(tmp_path, endless), prepare_bus(Settings(data=tmp_path / "data"))
+    with up(site) as process:
+        wait_for_detections(tmp_path)
+        pids = stage_pids(tmp_path)
+        source = endless.replace("a.mp4", str(tmp_path / "a.mp4"))
+        assert command("cameras", "add", "t/s/101/c1", source).code == 0
+        wait_until(lambda: "t/s/101/c1" in seen_from(bus), site)
+        assert command("cameras", "disable", "t/s/101/c0").code == 0
+        wait_until(lambda: last_said(bus, "t/s/101/c0") == "off", site)
+        after = len(bus_stories(bus))
+        wait_until(lambda: "t/s/101/c1" in seen_from(bus, after), site)
+        assert seen_from(bus, after) == {"t/s/101/c1"}
+        assert command("cameras", "enable", "t/s/101/c0").code == 0
+        wait_until(lambda: "t/s/101/c0" in seen_from(bus, after), site)
+        assert command("rooms", "disable", "t/s/101").code == 0
+        wait_until(lambda: {last_said(bus, f"t/s/101/c{n}") for n in (0, 1)} == {"off"}, site)
+        assert stage_pids(tmp_path) == pids
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+    bus.close()
+
+
+def wait_until(condition: Callable[[], bool], site: Path) -> None:
+    """Until something is so."""
+    clock = SystemClock()
+    give_up_ms = clock.monotonic_ms() + 30_000
+    while not condition():
+        assert clock.monotonic_ms() < give_up_ms, log_of(site)
+        clock.sleep_ms(50)
+
+
+def bus_stories(bus: Bus) -> list[Record]:
+    """What detect has told of the room's cameras, in order."""
+    place = Place(DETECTIONS.name, partition_of("t/s/101", DETECTIONS.partitions))
+    return [decode(record) for record in bus.fetch(place, 0, max_records=100_000, max_bytes=1 << 30)]
+
+
+def seen_from(bus: Bus, first: int = 0) -> set[str]:
+    """The cameras that were looked at, from one place in the story on."""
+    return {noun.camera for noun in bus_stories(bus)[first:] if isinstance(noun, FrameDetections)}
+
+
+def last_said(bus: Bus, camera: str) -> str:
+    """The state in a camera's last heartbeat, if nothing came after it."""
+    mine = [noun for noun in bus_stories(bus) if getattr(noun, "camera", None) == camera]
+    return mine[-1].state if isinstance(mine[-1], Heartbeat) else ""
 
 
 def wait_for_detections(folder: Path) -> None:
