@@ -1,23 +1,24 @@
 """The whole route on the memory bus with a manual clock: pictures in, a room's timeline out, and nothing ever sleeps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import pytest
 
 from classpulse.aggregate.aggregate import Aggregate
 from classpulse.bus.base import Place
-from classpulse.bus.memory import MemoryBus
+from classpulse.bus.memory import MemoryBus, MemoryMember
 from classpulse.clock import ManualClock
-from classpulse.codec import decode, encode
+from classpulse.codec import Outgoing, decode, encode
 from classpulse.detect.deliveries import Deliveries
 from classpulse.detect.pictures import Picture
 from classpulse.detect.worker import Detect
+from classpulse.errors import StorageFull
 from classpulse.reading import RoomTimeline, read_room
 from classpulse.records import CameraConfig, DeadLetter, Detection, Frame, Record, RoomConfig, TimelineBucket
 from classpulse.stage import Loop, Pace
-from classpulse.topics import CAMERAS, DEAD_LETTERS, DETECTIONS, FRAMES, ROOMS, TIMELINES
-from tests.services.ingest.making import ScriptedSource, StillPicture, new_bus, play, told
+from classpulse.topics import CAMERAS, DEAD_LETTERS, DETECTIONS, FRAMES, ROOMS, TIMELINES, TOPICS
+from tests.services.ingest.making import ScriptedSource, StillPicture, play, told
 
 ROOM = "district/school/room"
 FRONT, BACK = f"{ROOM}/front", f"{ROOM}/back"
@@ -47,12 +48,25 @@ class Bright(StillPicture):
         return picture
 
 
+class Disk(MemoryBus):
+    """A bus whose disk can be full: it refuses so many commits of the stages, then there is room again."""
+
+    refusals = 0
+
+    def apply(self, member: MemoryMember, outputs: Sequence[Outgoing], positions: Mapping[Place, int]) -> None:
+        if self.refusals and not any(output.topic == CAMERAS.name for output in outputs):
+            self.refusals -= 1
+            raise StorageFull("no room; expected some")
+        super().apply(member, outputs, positions)
+
+
 class Route:
     """One room with as many cameras as are played, each in complete delivery."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(NOW_MS)
-        self.bus: MemoryBus = new_bus(self.clock)
+        self.bus = Disk(clock=self.clock)
+        self.bus.create(tuple(TOPICS.values()))
         self.operator = self.bus.member("operator", ())
         self.operator.commit([encode(RoomConfig(room=ROOM), topic=ROOMS, at_ms=NOW_MS)], {})
 
@@ -193,3 +207,17 @@ def test_a_frame_from_the_future_is_a_dead_letter_and_the_timeline_stays_true() 
     plain, disturbed = retold(ahead)
     assert figures(disturbed) == figures(plain)
     assert disturbed.dead() == ["from_the_future"]
+
+
+def test_a_disk_that_is_full_for_a_while_in_every_stage_costs_nothing() -> None:
+    route = Route()
+    for work in (lambda: route.ingest(FRONT, lesson()), route.detect, route.aggregate):
+        route.bus.refusals = 20
+        work()
+        assert route.bus.refusals == 0, "it tried until there was room"
+    assert [(s.behaviour, (s.ended_at_ms or 0) - s.started_at_ms) for s in read_room(route.bus, ROOM).spans] == [
+        ("hand-raising", 4_000)
+    ]
+    assert sum(bucket.frames for bucket in route.buckets()) == LONG_MS // STEP_MS
+    assert sum(bucket.observed_ms for bucket in route.buckets()) == LONG_MS
+    assert not any(bucket.missing for bucket in route.buckets())
