@@ -1,7 +1,8 @@
 """Claim: 40 live cameras at 1 frame/s each on 2 cores: capture to event p99 below 1 s, and nothing dropped.
 
 The cameras are the bundled lessons, played at their own pace, in a loop, started apart, so that every stream is decoded as a camera's would
-be. Capture to event: from the capture time of the frame that satisfied the rule (`ce_time`) until the event was committed.
+be. Capture to event: from the capture time of the frame that satisfied the rule (`ce_time`) until the event was committed. Figures named
+`steady` leave out the first 15 s, in which forty cameras are opened at once; all others have them in.
 """
 
 import argparse
@@ -19,15 +20,16 @@ from measured import ROOT, pss_mib, spread, tree, write_result
 from classpulse.bus.base import Bus, Place, open_bus
 from classpulse.clock import from_rfc3339
 from classpulse.codec import Stored, decode, header
-from classpulse.records import BehaviourEvent, Dropped, FrameDetections, Heartbeat
+from classpulse.records import BehaviourEvent, Dropped, FrameDetections
 from classpulse.topics import DETECTIONS, EVENTS, Topic
 
+STARTING_MS = 15_000
 LESSONS = ROOT / "services" / "classpulse" / "demo" / "lessons"
 
 
 def site(folder: Path, cameras: int) -> Path:
     """A site file of `cameras` rooms with a live camera each."""
-    lines = ["[settings]", f'data = "{folder}/data"', "detect_workers = 1", ""]
+    lines = ["[settings]", f'data = "{folder}/data"', "detect_workers = 2", ""]
     for number in range(cameras):
         room = f"bench/school/room-{number:02d}"
         clip = LESSONS / f"lesson-{1 + number % 3}.mp4"
@@ -60,28 +62,35 @@ def run(cameras: int, seconds: float) -> dict[str, float]:
 
 def figures(bus: Bus) -> dict[str, float]:
     """Latencies and losses, from the log alone."""
-    to_event, to_detection, dropped, frames = [], [], 0, 0
+    to_event: list[tuple[int, int]] = []
+    to_detection: list[int] = []
+    dropped, first_ms = 0, None
     cameras = set()
-    for record in every(bus, EVENTS):
-        event = decode(record)
-        if isinstance(event, BehaviourEvent) and event.phase == "started":
-            to_event.append(record.appended_at_ms - from_rfc3339((header(record, "ce_time") or b"").decode()))
     for record in every(bus, DETECTIONS):
         noun = decode(record)
         if isinstance(noun, FrameDetections):
-            frames += 1
             to_detection.append(record.appended_at_ms - noun.captured_at_ms)
+            first_ms = min(first_ms or noun.captured_at_ms, noun.captured_at_ms)
+            cameras.add(noun.camera)
         elif isinstance(noun, Dropped):
             dropped += noun.last_sequence - noun.first_sequence + 1
-        elif isinstance(noun, Heartbeat) and noun.state == "up":
-            cameras.add(noun.camera)
+    for record in every(bus, EVENTS):
+        event = decode(record)
+        if isinstance(event, BehaviourEvent) and event.phase == "started":
+            captured_ms = from_rfc3339((header(record, "ce_time") or b"").decode())
+            to_event.append((captured_ms, record.appended_at_ms - captured_ms))
+    steady = [took_ms for captured_ms, took_ms in to_event if captured_ms >= (first_ms or 0) + STARTING_MS]
+    to_event_ms = [took_ms for _, took_ms in to_event]
     return {
-        "cameras_up": len(cameras),
-        "frames": frames,
+        "cameras_seen": len(cameras),
+        "frames": len(to_detection),
         "dropped": dropped,
         "events": len(to_event),
-        "capture_to_event_p50_ms": percentile(to_event, 50),
-        "capture_to_event_p99_ms": percentile(to_event, 99),
+        "capture_to_event_p50_ms": percentile(to_event_ms, 50),
+        "capture_to_event_p99_ms": percentile(to_event_ms, 99),
+        "steady_events": len(steady),
+        "steady_capture_to_event_p50_ms": percentile(steady, 50),
+        "steady_capture_to_event_p99_ms": percentile(steady, 99),
         "capture_to_detection_p50_ms": percentile(to_detection, 50),
         "capture_to_detection_p99_ms": percentile(to_detection, 99),
     }
