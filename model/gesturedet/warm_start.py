@@ -1,0 +1,63 @@
+"""A released file → a net that can be trained on: batch norm put back, whole numbers turned into weights again.
+
+The training state of a release may be long gone, its ONNX file is not. From the quantised form one gets back what it computes with,
+up to the 7 or 8 bits of each weight; a few hundred steps of training mend that.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from gesturedet.convolution import ConvBn, fill
+from gesturedet.detector import GestureDet
+
+Array = NDArray[Any]
+
+
+def load_released_weights(net: GestureDet, onnx_bytes: bytes) -> None:
+    """Give a net the weights of an exported file, in full precision or int8; each batch norm only adds its bias.
+
+    The running statistics are unknown: `convolution.settle_batch_norm` before the first step. Raises ValueError for a file
+    that lacks a weight of this net or has it in another shape.
+    """
+    weights = weights_in(onnx.load_from_string(onnx_bytes))
+    left = dict(net.named_parameters())
+    for name, brick in net.named_modules():
+        if isinstance(brick, ConvBn):
+            kernel, bias = (_tensor(weights, f"{name}.conv.{part}") for part in ("weight", "bias"))
+            fill(brick, kernel, bias, layer=name)
+            left = {key: value for key, value in left.items() if not key.startswith(f"{name}.")}
+    with torch.no_grad():
+        for key, parameter in left.items():
+            found = _tensor(weights, key)
+            if found.shape != parameter.shape:
+                raise ValueError(f"{key}: shape {tuple(found.shape)} does not fit, expected {tuple(parameter.shape)}")
+            parameter.copy_(found)
+
+
+def weights_in(model: onnx.ModelProto) -> dict[str, Array]:
+    """Return every constant of a file by its name; quantised ones as numbers again: (whole number - zero point) x scale."""
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    found = {name: array for name, array in stored.items() if array.dtype == np.float32}
+    for name, whole in stored.items():
+        if name.endswith("_quantized"):
+            plain = name.removesuffix("_quantized")
+            stem = name if f"{name}_scale" in stored else plain  # the quantiser names biases' scales otherwise
+            found[plain] = _dequantised(whole, stored[f"{stem}_scale"], stored[f"{stem}_zero_point"])
+    return found
+
+
+def _dequantised(whole: Array, scale: Array, zero_point: Array) -> Array:
+    along_first = (-1, *(1,) * (whole.ndim - 1)) if scale.size > 1 else ()
+    centred = whole.astype(np.int64) - zero_point.astype(np.int64).reshape(along_first)
+    return (centred * scale.reshape(along_first).astype(np.float64)).astype(np.float32)
+
+
+def _tensor(weights: dict[str, Array], name: str) -> torch.Tensor:
+    if name not in weights:
+        raise ValueError(f"{name}: not in the file, expected all weights of the net")
+    return torch.from_numpy(weights[name].copy())

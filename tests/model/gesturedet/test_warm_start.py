@@ -1,0 +1,79 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch (the train extra)")
+onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
+
+from gesturedet.card import PACKAGED, load_release  # noqa: E402
+from gesturedet.convolution import fold_batch_norm, settle_batch_norm  # noqa: E402
+from gesturedet.detector import CLASSROOM, DetectorConfig, GestureDet  # noqa: E402
+from gesturedet.export import export_onnx  # noqa: E402
+from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
+from gesturedet.warm_start import load_released_weights  # noqa: E402
+
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
+
+SMALL = DetectorConfig(input_hw=(96, 160))
+
+
+def images(config: DetectorConfig) -> Any:
+    coarse = np.random.default_rng(5).uniform(-1, 1, (2, 3, 6, 10)).astype(np.float32)
+    return torch.nn.functional.interpolate(torch.from_numpy(coarse), size=config.input_hw, mode="bilinear")
+
+
+def said(net: GestureDet, shown: Any) -> Any:
+    with torch.inference_mode():
+        return fold_batch_norm(net)(shown)
+
+
+def test_a_net_started_from_a_file_says_what_the_exported_net_said(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    champion = GestureDet(SMALL)
+    settle_batch_norm(champion, images(SMALL))
+    export_onnx(champion, tmp_path / "model.onnx")
+
+    net = GestureDet(SMALL)
+    load_released_weights(net, (tmp_path / "model.onnx").read_bytes())
+
+    for one, other in zip(said(champion, images(SMALL)), said(net, images(SMALL)), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_settling_batch_norm_changes_nothing_that_a_warm_net_says(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    export_onnx(GestureDet(SMALL), tmp_path / "model.onnx")
+    net = GestureDet(SMALL)
+    load_released_weights(net, (tmp_path / "model.onnx").read_bytes())
+    before = said(net, images(SMALL))
+
+    settle_batch_norm(net, images(SMALL))
+
+    for one, other in zip(before, said(net, images(SMALL)), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_the_released_int8_file_gives_a_net_that_says_nearly_the_same() -> None:
+    released = load_release(PACKAGED)
+    net = GestureDet(CLASSROOM)
+    load_released_weights(net, released.onnx_bytes)
+    shown = images(CLASSROOM)
+
+    logits_BAK, _ = OnnxRuntime(released.onnx_bytes).run(shown.numpy())
+    warm_BAK = said(net, shown)[0].numpy()
+
+    assert np.corrcoef(logits_BAK.ravel(), warm_BAK.ravel())[0, 1] > 0.99
+
+
+def test_a_file_of_another_net_is_refused_by_name(tmp_path: Path) -> None:
+    export_onnx(GestureDet(DetectorConfig(input_hw=(96, 160), num_classes=3)), tmp_path / "model.onnx")
+    data = (tmp_path / "model.onnx").read_bytes()
+    with pytest.raises(ValueError, match=r"class_heads.levels.0.point.weight: shape \(18, 128, 1, 1\) does not fit"):
+        load_released_weights(GestureDet(SMALL), data)
+
+    bare = onnx.load_from_string(data)
+    del bare.graph.initializer[:]
+    with pytest.raises(ValueError, match=r"backbone.stem.conv.weight: not in the file, expected all weights"):
+        load_released_weights(GestureDet(SMALL), bare.SerializeToString())
