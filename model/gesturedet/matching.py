@@ -33,18 +33,23 @@ class Targets:
 class Matcher:
     """Matches the truths of one picture after another to the same anchors (SSD, section 2.2)."""
 
-    def __init__(self, anchors_cxcywh: Floats, *, least_iou: float = 0.5) -> None:
+    def __init__(self, anchors_cxcywh: Floats, *, least_iou: float = 0.5, background_iou: float | None = None) -> None:
+        background_iou = least_iou if background_iou is None else background_iou
         if not 0.0 < least_iou <= 1.0:
             raise ValueError(f"least_iou: {least_iou} is not an overlap above 0 and at most 1")
+        if not 0.0 < background_iou <= least_iou:
+            raise ValueError(f"background_iou: {background_iou} is not above 0 and at most least_iou, {least_iou}")
         self._anchors_cxcywh = anchors_cxcywh
         self._anchors_xyxy = cxcywh_to_xyxy(anchors_cxcywh)
         self._least_iou = least_iou
+        self._background_iou = background_iou
 
     def __call__(self, boxes_xyxy: Floats, class_ids: Integers, ignored: NDArray[np.bool_] | None = None) -> Targets:
         """Give every anchor its truth: the one it overlaps most by at least `least_iou`.
 
         Each truth also owns the anchor that fits it best, however poor the fit, so that no truth is lost; two truths
-        never share that anchor. An anchor that would fall to an ignored truth is labelled -1.
+        never share that anchor. An anchor that would fall to an ignored truth is labelled -1, and so is one that overlaps a
+        truth by `background_iou` or more and was not taken: it looks so much like it that it would use up the hard negatives.
         Raises ValueError for arrays that do not belong together and for class ids below 1.
         """
         _check(boxes_xyxy, class_ids, ignored)
@@ -54,8 +59,9 @@ class Matcher:
         if len(boxes_xyxy) == 0:
             return Targets(labels_A, offsets_A4)
         iou_GA = iou_matrix(boxes_xyxy, self._anchors_xyxy)
-        truth_A = iou_GA.argmax(axis=0)
-        taken_A = iou_GA.max(axis=0) >= self._least_iou
+        truth_A, overlap_A = iou_GA.argmax(axis=0), iou_GA.max(axis=0)
+        taken_A = overlap_A >= self._least_iou
+        labels_A[overlap_A >= self._background_iou] = IGNORED
         for truth, anchor in _own_anchors(iou_GA):
             truth_A[anchor], taken_A[anchor] = truth, True
         labels_G = class_ids if ignored is None else np.where(ignored, IGNORED, class_ids)

@@ -21,7 +21,7 @@ class Recipe:
     `frozen_blocks`: so many of the backbone's first blocks, and its stem, keep their weights and statistics; 0 is none.
     `momentum` is SGD's; AdamW keeps its usual two. `weight_decay` is added to the gradient by SGD, and taken off the
     weights themselves by AdamW, so the same number means something else.
-    `least_iou`: overlap from which an anchor is positive. `label_names`: class names from 1 on.
+    `least_iou`: overlap from which an anchor is positive; from `background_iou` up to it it is neither positive nor negative.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Recipe:
     weight_decay: float = 1e-4
     clip_gradient: float = 10.0
     least_iou: float = 0.5
+    background_iou: float = 0.5
     average: float = 0.0
     frozen_blocks: int = 0
     seed: int = 0
@@ -83,14 +84,15 @@ def product() -> Recipe:
         net=CLASSROOM,
         epochs=24,
         batch=16,
-        learning_rate=5e-4,
-        warm_up_epochs=1,
+        learning_rate=4e-4,
+        warm_up_epochs=0.3,
         decay="cosine",
         last_rate=0.02,
         augmentation=STRONG_AUGMENTATION,
         optimiser="adamw",
         weight_decay=0.02,
         average=0.998,
+        background_iou=0.4,
         frozen_blocks=6,
     )
 

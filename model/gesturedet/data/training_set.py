@@ -38,7 +38,8 @@ class TrainingSet(Dataset[Example]):
     def __init__(self, pictures: Sequence[LabelledPicture], recipe: Recipe) -> None:
         self._pictures = pictures
         self._recipe = recipe
-        self._matcher = Matcher(anchors_cxcywh(recipe.net.input_hw, recipe.net.anchors), least_iou=recipe.least_iou)
+        anchors = anchors_cxcywh(recipe.net.input_hw, recipe.net.anchors)
+        self._matcher = Matcher(anchors, least_iou=recipe.least_iou, background_iou=recipe.background_iou)
 
     def __len__(self) -> int:
         return len(self._pictures)

@@ -38,6 +38,19 @@ def test_every_anchor_that_overlaps_by_half_is_positive() -> None:
     assert Matcher(ANCHORS, least_iou=0.34)(truth, ids(1)).labels.tolist() == [0, 1, 0, 0]
 
 
+def test_an_anchor_that_nearly_fits_is_neither_positive_nor_negative() -> None:
+    # Anchor 1 overlaps by 0.16 / 0.24 = 2/3, anchor 2 by 0.04 / 0.36 = 1/9.
+    truth = boxes((0.24, 0.4, 0.44, 0.6))
+
+    assert Matcher(ANCHORS, background_iou=0.12)(truth, ids(1)).labels.tolist() == [0, 1, 0, 0]
+    assert Matcher(ANCHORS, background_iou=0.11)(truth, ids(1)).labels.tolist() == [0, 1, IGNORED, 0]
+
+
+def test_a_band_that_is_no_band_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"background_iou: 0.6 is not above 0 and at most least_iou, 0.5"):
+        Matcher(ANCHORS, background_iou=0.6)
+
+
 def test_offsets_are_those_of_the_matched_truth() -> None:
     # Shifted by half an anchor width to the right: 0.1 / 0.2 / 0.1 = 5; twice as high: ln 2 / 0.2.
     targets = Matcher(ANCHORS, least_iou=0.9)(boxes((0.1, 0.3, 0.3, 0.7)), ids(1))
