@@ -10,7 +10,9 @@ from pathlib import Path
 from statistics import mean
 
 import av
+import cv2
 import msgspec
+import numpy as np
 from measured import write_result
 from rich.progress import track
 
@@ -20,6 +22,8 @@ from classpulse.codec import Stored
 from classpulse.demo.bundled import Lesson, bundled_lessons
 from classpulse.demo.matching import Counts, measure
 from classpulse.demo.truth import judged
+from classpulse.ingest.pictures import Printer
+from classpulse.ingest.sources.container import AvPicture
 from classpulse.records import BehaviourEvent, Detection, FrameDetections
 from classpulse.topics import DETECTIONS
 from gesturedet.card import Release, load_release
@@ -32,21 +36,23 @@ START_MS = 1_700_000_000_000
 
 
 def seen(lesson: Lesson, predictor: Predictor) -> list[FrameDetections]:
-    """What the net says of every picture of a lesson, down to LEAST_SCORE."""
-    found = []
+    """What the net says of every picture of a lesson as ingest would send it, down to LEAST_SCORE."""
+    found, printer = [], Printer(width=predictor.card.frame_width)
     interval_ms = round(1000 / lesson.truth.fps)
     with av.open(str(lesson.clip)) as clip:
         pictures = track(clip.decode(video=0), description=lesson.clip.name, total=lesson.truth.frames)
         for sequence, picture in enumerate(pictures):
+            captured_ms = round(1000 * float(picture.time or 0))
+            jpeg = printer.print(AvPicture(picture, captured_ms))[2]
+            pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             detections = tuple(
-                Detection(behaviour=d.behaviour, score=d.score, box_xyxy=d.box_xyxy)
-                for d in predictor.predict(picture.to_ndarray(format="bgr24"))
+                Detection(behaviour=d.behaviour, score=d.score, box_xyxy=d.box_xyxy) for d in predictor.predict(pixels)
             )
             frame = FrameDetections(
                 camera=lesson.camera,
                 epoch=0,
                 sequence=sequence,
-                captured_at_ms=START_MS + round(1000 * float(picture.time or 0)),
+                captured_at_ms=START_MS + captured_ms,
                 interval_ms=interval_ms,
                 model=predictor.card.digest,
                 detections=detections,
