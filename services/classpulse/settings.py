@@ -19,8 +19,7 @@ TESTS_PREFIX = "CLASSPULSE_TEST_"
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):[^/\s]*@")
-_MAYBE_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
 _PASSWORD_IN_QUERY = re.compile(r"(?i)([?&](?:password|passwd|pass|pwd|token|secret|key)=)[^&\s]*")
 
 
@@ -87,11 +86,11 @@ def masked(text: str) -> str:
 
     Also hides what only might be one (a password with an unescaped slash): hiding a path costs less.
     """
-    return _PASSWORD_IN_QUERY.sub(r"\1***", _MAYBE_PASSWORD_IN_URL.sub(r"\1:***@", text))
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", text))
 
 
 def has_password(url: str) -> bool:
-    """Whether a URL carries a password, in front of its host or in its query."""
+    """Whether a URL carries a password, in front of its host or in its query, or what cannot be told from one."""
     return bool(_PASSWORD_IN_URL.search(url) or _PASSWORD_IN_QUERY.search(url))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, RoomConfig, room_of
 from classpulse.settings import Settings, masked, nearest
-from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS, Fields
+from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS, Faults, Fields
 
 TABLES = ("settings", "rooms", "cameras")
 
@@ -111,6 +111,8 @@ def _read(table: Mapping[str, object], known: Fields, where: str, base: Path, fa
             continue
         try:
             read[key] = known[key].read(value, base)
+        except Faults as error:
+            faults += [f"{where}.{key} = {_shown(value)}: {fault}" for fault in error.faults]
         except ValueError as error:
             faults.append(f"{where}.{key} = {_shown(value)}: {error}")
     for key, one in known.items():

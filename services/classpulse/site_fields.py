@@ -2,27 +2,54 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
 from classpulse.aggregate.rules import DEFAULT_RULES
-from classpulse.records import Lesson, Rule
-from classpulse.settings import has_password, nearest
+from classpulse.errors import BadInput
+from classpulse.ingest.sources.base import SOURCES, source_of
+from classpulse.records import CameraConfig, Lesson, Rule
+from classpulse.settings import has_password, masked, nearest
 from classpulse.timetable import lessons_of
 
 MOST_FPS = 60
 FRAME_WIDTHS = (64, 7680)
-SCHEMES = ("device", "file", "rtsp", "rtsps", "synth")
+SCHEMES = tuple(sorted(SOURCES))
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _BEHAVIOUR = re.compile(r"[a-z][a-z0-9-]*")
+
+
+class Faults(ValueError):
+    """Several things wrong with one value, each a line of its own."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+def _each(read: Callable[[T], U], values: Iterable[T]) -> list[U]:
+    """All values read; raises Faults with what is wrong with any of them."""
+    done: list[U] = []
+    faults: list[str] = []
+    for value in values:
+        try:
+            done.append(read(value))
+        except ValueError as error:
+            faults += error.faults if isinstance(error, Faults) else [str(error)]
+    if faults:
+        raise Faults(faults)
+    return done
 
 
 class Field(NamedTuple):
@@ -72,7 +99,8 @@ def _source(value: Any, base: Path) -> str:
     if not isinstance(value, str) or "://" not in value:
         raise ValueError(expected)
     if has_password(value):
-        raise ValueError("holds a password; expected it in a file named by credentials_ref")
+        expected = "expected it in a file named by credentials_ref, and any '@' of the path as %40"
+        raise ValueError(f"holds a password; {expected}")
     scheme, _, rest = value.partition("://")
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}; {expected}")
@@ -80,19 +108,29 @@ def _source(value: Any, base: Path) -> str:
         raise ValueError(f"says no place after {scheme}://; {expected}")
     if scheme.startswith("rtsp"):
         _check_host(value)
-    if scheme == "file" and not rest.startswith("/"):
-        return f"file://{quote(str(base))}/{rest}"
-    return value
+    local = scheme == "file" and not rest.startswith("/")
+    url = f"file://{quote(str(base))}/{rest}" if local else value
+    _check_options(url)
+    return url
 
 
 def _check_host(url: str) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"{error}; expected rtsp://HOST[:PORT]/PATH") from None
+    except ValueError:  # its text repeats a part of the URL
+        raise ValueError("host or port cannot be read; expected rtsp://HOST[:PORT]/PATH") from None
     if not host:
         raise ValueError("no host; expected rtsp://HOST[:PORT]/PATH")
+
+
+def _check_options(url: str) -> None:
+    """Let the source itself read its URL; nothing is opened."""
+    try:
+        source_of(CameraConfig(camera="", source=url))
+    except BadInput as error:
+        said = f"source = {masked(url)!r}: "
+        raise Faults([fault.removeprefix(said) for fault in error.faults]) from None
 
 
 def _path(value: Any, base: Path) -> str:
@@ -119,10 +157,11 @@ def _whole(least: int, most: int) -> Callable[[Any, Path], int]:
 def _masks(value: Any, _: Path) -> tuple[tuple[tuple[float, float], ...], ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("expected a list of polygons")  # noqa: TRY004 - one kind of fault for the caller
-    return tuple(_polygon(polygon, index) for index, polygon in enumerate(value))
+    return tuple(_each(_polygon, enumerate(value)))
 
 
-def _polygon(value: Any, index: int) -> tuple[tuple[float, float], ...]:
+def _polygon(numbered: tuple[int, Any]) -> tuple[tuple[float, float], ...]:
+    index, value = numbered
     expected = f"polygon {index}: expected 3 or more points [x, y], fractions 0..1 of the picture, enclosing an area"
     if not isinstance(value, list | tuple) or len(value) < 3 or not all(_is_point(point) for point in value):
         raise ValueError(expected)
@@ -158,13 +197,20 @@ def _timetable(value: Any, _: Path) -> tuple[Lesson, ...]:
     lines = [value] if isinstance(value, str) else value
     if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
         raise ValueError("expected a list of lines such as 'Mon-Fri 08:00-12:30'")
-    return tuple(lesson for line in lines for lesson in lessons_of(line))
+    return tuple(lesson for lessons in _each(_lessons, lines) for lesson in lessons)
+
+
+def _lessons(line: str) -> tuple[Lesson, ...]:
+    try:
+        return lessons_of(line)
+    except ValueError as error:
+        raise ValueError(f"{line!r}: {error}") from None
 
 
 def _holidays(value: Any, _: Path) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("expected a list of dates YYYY-MM-DD")  # noqa: TRY004 - one kind of fault for the caller
-    return tuple(_holiday(day) for day in value)
+    return tuple(_each(_holiday, value))
 
 
 def _holiday(value: Any) -> str:
@@ -185,10 +231,11 @@ _RULE = "least_score (0..1), least_duration_ms and longest_gap_ms (whole numbers
 def _rules(value: Any, _: Path) -> dict[str, Rule]:
     if not isinstance(value, dict):
         raise ValueError("expected tables such as [rooms.rules.hand-raising]")  # noqa: TRY004 - as above
-    return {behaviour: _rule(behaviour, table) for behaviour, table in value.items()}
+    return dict(zip(value, _each(_rule, value.items()), strict=True))
 
 
-def _rule(behaviour: str, table: Any) -> Rule:
+def _rule(entry: tuple[str, Any]) -> Rule:
+    behaviour, table = entry
     if not _BEHAVIOUR.fullmatch(behaviour):
         raise ValueError(f"{behaviour!r} is no behaviour; expected a name such as hand-raising")
     near = get_close_matches(behaviour, DEFAULT_RULES, n=1, cutoff=0.8)
@@ -196,11 +243,7 @@ def _rule(behaviour: str, table: Any) -> Rule:
         raise ValueError(f"{behaviour}: unknown behaviour; nearest is {near[0]}")
     if not isinstance(table, dict):
         raise ValueError(f"{behaviour}: expected a table with {_RULE}")  # noqa: TRY004 - as above
-    for key, value in table.items():
-        if key not in RULE_FIELDS:
-            raise ValueError(f"{behaviour}.{key}: unknown key; {nearest(key, RULE_FIELDS)}")
-        if isinstance(value, bool) or not RULE_FIELDS[key](value):
-            raise ValueError(f"{behaviour}.{key} = {value!r}; expected {_RULE}")
+    _each(_check_rule, ((behaviour, key, value) for key, value in table.items()))
     usual = DEFAULT_RULES.get(behaviour)
     missing = [key for key in RULE_FIELDS if key not in table]
     if usual is not None:
@@ -211,6 +254,14 @@ def _rule(behaviour: str, table: Any) -> Rule:
             f" or one of {', '.join(DEFAULT_RULES)}"
         )
     return Rule(**table)
+
+
+def _check_rule(entry: tuple[str, str, Any]) -> None:
+    behaviour, key, value = entry
+    if key not in RULE_FIELDS:
+        raise ValueError(f"{behaviour}.{key}: unknown key; {nearest(key, RULE_FIELDS)}")
+    if isinstance(value, bool) or not RULE_FIELDS[key](value):
+        raise ValueError(f"{behaviour}.{key} = {value!r}; expected {_RULE}")
 
 
 CAMERA_FIELDS: Fields = {

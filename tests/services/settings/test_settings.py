@@ -108,8 +108,10 @@ def test_passwords_of_urls_are_masked(text: str, shown: str) -> None:
 
 
 def test_a_url_without_a_password_is_not_taken_for_one() -> None:
-    assert not has_password("rtsp://host:554/a@b")
+    assert not has_password("rtsp://host:554/a%40b")
+    assert not has_password("rtsp://user@host:554/a")
     assert has_password("rtsp://user:x@host/")
+    assert has_password("rtsp://admin:12345/67@host/"), "nobody can tell it from a port and a path"
     assert has_password("rtsp://host/?pwd=x")
 
 

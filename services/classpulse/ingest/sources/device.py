@@ -6,7 +6,7 @@ import av
 from av.container import InputContainer
 
 from classpulse.errors import BadInput
-from classpulse.ingest.sources.base import Address, SourceError, Wish, check_size
+from classpulse.ingest.sources.base import Address, Wish, check_size
 from classpulse.ingest.sources.container import LIMITS, READ_SLICE_MS, AvSource
 from classpulse.settings import masked
 
@@ -19,6 +19,10 @@ class DeviceSource(AvSource):
     def __init__(self, address: Address, wish: Wish) -> None:
         super().__init__(address, wish)
         address.choose("size", "fps", "format")
+        if not address.path.startswith("/dev/"):
+            raise BadInput(
+                [f"source = {masked(address.url)!r}: is no device; expected one such as device:///dev/video0"]
+            )
         self._size = address.options.get("size", "")
         if self._size and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self._size):
             raise BadInput([f"source = {masked(address.url)!r}: size = {self._size!r}; expected one such as 1280x720"])
@@ -26,8 +30,6 @@ class DeviceSource(AvSource):
         self._format = address.choice("format", "auto", *FORMATS)
 
     def _connect(self, timeout_s: float) -> InputContainer:
-        if not self._address.path.startswith("/dev/"):
-            raise SourceError("missing", f"{self._address.path} is no device; expected one such as /dev/video0")
         container: InputContainer = av.open(
             self._address.path,
             format="v4l2",

@@ -28,7 +28,7 @@ class RtspSource(AvSource):
     def __init__(self, address: Address, wish: Wish) -> None:
         super().__init__(address, wish)
         if has_password(address.url):
-            expected = "expected it in a file named by credentials_ref"
+            expected = "expected it in a file named by credentials_ref, and any '@' of the path as %40"
             raise BadInput([f"source = {masked(address.url)!r}: holds a password; {expected}"])
 
     def _connect(self, timeout_s: float) -> InputContainer:
