@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from classpulse.clock import Clock
@@ -166,7 +167,8 @@ class Child:
         with process.stdout as lines:
             for line in lines:
                 self._words.append(line.rstrip("\n"))
-                sys.stderr.write(line)
+                with suppress(OSError):  # no room for the log: the stage must not find its pipe closed for that
+                    sys.stderr.write(line)
 
     def _join(self) -> None:
         if self._listener is not None:

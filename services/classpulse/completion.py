@@ -41,7 +41,7 @@ class Completion:
         self.told: tuple[str, ...] = ()
 
     def ended(self) -> bool:
-        """Whether all cameras that are on are clips in `complete` mode, each played or failed, and all is aggregated.
+        """Whether all cameras that are on are clips, each played or failed, and all is aggregated.
 
         `told` then names those played to their end, `failures` the others. Asked in this order nothing slips through:
         what ingest committed before its end is detect's lag, what detect committed is aggregate's.
@@ -69,7 +69,10 @@ class Completion:
 
     def _told(self, camera: CameraConfig) -> bool:
         for record in self._bus.latest(INGEST_STATE, key=camera.camera):
-            state = decode(record)
+            try:
+                state = decode(record)
+            except InvalidRecord:
+                return False
             return isinstance(state, IngestState) and state.ended and state.source == camera.source
         return False
 
@@ -100,8 +103,6 @@ class Completion:
 
 
 def is_clip(camera: CameraConfig) -> bool:
-    """Whether a camera is a file that ends and of which no frame is given up."""
+    """Whether a camera is a file that ends."""
     parts = urlsplit(camera.source)
-    return (
-        parts.scheme == "file" and camera.delivery == "complete" and parse_qs(parts.query).get("loop", ["0"]) == ["0"]
-    )
+    return parts.scheme == "file" and parse_qs(parts.query).get("loop", ["0"]) == ["0"]

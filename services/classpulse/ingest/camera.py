@@ -79,6 +79,7 @@ class CameraStory:
         self.detail = ""
         self.late_ms = 0
         self._moving = not recorded
+        self._dated = False
         self._announced = False
         self._last_frame_ms = 0
         self._slot = -1
@@ -110,6 +111,7 @@ class CameraStory:
                 start_ms = now_ms if paced or opened.duration_ms is None else now_ms - opened.duration_ms
             self._started_ms = max(start_ms, self._last_ms if self._last_ms <= now_ms + HOLD_MS else 0)
         self._rejoins = False
+        self._dated = opened.started_at_ms is not None
         self._begin_counting(1000.0 / (opened.frames_per_s or self._fps) if self.recorded else 0.0)
 
     # pictures
@@ -155,8 +157,11 @@ class CameraStory:
     # what else happens
 
     def fail(self, reason: str, now_ms: int, *, progressed: bool) -> list[Item]:
-        """There are no pictures. A recording that got on since it was opened holds its time for one more attempt."""
-        self._moving = not (self.recorded and progressed)
+        """There are no pictures. A recording that got on since it was opened holds its time for one more attempt.
+
+        One that is dated by itself always does: what follows in its own time has nothing to do with how long it is away now.
+        """
+        self._moving = not (self.recorded and (progressed or self._dated))
         self.said, self.detail = "silent", reason
         return [self._beat(now_ms)]
 

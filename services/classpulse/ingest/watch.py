@@ -11,13 +11,16 @@ from typing import get_args
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock
 from classpulse.codec import encode
-from classpulse.errors import BadInput, Fatal, Recoverable
+from classpulse.errors import BadInput, Fatal, InvalidRecord, Recoverable
 from classpulse.ingest.capture import Capture, tell_off
 from classpulse.ingest.schedule import observed
 from classpulse.records import CameraConfig, CameraReport, CameraState, RoomConfig, room_of
 from classpulse.roster import Roster
 from classpulse.telemetry import CAMERA_STATE
 from classpulse.topics import FRAMES, REPORTS, partition_of
+
+ROOM_FAULTS = ("bad_room", "no_room")
+"""Faults that a change on rooms.v1 mends."""
 
 AGAIN_MS = 5_000
 """A camera whose threads died is opened again after so long."""
@@ -86,8 +89,8 @@ class Watch:
             return False
         if room is None:
             self._note_fault(config.camera, "no_room", f"room {room_of(config.camera)!r} is not on rooms.v1")
-        else:
-            self._faults.pop(config.camera, None)
+        elif self._faults.get(config.camera) in ROOM_FAULTS:
+            del self._faults[config.camera]
         return wanted
 
     def _note_fault(self, camera: str, fault: str, detail: str) -> None:
@@ -104,8 +107,16 @@ class Watch:
         elif capture is None and key not in self._closing:
             if wanted:
                 self._open(config)
-            elif key not in self._told_off and tell_off(config, self._bus, self._clock):
+            elif key not in self._told_off and self._tell_off(config):
                 self._told_off.add(key)
+
+    def _tell_off(self, config: CameraConfig, *, forget: bool = False) -> bool:
+        """Whether there is nothing more to be told of a camera that is not open. Its story may be unreadable: asking again is no remedy."""
+        try:
+            return tell_off(config, self._bus, self._clock, forget=forget)
+        except InvalidRecord as error:
+            self._note_fault(config.camera, "bad_state", str(error))
+            return True
 
     def _open(self, config: CameraConfig) -> None:
         if self._clock.monotonic_ms() < self._again_ms.get(config.camera, 0):
@@ -125,10 +136,11 @@ class Watch:
         capture = self._captures.get(key)
         if capture is not None and capture.alive:
             self._close(key, off=True, forget=True)
-        elif key not in self._closing and not tell_off(self._known[key], self._bus, self._clock, forget=True):
+        elif key not in self._closing and not self._tell_off(self._known[key], forget=True):
             return
         self._captures.pop(key, None)
         self._told_off.discard(key)
+        self._faults.pop(key, None)
         del self._known[key]
         self._show(key, None)
 

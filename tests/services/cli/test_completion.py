@@ -4,7 +4,7 @@ import pytest
 
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
-from classpulse.codec import encode
+from classpulse.codec import Outgoing, encode
 from classpulse.completion import FAILED_AFTER_MS, Completion, Failure, is_clip
 from classpulse.records import CameraConfig, CameraReport, CameraState, Heartbeat, IngestState, RoomConfig
 from classpulse.roster import Roster
@@ -84,17 +84,26 @@ def test_a_clip_that_was_replaced_since_is_waited_for(rig: Rig) -> None:
     assert not rig.completion.ended()
 
 
+def test_a_clip_whose_state_cannot_be_read_is_waited_for(rig: Rig) -> None:
+    rig.declare(A)
+    rig.play(A)
+    good = next(iter(rig.bus.latest(INGEST_STATE, key=A)))
+    bad = Outgoing(good.topic, good.partition, good.key, b"{}", good.headers)
+    rig.bus.member("ingest", ()).commit([bad], {})
+    assert not rig.completion.ended()
+
+
 @pytest.mark.parametrize(
     ("source", "delivery", "clip"),
     [
         ("file:///a.mp4", "complete", True),
         ("file:///a.mp4?pace=realtime", "complete", True),
         ("file:///a.mp4?loop=1", "complete", False),
-        ("file:///a.mp4", "live", False),
+        ("file:///a.mp4", "live", True),
         ("rtsp://192.0.2.7/a", "complete", False),
     ],
 )
-def test_only_files_that_end_and_are_told_whole_are_clips(source: str, delivery: str, *, clip: bool) -> None:
+def test_only_files_that_end_are_clips(source: str, delivery: str, *, clip: bool) -> None:
     assert is_clip(CameraConfig(camera=A, source=source, delivery=delivery)) == clip  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from classpulse.bus.base import Bus, Place
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import Clock, ManualClock, SystemClock
-from classpulse.codec import decode
+from classpulse.codec import Outgoing, decode, encode
 from classpulse.ingest.capture import Capture, Limits
 from classpulse.ingest.pressure import Pressure
 from classpulse.ingest.sources.base import Image, Opened, Source, SourceEnded
@@ -88,6 +88,14 @@ def new_bus(clock: Clock | None = None) -> MemoryBus:
     bus = MemoryBus(clock=clock)
     bus.create(tuple(TOPICS.values()))
     return bus
+
+
+def write_unreadable_state(bus: Bus, camera: str) -> None:
+    """Put a record on the camera's ingest state that no version of this program wrote."""
+    state = IngestState(camera=camera, source="x", epoch=7, next_sequence=1, last_ms=0, position_ms=0, started_at_ms=0)
+    good = encode(state, topic=INGEST_STATE, at_ms=0)
+    bad = Outgoing(good.topic, good.partition, good.key, b"{}", good.headers)
+    bus.member("ingest", (), slot="x").commit([bad], {})
 
 
 def told(bus: Bus, camera: str = CAMERA) -> list[Record]:

@@ -223,6 +223,16 @@ def test_a_recording_that_fails_after_progress_holds_its_time_for_one_more_attem
     assert facts(told + see(story, (400, 600)))[2:] == [(0, 1, -59_800, "silent"), (0, 2, -59_600)]
 
 
+def test_the_time_of_a_recording_dated_by_itself_stands_still_however_long_it_fails() -> None:
+    story = recording()
+    story.begin(NOW_MS, Opened(60_000, 5.0, NOW_MS - 86_400_000), paced=False)
+    told = see(story, (0, 0), (200, 0))
+    told += story.fail("damaged", NOW_MS, progressed=True) + story.fail("damaged", NOW_MS + 500, progressed=False)
+    told += story.tick(NOW_MS + 5_000)
+    start = -86_400_000
+    assert facts(told) == [(0, 0, start), (0, 1, start + 200), *[(0, 1, start + 200, "silent")] * 2]
+
+
 def test_a_recording_that_stays_away_is_silent_as_time_passes_and_comes_back_later() -> None:
     story = recording()
     told = story.fail("missing", NOW_MS, progressed=False) + story.tick(NOW_MS + 1_000)

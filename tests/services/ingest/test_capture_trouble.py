@@ -9,13 +9,12 @@ import pytest
 from classpulse.bus.base import Place
 from classpulse.bus.memory import MemoryBus, MemoryMember
 from classpulse.clock import ManualClock, SystemClock
-from classpulse.codec import Outgoing, encode
+from classpulse.codec import Outgoing
 from classpulse.errors import StorageFull
 from classpulse.ingest import pressure
 from classpulse.ingest.capture import Capture, tell_off
 from classpulse.ingest.pressure import Pressure
-from classpulse.records import IngestState
-from classpulse.topics import FRAMES, INGEST_STATE, TOPICS, partition_of
+from classpulse.topics import FRAMES, TOPICS, partition_of
 from tests.services.ingest.making import (
     CAMERA,
     ScriptedSource,
@@ -32,6 +31,7 @@ from tests.services.ingest.making import (
     stopped,
     told,
     wait_for,
+    write_unreadable_state,
 )
 
 PARTITION = partition_of(CAMERA, FRAMES.partitions)
@@ -158,10 +158,7 @@ def test_a_camera_that_is_not_open_can_be_told_off_and_forgotten(tmp_path: Path)
 
 def test_an_unreadable_state_stops_the_camera_instead_of_starting_its_epochs_anew() -> None:
     bus = new_bus()
-    state = IngestState(camera=CAMERA, source="x", epoch=7, next_sequence=1, last_ms=0, position_ms=0, started_at_ms=0)
-    good = encode(state, topic=INGEST_STATE, at_ms=0)
-    bad = Outgoing(good.topic, good.partition, good.key, b"{}", good.headers)
-    bus.member("ingest", (), slot="x").commit([bad], {})
+    write_unreadable_state(bus, CAMERA)
     capture = capture_of(config_of("synth://"), bus, ManualClock())
     capture.start()
     assert capture.join(5)

@@ -16,7 +16,17 @@ from classpulse.records import CameraConfig, CameraReport, Lesson, RoomConfig
 from classpulse.roster import Roster
 from classpulse.telemetry import REGISTRY
 from classpulse.topics import FRAMES, REPORTS, partition_of
-from tests.services.ingest.making import CAMERA, beats_of, capture_of, clip, config_of, frames_of, new_bus, state_of
+from tests.services.ingest.making import (
+    CAMERA,
+    beats_of,
+    capture_of,
+    clip,
+    config_of,
+    frames_of,
+    new_bus,
+    state_of,
+    write_unreadable_state,
+)
 
 ROOM = "district/school/room"
 
@@ -122,6 +132,20 @@ def test_a_camera_that_is_closed_from_the_start_is_told_off_once(school: Place2)
         school.watch.turn()
     assert states(school) == ["off"]
     assert school.opened == []
+
+
+def test_a_camera_whose_state_cannot_be_read_is_reported_and_disturbs_nobody(
+    school: Place2, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_unreadable_state(school.bus, CAMERA)
+    school.roster.write([RoomConfig(room=ROOM), camera(enabled=False)])
+    with caplog.at_level(logging.ERROR, "classpulse.ingest"):
+        school.watch.turn()
+        school.watch.turn()
+        school.roster.remove_camera(CAMERA)
+        school.watch.turn()
+    assert caplog.text.count("bad_state: wrong_type: IngestState") == 1
+    assert [(one.state, one.last_error) for one in school.reports()] == [("off", "bad_state")] * 2
 
 
 def test_a_timetable_opens_and_closes_by_the_rooms_clock() -> None:
