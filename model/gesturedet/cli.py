@@ -99,7 +99,10 @@ class TrainJob:
         if self.continues and (self.out / "last.pt").is_file():
             return resume(recipe, self.out / "last.pt", device=self.device)
         port = None if self.coco is None else partial(_port, self.coco)
-        return start(recipe, shown, device=self.device, port=port, weights=self.weights, champion=self.champion)
+        run = start(recipe, shown, device=self.device, port=port, weights=self.weights, champion=self.champion)
+        if port is not None:
+            run.lineage = (f"backbone: {PACKAGE} (Apache-2.0)",)
+        return run
 
 
 @app.command("train")
@@ -180,7 +183,9 @@ def release_command(
         Path | None, typer.Option(help="What benchmarks/operating_point.py wrote; without it they come from val.")
     ] = None,
     name: Annotated[str, typer.Option(help="The release's name.")] = "gesturedet-classroom",
-    lineage: Annotated[list[str] | None, typer.Option(help="Weights it began with; may be repeated.")] = None,
+    lineage: Annotated[
+        list[str] | None, typer.Option(help="To be told after what the run began with; may be repeated.")
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Choose thresholds, export, quantise, examine and write a release."""
@@ -201,7 +206,7 @@ def release_command(
         Material(pictures["train"], pictures["val"], pictures["test"], sources),
         out,
         name=name,
-        lineage=tuple(lineage or [f"backbone: {PACKAGE} (Apache-2.0)"]),
+        lineage=tuple(lineage or ()),
         precision="int8" if precision is PrecisionName.int8 else "fp32",
         thresholds=chosen,
         track=lambda shown, what: track(shown, description=what, console=console, transient=True),

@@ -5,7 +5,7 @@ B pictures, C channels, H and W the input, A anchors, K classes.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gesturedet.anchors import anchors_cxcywh
-from gesturedet.card import load_release
+from gesturedet.card import ModelCard, load_release
 from gesturedet.convolution import fold_batch_norm, settle_batch_norm
 from gesturedet.data.training_set import EpochSampler, Example, batches
 from gesturedet.data.voc import LabelledPicture
@@ -47,7 +47,10 @@ class EpochFigures:
 
 @dataclass
 class Run:
-    """A training run between two epochs: all that is needed to go on, and what it is told."""
+    """A training run between two epochs: all that is needed to go on, and what it is told.
+
+    `lineage`: what the champion that it began with came from, and that champion; empty without one.
+    """
 
     recipe: Recipe
     model: GestureDet
@@ -55,6 +58,7 @@ class Run:
     average: WeightAverage | None
     device: torch.device
     epoch: int = 0
+    lineage: tuple[str, ...] = ()
 
     @property
     def best_weights(self) -> GestureDet:
@@ -77,19 +81,24 @@ def start(
     """Make a fresh run: random weights, then ported backbone weights, or all weights of a checkpoint or of a champion.
 
     `weights` is a checkpoint, `champion` the folder of a release. Ported and released weights carry no statistics of batch
-    norm; they are taken from one batch of `pictures`.
+    norm; they are taken from one batch of `pictures`. Raises ValueError where either is of another net, or for both.
     """
+    if weights is not None and champion is not None:
+        raise ValueError(f"weights {str(weights)!r} and champion {str(champion)!r}: expected one of them at most")
     torch.manual_seed(recipe.seed)
     model = GestureDet(recipe.net)
+    lineage: tuple[str, ...] = ()
     if port is not None:
         port(model)
         _settle(model.backbone, pictures, recipe)
     if champion is not None:
-        load_released_weights(model, load_release(champion).onnx_bytes)
+        released = load_release(champion)
+        lineage = _descent(released.card, recipe)
+        load_released_weights(model, released.onnx_bytes)
         _settle(model, pictures, recipe)
     if weights is not None:
         model.load_state_dict(released_weights(read_checkpoint(weights), recipe))
-    return _run_of(recipe, model, torch.device(device))
+    return replace(_run_of(recipe, model, torch.device(device)), lineage=lineage)
 
 
 def resume(recipe: Recipe, path: Path, *, device: str = "cpu") -> Run:
@@ -103,11 +112,22 @@ def resume(recipe: Recipe, path: Path, *, device: str = "cpu") -> Run:
     run = _run_of(recipe, GestureDet(recipe.net), torch.device(device))
     run.model.load_state_dict(state["model"])
     run.optimiser.load_state_dict(state["optimiser"])
-    run.epoch = state["epoch"]
+    run.epoch, run.lineage = state["epoch"], lineage_of(state)
     if run.average is not None:
         run.average.model.load_state_dict(state["average"])
         run.average.steps = state["average_steps"]
     return run
+
+
+def _descent(card: ModelCard, recipe: Recipe) -> tuple[str, ...]:
+    """The lineage of a net that goes on from a release; raises ValueError for one with other labels or default boxes."""
+    for key, found, expected in (
+        ("labels", tuple(card.labels), BEHAVIOURS),
+        ("anchors", card.anchors, recipe.net.anchors),
+    ):
+        if found != expected:
+            raise ValueError(f"champion: its {key} are {found}, expected {expected} as in recipe {recipe.name!r}")
+    return (*card.lineage, f"{card.name} {card.digest} ({card.precision})")
 
 
 def _settle(part: torch.nn.Module, pictures: Sequence[LabelledPicture], recipe: Recipe) -> None:
@@ -216,6 +236,7 @@ def write_checkpoint(run: Run, path: Path) -> None:
         "epoch": run.epoch,
         "model": run.model.state_dict(),
         "optimiser": run.optimiser.state_dict(),
+        "lineage": list(run.lineage),
     }
     if run.average is not None:
         state |= {"average": run.average.model.state_dict(), "average_steps": run.average.steps}
@@ -249,6 +270,11 @@ def released_weights(state: dict[str, Any], recipe: Recipe) -> dict[str, Tensor]
         raise ValueError(f"checkpoint: its net differs from recipe {recipe.name!r} in {keys}, expected the same net")
     weights: dict[str, Tensor] = state.get("average", state["model"])
     return weights
+
+
+def lineage_of(state: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a checkpoint's run began with, oldest first; empty for ported or random weights."""
+    return tuple(state.get("lineage", ()))
 
 
 def trained_by(state: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class LossConfig:
     """How the parts of the loss are weighed.
 
     `negatives_without_positive`: pictures that show no behaviour (teachers, empty rooms) would teach nothing under a
-    pure 3 : 1 rule, so every picture gives at least this many of its hardest negatives.
+    pure 3 : 1 rule, so each of them gives this many of its hardest negatives.
     `least_localisation`: below it a positive counts as perfectly placed; it keeps 1 / l_loc finite (equation 1).
     """
 
@@ -47,7 +47,7 @@ def multibox_loss(
 
     Labels: 0 background, above 0 a behaviour, below 0 left out. The sum is divided by the positives as in SSD, or by
     the mined negatives over `negatives_per_positive` where that is more: the same number while every picture shows a
-    behaviour, and still well defined for a batch that shows none.
+    behaviour and has enough negatives, and still well defined for a batch that shows none.
     """
     ce_BA = _cross_entropy(logits_BAK, labels_BA)
     positive_BA = labels_BA > BACKGROUND
@@ -85,11 +85,13 @@ def attention_weights(ce_P: Tensor, localisation_P: Tensor, config: LossConfig) 
 def hard_negatives(ce_BA: Tensor, labels_BA: Tensor, config: LossConfig) -> Tensor:
     """Mark, picture by picture, the background anchors that are most mistaken for a behaviour.
 
-    At most `negatives_per_positive` for each positive of the picture, but at least `negatives_without_positive`.
+    `negatives_per_positive` for each positive of the picture, or `negatives_without_positive` where it has none.
     """
     background_BA = labels_BA == BACKGROUND
     positives_B = (labels_BA > BACKGROUND).sum(dim=1)
-    wanted_B = (config.negatives_per_positive * positives_B).clamp(min=config.negatives_without_positive)
+    wanted_B = (config.negatives_per_positive * positives_B).masked_fill(
+        positives_B == 0, config.negatives_without_positive
+    )
     wanted_B = torch.minimum(wanted_B, background_BA.sum(dim=1))
     most = int(wanted_B.max()) if len(wanted_B) else 0
     hardest_BN = ce_BA.masked_fill(~background_BA, -1.0).topk(most, dim=1).indices

@@ -17,7 +17,7 @@ import numpy as np
 from gesturedet.card import Exam, ModelCard, Release
 from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.detector import GestureDet
-from gesturedet.engine import read_checkpoint, released_weights, trained_by
+from gesturedet.engine import lineage_of, read_checkpoint, released_weights, trained_by
 from gesturedet.export import export_onnx, quantise, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
@@ -61,19 +61,19 @@ def release(
     """Write `model.onnx` and `card.json` into `folder`; return the exam's figures of both precisions.
 
     Each precision gets thresholds of its own, with the best F1 on `material.val`, unless they are given. The card holds
-    the figures of the released one on `material.test`.
+    the figures of the released one on `material.test`, and `lineage` after what the checkpoint's run began with.
     """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
     net.load_state_dict(released_weights(state, recipe))
-    settings = trained_by(state)
+    settings, descent = trained_by(state), lineage_of(state) + lineage
     figures: dict[Precision, tuple[ClassFigures, ...]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         files: dict[Precision, Path] = {"fp32": Path(scratch) / "fp32.onnx", "int8": Path(scratch) / "int8.onnx"}
         export_onnx(net, files["fp32"])
         quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
         for kind, file in files.items():
-            card = _draft(recipe, material, settings, name=name, lineage=lineage, precision=kind)
+            card = _draft(recipe, material, settings, name=name, lineage=descent, precision=kind)
             draft = write_release(Path(scratch) / kind, file, card)
             chosen = dict(thresholds or {}) or _thresholds(sit(draft, track(material.val, f"{kind} val")))
             figures[kind] = sit(draft, track(material.test, f"{kind} test"), chosen)

@@ -25,14 +25,15 @@ def load_released_weights(net: GestureDet, onnx_bytes: bytes) -> None:
     that lacks a weight of this net or has it in another shape.
     """
     weights = weights_in(onnx.load_from_string(onnx_bytes))
-    left = dict(net.named_parameters())
-    for name, brick in net.named_modules():
-        if isinstance(brick, ConvBn):
-            kernel, bias = (_tensor(weights, f"{name}.conv.{part}") for part in ("weight", "bias"))
-            fill(brick, kernel, bias, layer=name)
-            left = {key: value for key, value in left.items() if not key.startswith(f"{name}.")}
+    bricks = {name: brick for name, brick in net.named_modules() if isinstance(brick, ConvBn)}
+    for name, brick in bricks.items():
+        kernel, bias = (_tensor(weights, f"{name}.conv.{part}") for part in ("weight", "bias"))
+        fill(brick, kernel, bias, layer=name)
+    inside = tuple(f"{name}." for name in bricks)
     with torch.no_grad():
-        for key, parameter in left.items():
+        for key, parameter in net.named_parameters():
+            if key.startswith(inside):
+                continue
             found = _tensor(weights, key)
             if found.shape != parameter.shape:
                 raise ValueError(f"{key}: shape {tuple(found.shape)} does not fit, expected {tuple(parameter.shape)}")
@@ -47,7 +48,10 @@ def weights_in(model: onnx.ModelProto) -> dict[str, Array]:
         if name.endswith("_quantized"):
             plain = name.removesuffix("_quantized")
             stem = name if f"{name}_scale" in stored else plain  # the quantiser names biases' scales otherwise
-            found[plain] = _dequantised(whole, stored[f"{stem}_scale"], stored[f"{stem}_zero_point"])
+            how = [stored.get(f"{stem}_{part}") for part in ("scale", "zero_point")]
+            if how[0] is None or how[1] is None:
+                raise ValueError(f"{name}: its scale or zero point is not in the file, expected both")
+            found[plain] = _dequantised(whole, how[0], how[1])
     return found
 
 

@@ -17,6 +17,7 @@ from gesturedet.engine import (  # noqa: E402
     EpochFigures,
     Run,
     evaluate,
+    lineage_of,
     read_checkpoint,
     resume,
     start,
@@ -164,6 +165,27 @@ def test_a_champion_starts_a_fresh_run_that_says_what_it_said(pictures: tuple[La
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
     stem = fresh.model.backbone.stem.norm
     assert float(stem.running_var.std()) > 0.0, "its batch norm knows these pictures"
+
+
+def test_what_a_run_began_with_goes_with_its_checkpoint(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    card = load_release(PACKAGED).card
+    write_checkpoint(start(TINY, pictures, champion=PACKAGED), tmp_path / "last.pt")
+
+    expected = (*card.lineage, f"{card.name} {card.digest} ({card.precision})")
+    assert resume(TINY, tmp_path / "last.pt").lineage == expected
+    assert lineage_of(read_checkpoint(tmp_path / "last.pt")) == expected
+    write_checkpoint(start(TINY, pictures), tmp_path / "bare.pt")
+    assert lineage_of(read_checkpoint(tmp_path / "bare.pt")) == ()
+
+
+def test_a_champion_with_other_default_boxes_and_two_beginnings_are_refused(
+    pictures: tuple[LabelledPicture, ...], tmp_path: Path
+) -> None:
+    other = replace(TINY, net=replace(TINY.net, anchors=PAPER_ANCHORS))
+    with pytest.raises(ValueError, match=r"champion: its anchors are .*, expected .* as in recipe 'tiny'"):
+        start(other, pictures, champion=PACKAGED)
+    with pytest.raises(ValueError, match=r"weights '.*last.pt' and champion '.*': expected one of them at most"):
+        start(TINY, pictures, champion=PACKAGED, weights=tmp_path / "last.pt")
 
 
 def test_weights_of_another_net_are_refused(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:

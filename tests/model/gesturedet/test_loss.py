@@ -89,6 +89,14 @@ def test_left_out_anchors_have_no_part_in_the_loss() -> None:
     assert not logits.grad[0, 3].any()
 
 
+def test_a_picture_with_one_positive_gives_three_negatives_and_one_without_gives_its_own_number() -> None:
+    labels, _ = targets([1] + [0] * 40, [0] * 41)
+
+    mined = hard_negatives(torch.rand(2, 41), labels, LossConfig(negatives_without_positive=8))
+
+    assert mined.sum(dim=1).tolist() == [3, 8]
+
+
 def test_the_hardest_negatives_of_each_picture_are_mined() -> None:
     ce = torch.tensor([[9.0, 1.0, 5.0, 3.0, 4.0, 2.0], [0.1, 0.6, 0.2, 0.5, 0.3, 0.4]])
     labels, _ = targets([1, 0, 0, 0, 0, 0], [0, 0, 0, -1, 0, 0])

@@ -23,7 +23,7 @@ def tiny_material(folder: Path) -> Material:
     torch.set_num_threads(1)
     root = write_voc(folder / "voc", {name: [("stand-up", (20, 10, 60, 80))] for name in "abcd"})
     pictures = read_split(root, "train")
-    write_checkpoint(start(TINY, pictures), folder / "last.pt")
+    write_checkpoint(replace(start(TINY, pictures), lineage=("a champion",)), folder / "last.pt")
     sources = {split: source_of(root, split, pictures) for split in ("train", "val", "test")}
     return Material(pictures, pictures, pictures[:3], sources)
 
@@ -40,6 +40,7 @@ def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
     assert set(figures) == {"fp32", "int8"}
     assert released.card.precision == "fp32"
     assert (released.card.recipe["batch"], released.card.recipe["epochs"]) == (2, 0), "what it was trained with, so far"
+    assert released.card.lineage == ("a champion", "none"), "what its run began with, then what is said now"
     assert exam.pictures == 3
     assert exam.pictures_from == "voc test: 4 pictures"
     assert exam.behaviours == figures["fp32"]

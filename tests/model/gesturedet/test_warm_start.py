@@ -12,7 +12,7 @@ from gesturedet.convolution import fold_batch_norm, settle_batch_norm  # noqa: E
 from gesturedet.detector import CLASSROOM, DetectorConfig, GestureDet  # noqa: E402
 from gesturedet.export import export_onnx  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
-from gesturedet.warm_start import load_released_weights  # noqa: E402
+from gesturedet.warm_start import load_released_weights, weights_in  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
 
@@ -77,3 +77,33 @@ def test_a_file_of_another_net_is_refused_by_name(tmp_path: Path) -> None:
     del bare.graph.initializer[:]
     with pytest.raises(ValueError, match=r"backbone.stem.conv.weight: not in the file, expected all weights"):
         load_released_weights(GestureDet(SMALL), bare.SerializeToString())
+
+
+def test_a_quantised_weight_without_its_scale_is_refused() -> None:
+    model = onnx.load_from_string(load_release(PACKAGED).onnx_bytes)
+    (scale,) = (tensor for tensor in model.graph.initializer if tensor.name == "backbone.stem.conv.weight_scale")
+    model.graph.initializer.remove(scale)
+    with pytest.raises(ValueError, match=r"backbone.stem.conv.weight_quantized: its scale or zero point is not in"):
+        weights_in(model)
+
+
+def test_whole_numbers_become_weights_channel_by_channel() -> None:
+    def tensor(name: str, values: Any) -> Any:
+        return onnx.numpy_helper.from_array(np.array(values), name)
+
+    initializer = [
+        tensor("a.weight_quantized", np.array([[2, -4], [10, 1]], np.int8)),
+        tensor("a.weight_scale", np.array([0.5, 2.0], np.float32)),
+        tensor("a.weight_zero_point", np.array([0, 1], np.int8)),
+        tensor("a.bias_quantized", np.array([6], np.int32)),
+        tensor("a.bias_quantized_scale", np.array([0.25], np.float32)),
+        tensor("a.bias_quantized_zero_point", np.array([0], np.int32)),
+        tensor("plain", np.array([1.5], np.float32)),
+        tensor("shape", np.array([1, 2], np.int64)),
+    ]
+    found = weights_in(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], initializer)))
+
+    assert found["a.weight"].tolist() == [[1.0, -2.0], [18.0, 0.0]]
+    assert found["a.bias"].tolist() == [1.5]
+    assert found["plain"].tolist() == [1.5]
+    assert "shape" not in found
