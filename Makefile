@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+BENCHES := bus_sqlite aggregate route live demo
 LESSONS := services/classpulse/demo/lessons
 
 .PHONY: demo setup test check bench lessons constraints schemas clean
@@ -21,10 +22,12 @@ check: $(VENV)/.ready-test
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 lessons: $(VENV)/.ready-test
-	$(BIN)/python -m synthroom.cli lessons $(LESSONS) --split demo --count 3
+	rm -rf build/lessons
+	$(BIN)/python -m synthroom.cli lessons build/lessons --split demo --count 3 --workers 2
+	cp build/lessons/* $(LESSONS)/
 
 constraints: $(VENV)/.ready-uv
 	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka \

@@ -257,12 +257,18 @@ def summary(runs: list[Figure]) -> dict[str, Any]:
     return figures
 
 
+MOST_QUEUEING = 0.2
+"""Above it something else held the cores, and the figures say nothing about the bus."""
+
+
 def bound(medians: dict[str, dict[str, Any]]) -> str:
     """What the figures say bounds the bus, in a sentence."""
     appended, reading = medians[APPEND], medians[READ]
     speed = appended["mb_per_s"]["median"]
     cached, synced = (medians[name]["mb_per_s"]["median"] for name in ("file, no fsync", "file, fsync every 16 MiB"))
     disk = max(0.0, 1 - appended["cpu_share"] - appended["queue_share"])
+    if appended["queue_share"] > MOST_QUEUEING:
+        return f"unknown: {appended['queue_share']:.0%} of the time went by queueing for a core, the machine was busy"
     most = "computing (copies, checksums, page cache)" if appended["cpu_share"] >= disk else "the disk at checkpoints"
     return (
         f"append: {speed:.0f} MB/s, {speed / synced:.0%} of a plain file with an fsync every 16 MiB ({synced:.0f} MB/s)"

@@ -2,7 +2,7 @@
 
 The clips are the bundled lessons, scaled to 1280x720 and encoded again (the fourth is the first, mirrored). A run is
 `classpulse up` on a fresh data folder, and ends when every bucket is final. Reported: frames/s from the first frame appended
-to the last detection committed, and over the whole command with its start; CPU seconds per frame of each stage, which
+to the last bucket committed, and over the whole command with its start; CPU seconds per frame of each stage, which
 say what the bound is; and, between the runs, how many pictures a second the net alone manages in two processes side by
 side, which no route on this machine can exceed.
 
@@ -28,7 +28,7 @@ from measured import ROOT, pss_mib, spread, tree, write_result
 
 from classpulse.bus.base import Place, open_bus
 from classpulse.records import room_of
-from classpulse.topics import DETECTIONS, FRAMES, partition_of
+from classpulse.topics import FRAMES, TIMELINES, partition_of
 from gesturedet.card import load_release
 from gesturedet.runtime.onnxruntime import OnnxRuntime
 
@@ -160,12 +160,12 @@ def run(clips: list[Path], frames: int, way: Way) -> dict[str, object]:
 
 
 def span_ms(path: Path) -> tuple[int, int]:
-    """Append times of the first frame and the last detection."""
+    """Append times of the first frame and the last bucket."""
     bus = open_bus(f"sqlite://{path}")
     try:
         times = [
             record.appended_at_ms
-            for topic in (FRAMES, DETECTIONS)
+            for topic in (FRAMES, TIMELINES)
             for partition, (first, end) in bus.ends(topic).items()
             for record in bus.fetch(Place(topic.name, partition), first, max_records=end - first + 1, max_bytes=2**33)
         ]

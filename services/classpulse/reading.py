@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from classpulse.bus.base import Bus, Place
@@ -116,7 +117,7 @@ class RoomTimeline:
     cells: tuple[Cell, ...]
     spans: tuple[Span, ...]
 
-    @property
+    @cached_property
     def behaviours(self) -> tuple[str, ...]:
         """Every behaviour to be shown, the usual ones first."""
         named = {name for cell in self.cells for name in cell.behaviours} | {span.behaviour for span in self.spans}

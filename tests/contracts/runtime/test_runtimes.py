@@ -12,6 +12,7 @@ pytest.importorskip("onnx", reason="needs onnx (the train extra)")
 from gesturedet.detector import CLASSROOM, GestureDet  # noqa: E402
 from gesturedet.export import export_onnx  # noqa: E402
 from gesturedet.runtime.base import RUNTIMES, Floats, Runtime  # noqa: E402
+from tests.model.gesturedet.lively import LEAST_LOGIT, lively_net, pictures  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
 
@@ -20,8 +21,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module")
 def net() -> GestureDet:
-    torch.manual_seed(5)
-    return GestureDet(CLASSROOM).eval()
+    return lively_net(CLASSROOM)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def runtime(request: pytest.FixtureRequest, onnx_bytes: bytes) -> Runtime:
 
 
 def some_images(count: int) -> Floats:
-    return np.random.default_rng(count).uniform(-1, 1, (count, 3, 256, 448)).astype(np.float32)
+    shown: Floats = pictures(max(count, 1), CLASSROOM)[:count]
+    return shown
 
 
 def test_no_pictures_give_no_outputs(runtime: Runtime) -> None:
@@ -53,6 +54,7 @@ def test_the_outputs_are_those_of_the_net(runtime: Runtime, net: GestureDet, cou
     images = some_images(count)
     with torch.no_grad():
         expected = net(torch.from_numpy(images))
+    assert float(expected[0].abs().max()) > LEAST_LOGIT
     for said, wanted in zip(runtime.run(images), expected, strict=True):
         assert said.dtype == np.float32
         np.testing.assert_allclose(said, wanted.numpy(), atol=TOLERANCE)

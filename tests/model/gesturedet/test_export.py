@@ -10,46 +10,18 @@ torch = pytest.importorskip("torch", reason="needs torch (the train extra)")
 onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
 
 from gesturedet.card import load_release  # noqa: E402
-from gesturedet.detector import CLASSROOM, PAPER, DetectorConfig, GestureDet  # noqa: E402
+from gesturedet.detector import CLASSROOM, PAPER, GestureDet  # noqa: E402
 from gesturedet.export import export_onnx, quantise, write_release  # noqa: E402
-from gesturedet.heads import Head  # noqa: E402
 from gesturedet.runtime.eager import EagerRuntime, net_of  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from tests.model.gesturedet.cards import card_for  # noqa: E402
+from tests.model.gesturedet.lively import lively_net, pictures  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
 
 WIDE = CLASSROOM
 SQUARE = PAPER
 TOLERANCE = 1e-4
-
-
-def lively_net(config: DetectorConfig) -> GestureDet:
-    """Random weights whose maps and logits are as large as a trained net's on pictures that differ.
-
-    Most ReLUs are open (mean 2 of 0..6): with half of them shut, forty random layers blow up every rounding error.
-    """
-    torch.manual_seed(1)
-    net = GestureDet(config)
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.weight, 0.8, 1.2)
-            torch.nn.init.normal_(module.bias, mean=2.0, std=0.2)
-            module.momentum = 1.0
-        if isinstance(module, Head):
-            torch.nn.init.normal_(module.point.weight, std=0.3 / module.point.in_channels**0.5)
-            torch.nn.init.normal_(module.point.bias)
-    with torch.no_grad():
-        net.train()(torch.from_numpy(pictures(6, config, seed=3)))
-    return net.eval()
-
-
-def pictures(count: int, config: DetectorConfig, seed: int = 0) -> Any:
-    random = np.random.default_rng(seed)
-    coarse = random.uniform(-1, 1, (count, 3, 6, 10)).astype(np.float32)
-    fine = random.uniform(-0.3, 0.3, (count, 3, *config.input_hw)).astype(np.float32)
-    shown = torch.nn.functional.interpolate(torch.from_numpy(coarse), size=config.input_hw, mode="bilinear")
-    return (shown.numpy() + fine).clip(-1, 1)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from classpulse.demo.bundled import LESSONS
 from gesturedet.data.voc import read_split
+from synthroom.crew import own_renderer
 from synthroom.lesson import LessonPlan, make_lesson, staged, truth_path
 from synthroom.moments import MOMENTS_MS, moments
 from synthroom.pictures import DataSet, Still, write_scene, write_stills
@@ -112,3 +114,16 @@ def test_a_lesson_is_filmed_the_same_again_and_its_boxes_say_where_it_was_seen(
 def frames(clip: Path) -> list[bytes]:
     with av.open(str(clip)) as container:
         return [frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)]
+
+
+def test_the_bundled_lessons_are_played_by_this_code_from_their_seeds() -> None:
+    bundled = json.loads((LESSONS / "lesson-1.truth.json").read_text())
+    plan = LessonPlan()
+
+    with staged(own_renderer(plan.width, plan.height), lesson_seed("demo", 0), plan) as scene:
+        played = [(span.pupil, span.behaviour, span.started_ms, span.ended_ms) for span in scene.play.spans]
+
+    assert bundled["seed"] == lesson_seed("demo", 0)
+    assert played == [
+        tuple(span[key] for key in ("pupil", "behaviour", "started_ms", "ended_ms")) for span in bundled["spans"]
+    ]
