@@ -66,9 +66,11 @@ def test_what_is_switched_off_is_not_opened(command: Command, tmp_path: Path) ->
 def test_a_cameras_password_in_its_file_is_not_shown(command: Command, tmp_path: Path) -> None:
     site = make_site(tmp_path, "rtsp://127.0.0.1:9/x")
     (tmp_path / "secret").write_text("me:hush\n")
+    (tmp_path / "secret").chmod(0o600)
     site.write_text(site.read_text() + 'credentials_ref = "secret"\n')
     result = command("doctor", str(site))
     assert result.code == 1
+    assert "refused: rtsp://127.0.0.1:9/x" in lines(result.out)["camera t/s/101/c0"]
     assert "hush" not in result.out + result.err
 
 
