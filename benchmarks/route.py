@@ -141,7 +141,7 @@ def run(clips: list[Path], frames: int, way: Way) -> dict[str, object]:
         peak: list[float] = []
         started = time.monotonic()
         environ = {**os.environ, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "classpulse.cli", "up", str(path)]
+        command = [sys.executable, "-m", "classpulse.cli", "up", str(path), "--keep-pictures"]
         process = subprocess.Popen(
             command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -100,6 +100,10 @@ class Bus(Protocol):
         """Apply every topic's limits by time and bytes; gives the number of records removed. Called now and then."""
         ...
 
+    def forget(self, topic: Topic, before: Mapping[int, int]) -> int:
+        """Remove a topic's records before these offsets, whatever their age; gives the number of records removed."""
+        ...
+
     def close(self) -> None:
         """Let go of files, connections and threads."""
         ...
@@ -115,7 +119,9 @@ def open_bus(url: str) -> Bus:
     """The bus of `memory://` or `sqlite:///path/to/file`. Raises BadInput naming the schemes there are."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in BUSES:
-        raise BadInput([f"bus = {url!r}: unknown scheme {scheme!r}; expected one of {', '.join(BUSES)}://"])
+        raise BadInput(
+            [f"bus = {url!r}: unknown scheme {scheme!r}; expected one of {', '.join(f'{s}://' for s in BUSES)}"]
+        )
     module, _, name = BUSES[scheme].partition(":")
     factory = getattr(import_module(module), name)
     bus: Bus = factory(rest)

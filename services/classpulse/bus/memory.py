@@ -160,6 +160,13 @@ class MemoryBus:
             self._version += removed > 0
             return removed
 
+    def forget(self, topic: Topic, before: Mapping[int, int]) -> int:
+        """Remove what lies before these offsets."""
+        with self._open():
+            removed = sum(self._log(Place(topic.name, p)).cut(offset) for p, offset in before.items())
+            self._version += removed > 0
+            return removed
+
     def close(self) -> None:
         """Refuse every later call."""
         with self._lock:

@@ -121,6 +121,13 @@ class SqliteBus:
         self._file.sweep()
         return removed
 
+    def forget(self, topic: Topic, before: Mapping[int, int]) -> int:
+        """Remove what lies before these offsets, then make the file forget it."""
+        table = self.table(topic.name)
+        removed = sum(self._repeat(logs.cut_before(table, *place)) for place in before.items())
+        self._file.sweep()
+        return removed
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()

@@ -192,6 +192,11 @@ def _dead(db: sqlite3.Connection, table: Table, now_ms: int) -> list[tuple[int, 
     return db.execute(query, (now_ms - TOMBSTONE_MS,)).fetchall()
 
 
+def cut_before(table: Table, partition: int, offset: int) -> Cut:
+    """What removes the records of a partition before an offset."""
+    return partial(cut_old, table, partition, partition * OFFSETS + offset)
+
+
 def cut_old(table: Table, partition: int, end: int, db: sqlite3.Connection) -> int:
     """Remove records of a partition before place `end`, a batch of them; gives how many."""
     return _cut(db, table, partition, _head(db, table, partition, end, CUT_BYTES))

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from classpulse.bus.base import Bus
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, ParentOption, environ_with, opened_bus
 from classpulse.completion import Completion, Failure
-from classpulse.errors import BadInput
+from classpulse.errors import BadInput, ClassPulseError
 from classpulse.faults import arm, check, faults_of
 from classpulse.process import follow, stop_on_signals
 from classpulse.roster import Declared, Roster
@@ -20,6 +21,7 @@ from classpulse.settings import Settings, masked
 from classpulse.site import Site, load_site
 from classpulse.supervisor import Supervisor, hold
 from classpulse.telemetry import start_logging
+from classpulse.topics import FRAMES
 
 DECLARED_FILE = "declared.json"
 STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
@@ -33,6 +35,7 @@ def up(
     site: Annotated[Path, typer.Argument(help="The site file (TOML).")],
     parent: ParentOption = None,
     data: DataOption = None,
+    keep_pictures: Annotated[bool, typer.Option(hidden=True, help="Leave pictures that were looked at.")] = False,
 ) -> None:
     """Run a site: every stage a process, dead ones started again.
 
@@ -52,7 +55,21 @@ def up(
         _apply(wanted, Roster(bus, clock))
         completion = Completion(bus, clock)
         Supervisor(settings, bus, clock, command=STAGE_COMMAND, environ=os.environ).run(stop, completion.ended)
+        if not keep_pictures:
+            _forget_pictures(bus)
     _conclude(completion)
+
+
+def _forget_pictures(bus: Bus) -> None:
+    """Nobody applies the frames' ten minutes once this has ended: what was looked at goes now, what was not must wait for `up`."""
+    try:
+        bus.forget(FRAMES, bus.positions("detect", FRAMES))
+        unread = bus.lag("detect", FRAMES)[0]
+    except ClassPulseError as error:
+        _log.warning("pictures stay in the bus until the next up: %s", error)
+    else:
+        if unread:
+            _log.warning("%d frames that nobody looked at yet stay in the bus until the next up", unread)
 
 
 def _arm(settings: Settings) -> None:

@@ -23,7 +23,7 @@ class Route:
         self._log = log
         own = {name: value for name, value in environ.items() if name not in FOREIGN}
         command = [sys.executable, "-m", "classpulse.cli", "up", str(site), "--data", str(data)]
-        command += ["--parent", str(os.getpid())]
+        command += ["--parent", str(os.getpid()), "--keep-pictures"]  # drawn ones, and the accounts count them
         self._file: IO[bytes] = log.open("wb")
         self._process = subprocess.Popen(  # noqa: S603 - the command is our own
             command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file, env=own, process_group=0

@@ -186,3 +186,31 @@ def test_retaining_again_removes_nothing_more(desk: Desk, limits: dict[str, int]
     assert desk.bus.retain(now_ms) >= 2
     assert desk.bus.retain(now_ms) == 0
     assert desk.fetch_all(topic) == []
+
+
+def test_forgetting_removes_what_lies_before_an_offset_whatever_its_age(desk: Desk) -> None:
+    topic = desk.topic(partitions=2, retention_ms=HOUR_MS)
+    desk.publish_values(topic, [b"0", b"1", b"2"], partition=0)
+    desk.publish_values(topic, [b"other"], partition=1)
+    third = desk.fetch_all(topic)[2].offset
+
+    assert desk.bus.forget(topic, {}) == 0
+    assert desk.bus.forget(topic, {0: third}) == 2
+    assert desk.bus.forget(topic, {0: third}) == 0
+
+    assert desk.all_values(topic) == {0: [b"2"], 1: [b"other"]}
+    assert desk.bus.ends(topic)[0] == (third, third + 1)
+
+
+def test_a_reader_that_had_read_what_is_forgotten_has_missed_nothing(desk: Desk) -> None:
+    topic = desk.topic(partitions=1)
+    desk.publish_values(topic, [b"0", b"1"])
+    reader = desk.member("reader", [topic])
+    read = poll_until(reader, 2)
+    reader.commit([], after(read))
+    desk.bus.forget(topic, desk.bus.positions("reader", topic))
+
+    desk.publish_values(topic, [b"2"])
+
+    assert values(poll_until(reader, 1)) == [b"2"]
+    assert reader.expired() == {}
