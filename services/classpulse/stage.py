@@ -27,10 +27,10 @@ _log = logging.getLogger("classpulse.stage")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A decoded record with where it came from."""
+    """A record with where it came from: decoded, or the reason why it cannot be, in its own place among the others."""
 
     stored: Stored
-    noun: Record
+    noun: Record | InvalidRecord
 
 
 @dataclass(slots=True)
@@ -48,11 +48,11 @@ class Stage(Protocol):
     name: str
 
     def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
-        """Handle records in order; raising Recoverable leaves nothing changed. May raise Fatal."""
-        ...
+        """Handle records in order; raising Recoverable leaves nothing changed. May raise Fatal.
 
-    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
-        """What else to publish for a record that could not be decoded (so that its hole has a reason)."""
+        Those that cannot be read are put aside by the loop; what else there is to say of them (so that a hole has its
+        reason) is said here, in their turn.
+        """
         ...
 
     def committed(self, step: Step, now_ms: int) -> None:
@@ -114,19 +114,10 @@ class Loop:
         return len(polled)
 
     def _step(self, polled: Sequence[Stored]) -> tuple[Step, dict[Place, int]]:
-        taken: list[Taken] = []
-        unreadable: list[tuple[Stored, InvalidRecord]] = []
-        outputs_for_unreadable: list[Outgoing] = []
         started = self.clock.monotonic_ms()
-        for record in polled:
-            try:
-                taken.append(Taken(record, decode_in_time(record)))
-            except InvalidRecord as error:
-                unreadable.append((record, error))
-                outputs_for_unreadable += self.stage.unreadable(record, error)
+        taken = [Taken(record, _read(record)) for record in polled]
         step = self.stage.step(taken, self.member.expired())
-        step.outputs[:0] = outputs_for_unreadable
-        step.dead += unreadable
+        step.dead += [(one.stored, one.noun) for one in taken if isinstance(one.noun, InvalidRecord)]
         step.outputs += [self._dead_letter(record, error) for record, error in step.dead]
         STAGE_DURATION.labels(self.stage.name, "step").observe((self.clock.monotonic_ms() - started) / 1000)
         return step, {Place(r.topic, r.partition): r.offset + 1 for r in polled}
@@ -201,6 +192,13 @@ class Loop:
             payload=None if pictures else record.value,
         )
         return encode(letter, topic=DEAD_LETTERS, at_ms=now_ms)
+
+
+def _read(record: Stored) -> Record | InvalidRecord:
+    try:
+        return decode_in_time(record)
+    except InvalidRecord as error:
+        return error
 
 
 def decode_in_time(record: Stored) -> Record:

@@ -129,6 +129,14 @@ def tail(site: Path) -> str:
     return "\n".join((site.parent / "up.log").read_text().splitlines()[-40:])
 
 
+def check(found: Outcome, undisturbed: Outcome) -> None:
+    """Every frame is in the timeline, and it is the same to the byte."""
+    assert found.missing == {}
+    assert found.accounted == undisturbed.accounted
+    assert found.events == undisturbed.events
+    assert found.buckets == undisturbed.buckets
+
+
 def outcome(site: Path, kills: int = 0) -> Outcome:
     """Read what was published: ended events and final buckets, canonical, sorted by key, without `revision`."""
     bus = open_bus(f"sqlite://{site.parent}/data/bus.sqlite")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from classpulse.faults import POINTS
-from tests.chaos.route import LESSONS, Outcome, finish, finish_under_random_kills, outcome, sampled_frames, write_site
+from tests.chaos.route import Outcome, check, finish, finish_under_random_kills, outcome, write_site
 
 pytestmark = pytest.mark.chaos
 
@@ -32,26 +32,6 @@ def test_the_points_killed_here_are_all_there_are_and_the_kills_are_at_least_for
     killed = {spec.partition(":")[0] for spec in (*LEAST_KILLS, *SUPERVISOR_KILLS)}
     assert killed == set(POINTS)
     assert sum(LEAST_KILLS.values()) + sum(SUPERVISOR_KILLS.values()) + LEAST_RANDOM >= 40
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """The route without a kill, with every frame accounted for against a count of the clips by another path."""
-    site = write_site(tmp_path_factory.mktemp("undisturbed"))
-    assert finish(site) == 0
-    found = outcome(site)
-    expected = {f"chaos/school/room-{n}": sampled_frames(LESSONS / f"lesson-{n}.mp4") for n in (1, 2, 3)}
-    assert found.accounted == expected
-    assert found.missing == {}
-    assert found.events.count(b"\n") > 10, "lessons without events prove nothing"
-    return found
-
-
-def check(found: Outcome, undisturbed: Outcome) -> None:
-    assert found.missing == {}
-    assert found.accounted == undisturbed.accounted
-    assert found.events == undisturbed.events
-    assert found.buckets == undisturbed.buckets
 
 
 @pytest.mark.parametrize("spec", sorted(LEAST_KILLS))

@@ -33,12 +33,13 @@ class Echo:
             raise Recoverable("the net is away")
         step = Step()
         for item in taken:
+            if isinstance(item.noun, InvalidRecord):
+                hole = Hole(camera=item.stored.key, epoch=0, reason=item.noun.reason)
+                step.outputs.append(encode(hole, topic=DETECTIONS, at_ms=0))
+                continue
             assert isinstance(item.noun, Heartbeat)
             step.outputs.append(encode(item.noun, topic=DETECTIONS, at_ms=item.noun.at_ms))
         return step
-
-    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
-        return [encode(Hole(camera=record.key, epoch=0, reason=error.reason), topic=DETECTIONS, at_ms=0)]
 
     def committed(self, step: Step, now_ms: int) -> None:
         self.committed_steps += 1

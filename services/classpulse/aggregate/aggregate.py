@@ -6,7 +6,6 @@ logged there (`idle`), so a replay sees it too. State and outputs leave in the s
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from classpulse.aggregate.plans import Plans
 from classpulse.aggregate.rooms import Rooms, outgoing
@@ -15,21 +14,13 @@ from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import Fatal, InvalidRecord
 from classpulse.faults import fault
-from classpulse.records import BehaviourEvent, Idle, Record, RoomPlan, StateEntry, Told
+from classpulse.records import BehaviourEvent, Idle, RoomPlan, StateEntry, Told
 from classpulse.stage import Step, Taken
 from classpulse.telemetry import CAPTURE_TO_EVENT
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, partition_of
 
 SILENT_MS = 10_000
 """A live camera of which nothing came for so long, by the wall clock, is idled."""
-
-
-class _Item(NamedTuple):
-    """A polled record in its place: read, or not and why."""
-
-    stored: Stored
-    noun: Record | None
-    error: InvalidRecord | None
 
 
 @dataclass(slots=True)
@@ -64,32 +55,23 @@ class Aggregate:
         self._plans = Plans(bus, clock, bucket_ms)
         self._partitions: dict[int, Rooms] = {}
         self._read_to: dict[int, int] = {}
-        self._unread: dict[tuple[int, int], _Item] = {}
         self._heard_ms: dict[str, int] = {}
         self._marks: dict[int, _Mark] = {}
 
     def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
         """Read records in their order; final buckets and changed state follow what they published."""
         step = Step()
-        items = [*(_Item(one.stored, one.noun, None) for one in taken), *self._unread.values()]
-        items.sort(key=lambda item: (item.stored.partition, item.stored.offset))
-        touched = sorted({item.stored.partition for item in items} | {place.partition for place in expired})
+        touched = sorted({item.stored.partition for item in taken} | {place.partition for place in expired})
         rooms = {partition: self._rooms(partition) for partition in touched}
         for place in expired:
             rooms[place.partition].expire()
-        for item in items:
+        for item in taken:
             self._take(item, rooms[item.stored.partition], step)
-        self._unread.clear()
         for partition in touched:
             step.outputs += map(outgoing, rooms[partition].finals())
             step.outputs += rooms[partition].changes()
         fault("aggregate.state_taken")
         return step
-
-    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
-        """Nothing to publish; its hole gets a reason in `step`, where its turn is."""
-        self._unread[record.partition, record.offset] = _Item(record, None, error)
-        return []
 
     def committed(self, step: Step, now_ms: int) -> None:
         """Events can be read now: how long after the capture of the frame that satisfied their rule."""
@@ -112,11 +94,10 @@ class Aggregate:
         logged: list[RoomPlan | Idle] = [*plans, *idles]
         return [encode(noun, topic=DETECTIONS, at_ms=noun.at_ms) for noun in logged]
 
-    def _take(self, item: _Item, rooms: Rooms, step: Step) -> None:
+    def _take(self, item: Taken, rooms: Rooms, step: Step) -> None:
         self._read_to[item.stored.partition] = item.stored.offset + 1
-        if item.noun is None:
-            if item.error is not None:
-                rooms.unread(item.stored, item.error)
+        if isinstance(item.noun, InvalidRecord):
+            rooms.unread(item.stored, item.noun)
             return
         if isinstance(item.noun, Told):
             heard_ms = self._heard_ms.get(item.noun.camera, 0)

@@ -90,6 +90,9 @@ class Detect:
         told: dict[str, int] = {}
         done: list[FrameDetections | Dropped | Heartbeat] = []
         for item, begun in self._begun(taken):
+            if isinstance(item.noun, InvalidRecord):
+                step.outputs += _unread_hole(item.stored, item.noun)
+                continue
             try:
                 noun = self._handle(item, begun, step)
             except InvalidRecord as error:
@@ -101,13 +104,6 @@ class Detect:
         self._told.update(told)
         self._done = done
         return step
-
-    def unreadable(self, record: Stored, error: InvalidRecord) -> list[Outgoing]:
-        """A hole of unknown extent, if at least the camera is known."""
-        if not _is_camera(record.key):
-            return []
-        hole = Hole(camera=record.key, epoch=0, reason=error.reason)
-        return [encode(hole, topic=DETECTIONS, at_ms=record.appended_at_ms)]
 
     def committed(self, step: Step, now_ms: int) -> None:  # noqa: ARG002 - what was done is known by noun
         """Count what is on the bus now."""
@@ -220,6 +216,14 @@ class Detect:
 
 DROPPED_HERE = ("stale", "corrupt_jpeg", "bad_size")
 """Reasons that this stage gives; the others were given by ingest and counted there."""
+
+
+def _unread_hole(record: Stored, error: InvalidRecord) -> list[Outgoing]:
+    """A hole of unknown extent in the place of an unreadable record, if at least the camera is known."""
+    if not _is_camera(record.key):
+        return []
+    hole = Hole(camera=record.key, epoch=0, reason=error.reason)
+    return [encode(hole, topic=DETECTIONS, at_ms=record.appended_at_ms)]
 
 
 def _dropped(frame: Frame, reason: str) -> Dropped:

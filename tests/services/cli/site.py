@@ -33,12 +33,14 @@ def make_clip(path: Path) -> None:
             container.mux(packet)
 
 
-def make_site(folder: Path, *sources: str) -> Path:
-    """A site file with one camera per source, in one room, and the fake release; gives its path."""
+def make_site(folder: Path, *sources: str, apart: bool = False) -> Path:
+    """A site file with one camera per source, in one room or each in its own, and the fake release; gives its path."""
     make_release(folder / "release")
-    text = '[settings]\ndata = "data"\nmodel = "release"\n[[rooms]]\nroom = "t/s/101"\n'
-    for number, source in enumerate(sources):
-        text += f'[[cameras]]\ncamera = "t/s/101/c{number}"\nsource = "{source}"\ndelivery = "complete"\nfps = 5\n'
+    rooms = [f"t/s/{101 + number * apart}" for number in range(len(sources))]
+    text = '[settings]\ndata = "data"\nmodel = "release"\n'
+    text += "".join(f'[[rooms]]\nroom = "{room}"\n' for room in dict.fromkeys(rooms))
+    for number, (room, source) in enumerate(zip(rooms, sources, strict=True)):
+        text += f'[[cameras]]\ncamera = "{room}/c{number}"\nsource = "{source}"\ndelivery = "complete"\nfps = 5\n'
     path = folder / "site.toml"
     path.write_text(text)
     return path

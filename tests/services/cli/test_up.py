@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gesturedet.card import MODEL_FILE
 from tests.services.cli.conftest import Command
 from tests.services.cli.site import FRAMES_IN_CLIP, log_of, make_clip, make_site, up, wait_for_log
 from tests.services.fake_release import change_a_byte
+from tests.services.ingest.making import faststart
 
 PATIENCE_S = 120
 
@@ -85,39 +87,74 @@ def test_a_clip_becomes_a_timeline_and_up_ends_by_itself(command: Command, tmp_p
     assert '"enabled": false' in command("cameras", "list", "--format", "json").out, "a switch set at run time was lost"
 
 
+BAD = {
+    "missing": "missing",
+    "empty": "empty",
+    "not a video": "not_video",
+    "cut off before its index": "not_video",
+    "cut in the middle": "damaged",
+}
+"""What may be wrong with a clip, and the reason that is said for it."""
+
+
 def make_bad_clip(path: Path, kind: str) -> None:
     if kind == "empty":
         path.touch()
     elif kind == "not a video":
         path.write_bytes(b"no video at all, only words\n" * 100)
-    elif kind == "cut":
+    elif kind.startswith("cut"):
         make_clip(path)
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        whole = faststart(path) if kind == "cut in the middle" else path
+        path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"), [("missing", "missing"), ("empty", "empty"), ("not a video", "not_video"), ("cut", "not_video")]
-)
+def said_of(camera: str, path: Path, reason: str) -> str:
+    return f"camera {camera}: source = 'file://{path}': {reason}; expected a video that can be played"
+
+
+@pytest.mark.parametrize("kind", BAD)
 def test_a_clip_that_cannot_be_played_is_said_and_exit_code_2_when_it_is_the_only_one(
-    tmp_path: Path, kind: str, reason: str
+    tmp_path: Path, kind: str
 ) -> None:
     make_bad_clip(tmp_path / "bad.mp4", kind)
     site = make_site(tmp_path, "file://bad.mp4")
     with up(site) as process:
         assert process.wait(PATIENCE_S) == 2
-    said = log_of(site).splitlines()[-1]
-    assert said.startswith(f"classpulse: camera t/s/101/c0: source = 'file://{tmp_path}/bad.mp4': {reason}"), said
-    assert said.endswith("; expected a video that can be played")
+    said = said_of("t/s/101/c0", tmp_path / "bad.mp4", BAD[kind])
+    assert log_of(site).splitlines()[-1] == f"classpulse: {said}"
 
 
-def test_a_clip_that_is_none_does_not_hold_up_the_others(command: Command, tmp_path: Path) -> None:
+def test_clips_that_cannot_be_played_do_not_hold_up_the_others(command: Command, tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4")
+    for number, kind in enumerate(BAD, start=1):
+        make_bad_clip(tmp_path / f"{number}.mp4", kind)
+    site = make_site(tmp_path, "file://a.mp4", *(f"file://{n}.mp4" for n in range(1, 1 + len(BAD))), apart=True)
+    with up(site) as process:
+        assert process.wait(PATIENCE_S) == 1, log_of(site)
+    for number, reason in enumerate(BAD.values(), start=1):
+        assert said_of(f"t/s/{101 + number}/c{number}", tmp_path / f"{number}.mp4", reason) in log_of(site)
+    assert [event["phase"] for event in told(command, "events") if event["room"] == "t/s/101"] == ["started", "ended"]
+    buckets, frames = told(command, "timelines"), Counter[str]()
+    for bucket in buckets:
+        frames[bucket["room"]] += bucket["frames"]
+    assert frames["t/s/101"] == FRAMES_IN_CLIP // 2
+    assert all(bucket["final"] for bucket in buckets if bucket["room"] == "t/s/101")
+    assert {room for room, count in frames.items() if count} == {"t/s/101", "t/s/106"}, (
+        "what came before the cut counts"
+    )
+
+
+def test_a_clip_that_cannot_be_played_does_not_hold_up_the_other_camera_of_its_room(
+    command: Command, tmp_path: Path
+) -> None:
     make_clip(tmp_path / "a.mp4")
     (tmp_path / "empty.mp4").touch()
     site = make_site(tmp_path, "file://a.mp4", "file://empty.mp4")
     with up(site) as process:
         assert process.wait(PATIENCE_S) == 1, log_of(site)
-    assert f"camera t/s/101/c1: source = 'file://{tmp_path}/empty.mp4': empty" in log_of(site)
+    assert said_of("t/s/101/c1", tmp_path / "empty.mp4", "empty") in log_of(site)
     assert [event["phase"] for event in told(command, "events")] == ["started", "ended"]
+    assert sum(bucket["frames"] for bucket in told(command, "timelines")) == FRAMES_IN_CLIP // 2
 
 
 def test_weights_changed_by_a_byte_are_refused_with_both_digests(tmp_path: Path) -> None:

@@ -1,15 +1,23 @@
 """Recordings, whole and broken, with and without an index."""
 
 import itertools
+import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import pytest
 
+from classpulse.codec import MAX_PIXELS
 from classpulse.ingest.sources.base import Picture, Source, SourceEnded, SourceError, source_of
-from classpulse.ingest.sources.container import AvSource
 from classpulse.ingest.sources.file import Unbroken
 from tests.services.ingest.making import clip, config_of, count_of, faststart
+from tests.support import ROOT
+
+REFUSED_BYTES = 30_000_000
+"""A recording that is refused takes less memory than this; a picture of so many pixels takes more."""
 
 
 def source_at(path: Path, **more: object) -> Source:
@@ -202,23 +210,50 @@ def test_pictures_before_the_wanted_time_are_not_decoded(tmp_path: Path) -> None
     assert found == list(range(0, 10_000, 1_000))
 
 
-def test_a_picture_of_a_hundred_megapixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    path = tmp_path / "huge.mov"
+def test_a_picture_of_a_hundred_megapixels_is_refused_before_memory_is_taken_for_it(tmp_path: Path) -> None:
+    path = still(tmp_path / "huge.mov", 12_000, 9_000)
+    assert count_of(path) == 1, "without a limit FFmpeg decodes it"
+    found = read_apart(path)
+    assert found.pictures == 0
+    assert found.said.startswith(f"bad_size: {path}")
+    assert found.said.endswith(f"expected 1 to {MAX_PIXELS} pixels")
+    assert found.grown_bytes < REFUSED_BYTES
+
+
+def test_a_picture_of_forty_megapixels_is_taken_and_so_is_memory(tmp_path: Path) -> None:
+    """The test above would see it if memory were taken there."""
+    found = read_apart(still(tmp_path / "large.mov", 8_000, 5_000))
+    assert found.pictures == 1
+    assert found.grown_bytes > REFUSED_BYTES
+
+
+def still(path: Path, width: int, height: int) -> Path:
+    """A recording of one grey picture."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("png", rate=5)
-        stream.width, stream.height, stream.pix_fmt = 12_000, 9_000, "gray"
+        stream.width, stream.height, stream.pix_fmt = width, height, "gray"
         stream.codec_context.thread_count = 1
-        frame = av.VideoFrame(12_000, 9_000, "gray")
+        frame = av.VideoFrame(width, height, "gray")
         frame.planes[0].update(bytes(frame.planes[0].buffer_size))
         frame.pts = 0
         output.mux(stream.encode(frame))
         output.mux(stream.encode())
-    assert count_of(path) == 1, "without a limit FFmpeg decodes it"
-    source = source_at(path)
-    found, said = read_all(source)
-    assert found == []
-    assert said.startswith("bad_size: picture of ")
-    assert isinstance(source, AvSource)
+    return path
+
+
+class Apart(NamedTuple):
+    """What a process of its own found in a recording, and what that took."""
+
+    pictures: int
+    said: str
+    grown_bytes: int
+
+
+def read_apart(path: Path) -> Apart:
+    """Read a recording in a process of its own."""
+    command = [sys.executable, "-m", "tests.services.ingest.peak", str(path)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
+    return Apart(**json.loads(done.stdout))
 
 
 def test_paced_and_looped_recordings_say_so() -> None:

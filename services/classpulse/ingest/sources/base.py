@@ -197,10 +197,14 @@ def source_of(config: CameraConfig) -> Source:
     return factory(address, wish)
 
 
-def check_size(width: int, height: int) -> None:
-    """Raises SourceError unless a picture has 1 to MAX_PIXELS pixels: before anything is allocated for it."""
+def check_size(width: int, height: int, where: str = "") -> None:
+    """Raises SourceError unless a picture has 1 to MAX_PIXELS pixels: before anything is allocated for it.
+
+    `where`: the recording, as an error begins. FFmpeg, told the limit, says 0x0 of a recording whose pictures are larger.
+    """
     if not (width > 0 and height > 0 and width * height <= MAX_PIXELS):
-        raise SourceError("bad_size", f"picture of {width}x{height}; expected 1 to {MAX_PIXELS} pixels")
+        found = f"picture of {width}x{height}" if width or height else "pictures of no size, or larger than that"
+        raise SourceError("bad_size", f"{where}{': ' if where else ''}{found}; expected 1 to {MAX_PIXELS} pixels")
 
 
 def scaled(image: Image, width: int, height: int) -> Image:

@@ -99,7 +99,7 @@ class FileSource(AvSource):
 
     def _begin(self, after_ms: int) -> Opened:
         context = self._stream.codec_context
-        check_size(context.width, context.height)
+        check_size(context.width, context.height, str(self._path))
         rate = rate_of(self._stream)
         self._period_ms = round(1000 / rate) if rate else USUAL_PERIOD_MS
         self._origin = self._stream.start_time or 0
