@@ -14,6 +14,9 @@ from typer.core import TyperCommand, TyperGroup
 from classpulse.child import SPOKEN
 from classpulse.errors import BadInput, ClassPulseError
 
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C; of ours there are three codes."""
+
 
 class Row(NamedTuple):
     """A command: the module whose `app` holds it, and its line in --help."""
@@ -76,6 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(_say(*error.faults, code=2)) from None
     except ClassPulseError as error:
         raise SystemExit(_say(str(error), code=1)) from None
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            raise SystemExit(_say("interrupted", code=1)) from None
+        raise
 
 
 def _say(*lines: str, code: int) -> int:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -69,10 +70,14 @@ def weights(settings: Settings) -> Finding:
 
 def disk(data: Path) -> Finding:
     """Room in the data folder, or where it will be made, beside what the frames log may take."""
+    if data.exists() and not data.is_dir():
+        return Finding("disk", f"{data} is no folder; expected the data folder, or nothing yet", right=False)
     place = next(folder for folder in (data.resolve(), *data.resolve().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
     most = FRAMES.partitions * (FRAMES.retention_bytes or 0)
     said = f"{_gib(free)} free at {place}; frames take up to {_gib(most)}"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding("disk", f"{said}; {place} cannot be written; expected a folder that can", right=False)
     right = free >= LEAST_FREE_BYTES
     return Finding("disk", said if right else f"{said}; expected {_gib(LEAST_FREE_BYTES)} at least", right=right)
 

@@ -14,19 +14,28 @@ from rich.text import Text
 
 from classpulse.clock import rfc3339
 from classpulse.drawing.palette import STATE_GLYPHS, STATE_STYLES, ink_of
-from classpulse.reading import Cell, RoomTimeline, Span, State, collapsed, local
+from classpulse.drawing.scale import least_step
+from classpulse.reading import Cell, RoomTimeline, Span, State, collapsed, local, merged
 
 FORMATS = ("table", "json", "csv", "html")
+MOST_ROWS = 120
+MOST_EVENTS = 500
+"""What a person scrolls through; a table of a week's buckets would take minutes to draw."""
+
 TIGHT = (0, 1, 0, 0)
 _SEEN = (State.ACTIVE, State.QUIET)
 
 
 def timeline_table(timeline: RoomTimeline) -> Table:
-    """One line per bucket; neighbouring uneventful buckets share a line."""
+    """One line per bucket, or per longer step where those were too many; neighbouring uneventful lines are one."""
+    cells, step_ms = tuple(collapsed(timeline.cells)), 0
+    if len(cells) > MOST_ROWS:
+        step_ms = least_step(timeline.end_ms - timeline.start_ms, MOST_ROWS)
+        cells = tuple(collapsed(merged(timeline.cells, step_ms)))
     table = Table(
         title=_title(timeline),
         title_justify="left",
-        caption=_caption(timeline),
+        caption=_caption(timeline, step_ms),
         caption_justify="left",
         box=SIMPLE,
         padding=TIGHT,
@@ -37,27 +46,28 @@ def timeline_table(timeline: RoomTimeline) -> Table:
     for behaviour in timeline.behaviours:
         ink = ink_of(behaviour, timeline.behaviours).terminal
         table.add_column(
-            Text(behaviour, style=ink) + Text("\nbegan ⌀ max", style="dim"), justify="right", overflow="fold"
+            Text(behaviour, style=ink) + Text("\nnew ⌀ max", style="dim"), justify="right", overflow="fold"
         )
     table.add_column("missing", overflow="fold")
-    for cell in collapsed(timeline.cells):
+    for cell in cells:
         table.add_row(*_row(cell, timeline), style="" if cell.final else "italic")
     return table
 
 
 def events_table(timeline: RoomTimeline) -> Table:
-    """One line per event, in order of start."""
+    """One line per event, in order of start; the last of them where they are very many."""
+    shown = timeline.spans[-MOST_EVENTS:]
     table = Table(
         title=_title(timeline),
         title_justify="left",
-        caption=f"{len(timeline.spans)} events",
+        caption=_events_caption(timeline, len(shown)),
         caption_justify="left",
         box=SIMPLE,
         padding=TIGHT,
     )
     for name in ("started", "ended", "lasted", "behaviour", "camera"):
         table.add_column(name, justify="right" if name == "lasted" else "left", no_wrap=True)
-    for span in timeline.spans:
+    for span in shown:
         ended = span.ended_at_ms
         table.add_row(
             clock_text(span.started_at_ms, timeline.time_zone),
@@ -136,20 +146,34 @@ def missing_text(missing: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(missing.items()) if count)
 
 
+def coverage_text(timeline: RoomTimeline) -> str:
+    """How much was seen, or why that cannot be said."""
+    if timeline.coverage is not None:
+        return f"seen {share_text(timeline.coverage)} of the time"
+    return "nobody was to be observed" if timeline.recorded else "no record of this time"
+
+
 def _title(timeline: RoomTimeline) -> Text:
+    if not timeline.cells and not timeline.spans:
+        return Text(timeline.room, style="bold")
     start = local(timeline.start_ms, timeline.time_zone)
     return Text(f"{timeline.room}  {start:%A, %d %B %Y} ({timeline.time_zone})", style="bold")
 
 
-def _caption(timeline: RoomTimeline) -> str:
-    seen = (
-        "nobody was to be observed"
-        if timeline.coverage is None
-        else f"seen {share_text(timeline.coverage)} of the time"
-    )
+def _caption(timeline: RoomTimeline, step_ms: int) -> str:
     lost = missing_text(timeline.missing)
-    meaning = "began: events that began, ⌀: people on average while seen, max: most at once"
-    return f"{seen}; {timeline.frames} frames; missing: {lost or 'none'}\n{meaning}; in italics: provisional"
+    meaning = "new: events confirmed in that time, ⌀: people on average while seen, max: most at once"
+    lines = [f"{coverage_text(timeline)}; {timeline.frames} frames; missing: {lost or 'none'}"]
+    if step_ms:
+        lines.append(f"{seconds_text(step_ms)} a line; --from and --to show less of the time, closer")
+    return "\n".join([*lines, f"{meaning}; in italics: provisional"])
+
+
+def _events_caption(timeline: RoomTimeline, shown: int) -> str:
+    told = f"{len(timeline.spans)} events"
+    if shown < len(timeline.spans):
+        told = f"the last {shown} of {told}; --from and --to choose others, --format csv gives all"
+    return f"{told}; {coverage_text(timeline)}"
 
 
 def _row(cell: Cell, timeline: RoomTimeline) -> list[Text | str]:

@@ -24,7 +24,7 @@ from classpulse.drawing.laying import laid
 from classpulse.drawing.palette import STATE_MEANINGS
 from classpulse.drawing.scale import STEPS_MS, Scale, least_step
 from classpulse.drawing.style import CSS, DEFINITIONS, SCRIPT, ink_rules
-from classpulse.formats import clock_text, missing_text, seconds_text, share_text
+from classpulse.formats import clock_text, coverage_text, missing_text, seconds_text, share_text
 from classpulse.reading import Cell, RoomTimeline, State, local, merged
 
 SPANS_UP_TO_MS = 30 * 60_000
@@ -202,7 +202,7 @@ def _summary(panel: Panel) -> str:
     if not timeline.cells:
         return f"<p>{escape(timeline.room)}: no record</p>"
     lost = missing_text(timeline.missing)
-    seen = "nobody was to be observed" if timeline.coverage is None else f"seen {share_text(timeline.coverage)}"
+    seen = coverage_text(timeline) if timeline.coverage is None else f"seen {share_text(timeline.coverage)}"
     warn = ' class="warn"' if timeline.coverage is not None and timeline.coverage < WORRYING_COVERAGE else ""
     return (
         f"<p>{escape(timeline.room)}</p><p{warn}>{seen}</p><p>{timeline.frames:,} frames</p>"
@@ -213,12 +213,8 @@ def _summary(panel: Panel) -> str:
 def _described(panel: Panel, sheet: _Sheet) -> str:
     timeline = panel.timeline
     counts = ", ".join(f"{sum(s.behaviour == name for s in timeline.spans)} {name}" for name in sheet.behaviours)
-    seen = (
-        "nobody was to be observed"
-        if timeline.coverage is None
-        else f"seen {share_text(timeline.coverage)} of the time"
-    )
     truth = "" if panel.truths is None else f"; true events: {len(panel.truths)}"
+    seen = coverage_text(timeline)
     return f"{timeline.room}, {_range(timeline.start_ms, timeline.end_ms, timeline.time_zone)}: {counts} events found{truth}; {seen}."
 
 

@@ -130,6 +130,11 @@ class RoomTimeline:
         return sum(cell.observed_ms for cell in self.cells) / due_ms if due_ms else None
 
     @property
+    def recorded(self) -> bool:
+        """Whether there is a record of any of its time."""
+        return any(cell.recorded_ms for cell in self.cells)
+
+    @property
     def frames(self) -> int:
         """Frames in this timeline."""
         return sum(cell.frames for cell in self.cells)

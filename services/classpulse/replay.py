@@ -83,8 +83,8 @@ def replay(
 
     `advance` is called now and then with how many more records have been read.
 
-    The files hold the computed ended events and final buckets, partition by partition, sorted by key. Raises OSError
-    when the folder cannot be written.
+    The files hold the computed ended events and final buckets, partition by partition, sorted by key. Raises
+    FileExistsError for a folder that holds such files, other OSErrors when it cannot be written.
     """
     difference: str | None = None
     records = events = buckets = 0
@@ -122,7 +122,7 @@ def _files(folder: Path | None, stack: ExitStack) -> list[IO[bytes]]:
     if folder is None:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    return [stack.enter_context((folder / name).open("wb")) for name in ("events.jsonl", "timelines.jsonl")]
+    return [stack.enter_context((folder / name).open("xb")) for name in ("events.jsonl", "timelines.jsonl")]
 
 
 def _published(bus: Bus, partition: int) -> Iterator[Kept]:

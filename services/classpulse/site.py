@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from classpulse.errors import BadInput
+from classpulse.ingest.sources.base import source_of
 from classpulse.records import CameraConfig, RoomConfig, room_of
 from classpulse.settings import Settings, masked, nearest
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS, Faults, Fields
@@ -40,7 +41,7 @@ def parse_site(document: Mapping[str, Any], *, base: Path, environ: Mapping[str,
     ]
     settings = _settings(document.get("settings", {}), base, environ, faults)
     rooms = [_read(t, ROOM_FIELDS, w, base, faults) for t, w in _tables(document, "rooms", faults)]
-    cameras = [_read(t, CAMERA_FIELDS, w, base, faults) for t, w in _tables(document, "cameras", faults)]
+    cameras = [_camera(t, w, base, faults) for t, w in _tables(document, "cameras", faults)]
     _check_ids("rooms", "room", rooms, faults)
     _check_ids("cameras", "camera", cameras, faults)
     _check_rooms(cameras, [r["room"] for r in rooms if "room" in r], faults)
@@ -55,7 +56,7 @@ def parse_site(document: Mapping[str, Any], *, base: Path, environ: Mapping[str,
 def parse_camera(values: Mapping[str, object], *, base: Path) -> CameraConfig:
     """One camera from named values, as in a `[[cameras]]` table. Raises BadInput with every fault."""
     faults: list[str] = []
-    read = _read(values, CAMERA_FIELDS, "camera", base, faults)
+    read = _camera(values, "camera", base, faults)
     if faults:
         raise BadInput(faults)
     return CameraConfig(**read)
@@ -118,6 +119,15 @@ def _read(table: Mapping[str, object], known: Fields, where: str, base: Path, fa
     for key, one in known.items():
         if one.required and key not in table:
             faults.append(f"{where}.{key}: missing; {one.expected}")
+    return read
+
+
+def _camera(table: Mapping[str, object], where: str, base: Path, faults: list[str]) -> dict[str, Any]:
+    """A camera's values. A recording read as fast as it can be is told whole: told live it would be stale before it is looked at."""
+    read = _read(table, CAMERA_FIELDS, where, base, faults)
+    if "source" in read and "delivery" not in table:
+        source = source_of(CameraConfig(camera="", source=read["source"]))
+        read["delivery"] = "complete" if source.recorded and not source.paced else "live"
     return read
 
 

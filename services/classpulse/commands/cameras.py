@@ -28,7 +28,7 @@ def list_(
     data: DataOption = None,
 ) -> None:
     """Every camera that is declared."""
-    with opened_bus(settings_of(data)) as bus:
+    with opened_bus(settings_of(data), to_read=True) as bus:
         cameras = Roster(bus, SystemClock()).cameras()
     rows = [
         {
@@ -54,7 +54,10 @@ def add(
     source: Annotated[str, typer.Argument(help="rtsp://HOST/PATH, file://PATH, device://PATH or synth://SEED")],
     *,
     fps: Annotated[float, typer.Option(help="Pictures a second to look at.")] = 5.0,
-    delivery: Annotated[str, typer.Option(help="live or complete")] = "live",
+    delivery: Annotated[
+        str | None,
+        typer.Option(help="live or complete; without it complete for a recording without a pace, else live."),
+    ] = None,
     credentials_ref: Annotated[Path | None, typer.Option(help="File with the camera's credentials.")] = None,
     frame_width: Annotated[int | None, typer.Option(help="Width that pictures are scaled to.")] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Declare it switched off.")] = False,
@@ -69,9 +72,9 @@ def add(
         "camera": camera,
         "source": source,
         "fps": fps,
-        "delivery": delivery,
         "enabled": not disabled,
     }
+    values |= {} if delivery is None else {"delivery": delivery}
     values |= {"credentials_ref": str(credentials_ref)} if credentials_ref else {}
     values |= {} if frame_width is None else {"frame_width": frame_width}
     config = parse_camera(values, base=Path.cwd())

@@ -15,7 +15,7 @@ from classpulse.site import Site, load_site
 if TYPE_CHECKING:
     from classpulse.diagnosis import Finding
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

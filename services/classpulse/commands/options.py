@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from classpulse.bus.base import Bus, open_bus
-from classpulse.settings import Settings
+from classpulse.errors import BadInput
+from classpulse.settings import Settings, masked
 from classpulse.topics import TOPICS
 
 ParentOption = Annotated[
@@ -29,8 +30,14 @@ def settings_of(data: Path | None) -> Settings:
 
 
 @contextmanager
-def opened_bus(settings: Settings) -> Iterator[Bus]:
-    """The bus of these settings with all its topics, closed at the end."""
+def opened_bus(settings: Settings, *, to_read: bool = False) -> Iterator[Bus]:
+    """The bus of these settings with all its topics, closed at the end.
+
+    `to_read`: looking makes nothing; raises BadInput where there is no bus yet.
+    """
+    scheme, _, path = settings.bus.partition("://")
+    if to_read and scheme == "sqlite" and not Path(path).exists():
+        raise BadInput([f"bus = {masked(settings.bus)!r}: not there; expected the data folder of an `up` or a demo"])
     bus = open_bus(settings.bus)
     try:
         bus.create(tuple(TOPICS.values()))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WIDTH_WITHOUT_TERMINAL = 140
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class Format(StrEnum):
@@ -45,7 +45,7 @@ def timeline(
     """Show a room's timeline."""
     from classpulse import formats  # noqa: PLC0415 - keeps --help quick
 
-    with opened_bus(settings_of(data)) as bus:
+    with opened_bus(settings_of(data), to_read=True) as bus:
         read = _read(bus, room, from_, to)
     match format_:
         case Format.TABLE:
@@ -69,7 +69,7 @@ def events(
     """List a room's events."""
     from classpulse import formats  # noqa: PLC0415 - keeps --help quick
 
-    with opened_bus(settings_of(data)) as bus:
+    with opened_bus(settings_of(data), to_read=True) as bus:
         read = _read(bus, room, from_, to)
     match format_:
         case Format.TABLE:
@@ -91,23 +91,32 @@ def replay(
 ) -> None:
     """Compute timelines and events again from the stored detections and compare them with what was published.
 
-    Exit code 1 when they are not equal byte for byte.
+    Exit code 1 when they are not equal byte for byte, or when there is nothing to compare.
     """
     from classpulse.errors import BadInput  # noqa: PLC0415 - keeps --help quick
     from classpulse.replay import records_stored  # noqa: PLC0415 - as above
     from classpulse.replay import replay as replayed  # noqa: PLC0415 - as above
 
     try:
-        with opened_bus(settings_of(data)) as bus, progress("computing again", records_stored(bus)) as advance:
+        with (
+            opened_bus(settings_of(data), to_read=True) as bus,
+            progress("computing again", records_stored(bus)) as advance,
+        ):
             result = replayed(bus, out, advance)
     except OSError as error:
-        raise BadInput([f"--out = {str(out)!r}: {error.strerror}; expected a folder that can be written"]) from error
+        taken = isinstance(error, FileExistsError) and Path(error.filename) != out
+        wrong = f"{error.filename} exists; expected a folder of its own" if taken else error.strerror
+        expected = "" if taken else "; expected a folder that can be written"
+        raise BadInput([f"--out = {str(out)!r}: {wrong}{expected}"]) from error
     typer.echo(
         f"read {result.records} records; computed {result.events} ended events and {result.buckets} final buckets"
     )
     for room, from_ms in sorted(result.from_ms.items()):
         since = "nowhere yet" if from_ms is None else f"from {rfc3339(from_ms)} on"
         typer.echo(f"{room}: its oldest detections have expired; compared {since}")
+    if not result.records and result.equal:
+        typer.echo("nothing to compare: no detections are stored", err=True)
+        raise typer.Exit(1)
     if out is not None:
         typer.echo(f"wrote {out / 'events.jsonl'} and {out / 'timelines.jsonl'}")
     typer.echo("equal: byte for byte what was published" if result.equal else f"NOT equal: {result.difference}")
@@ -135,7 +144,9 @@ def _print(table: object) -> None:
     from rich.console import Console  # noqa: PLC0415 - keeps --help quick
 
     console = Console()
-    console.print(table, width=None if console.is_terminal else max(console.width, WIDTH_WITHOUT_TERMINAL))
+    if not console.is_terminal:
+        console = Console(width=max(console.width, WIDTH_WITHOUT_TERMINAL))
+    console.print(table)
 
 
 def _page(read: "RoomTimeline") -> None:

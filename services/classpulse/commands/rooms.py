@@ -29,7 +29,7 @@ def list_(
     data: DataOption = None,
 ) -> None:
     """Every room that is declared."""
-    with opened_bus(settings_of(data)) as bus:
+    with opened_bus(settings_of(data), to_read=True) as bus:
         rooms = [room for _, room in sorted(Roster(bus, SystemClock()).rooms().items())]
     if form == "json":
         typer.echo(json.dumps(msgspec.to_builtins(rooms), indent=1))

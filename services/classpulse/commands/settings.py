@@ -9,7 +9,7 @@ from classpulse.commands.options import DataOption, environ_with
 from classpulse.settings import Settings
 from classpulse.site import load_site
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

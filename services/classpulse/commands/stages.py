@@ -14,7 +14,7 @@ from classpulse.process import follow, stop_on_signals
 IndexOption = Annotated[int, typer.Option(help="Which copy this is, from 0.")]
 CountOption = Annotated[int, typer.Option(help="How many copies there are.")]
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -22,7 +22,7 @@ PAGE_RECORDS = 256
 PAGE_BYTES = 8 * 1024 * 1024
 LOOK_EVERY_S = 0.2
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -38,7 +38,7 @@ def tail(
     except KeyError as error:
         raise BadInput([str(error.args[0])]) from None
     stop = stop_on_signals()
-    with opened_bus(settings_of(data)) as bus:
+    with opened_bus(settings_of(data), to_read=True) as bus:
         places = {Place(followed.name, p): first for p, (first, _) in bus.ends(followed).items()}
         for record in _last(bus, followed, places, lines):
             typer.echo(line_of(record))

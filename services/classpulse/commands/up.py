@@ -27,7 +27,7 @@ DECLARED_FILE = "declared.json"
 STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
 
 _log = logging.getLogger("classpulse.up")
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -39,7 +39,7 @@ def up(
 ) -> None:
     """Run a site: every stage a process, dead ones started again.
 
-    Ends by itself when all cameras are recorded clips in complete mode and their timelines are final.
+    Ends by itself when all cameras are recorded clips and everything of them is aggregated.
     """
     if parent is not None:
         follow(parent)

@@ -190,7 +190,7 @@ def _column(brush: Brush, cell: Cell, behaviour: str, ink: str, foot_px: int, mo
     mean = totals.person_ms / cell.observed_ms
     peak_px, mean_px = (max(1.0, COLUMN_PX * min(1.0, people / most)) for people in (totals.peak, mean))
     told = (
-        f"{behaviour}, {brush.clock(cell.start_ms)} + {seconds_text(cell.duration_ms)}: {totals.events} events began, "
+        f"{behaviour}, {brush.clock(cell.start_ms)} + {seconds_text(cell.duration_ms)}: {totals.events} events confirmed, "
         f"{mean:.2f} people on average while seen, at most {totals.peak} at once"
     )
     return [
@@ -235,7 +235,7 @@ def _cell_told(brush: Brush, cell: Cell) -> str:
         f"{seen}, {cell.frames} frames" + (f", missing {lost}" if lost else ""),
     ]
     parts += [
-        f"{name}: {t.events} events began, at most {t.peak} at once"
+        f"{name}: {t.events} events confirmed, at most {t.peak} at once"
         for name, t in sorted(cell.behaviours.items())
         if t.peak
     ]

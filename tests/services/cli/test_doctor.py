@@ -55,6 +55,14 @@ def test_weights_changed_by_a_byte_are_wrong(command: Command, tmp_path: Path) -
     assert "digest expected" in lines(result.out)["weights"]
 
 
+def test_a_data_folder_that_is_a_file_is_wrong(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    result = command("doctor")
+    assert result.code == 1
+    assert lines(result.out)["disk"].startswith("WRONG")
+    assert f"{tmp_path / 'data'} is no folder; expected the data folder, or nothing yet" in lines(result.out)["disk"]
+
+
 def test_what_is_switched_off_is_not_opened(command: Command, tmp_path: Path) -> None:
     site = make_site(tmp_path, "file://absent.mp4")
     site.write_text(site.read_text() + "enabled = false\n")
@@ -111,4 +119,4 @@ def test_ctrl_c_ends_it_while_a_camera_says_nothing(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             code = process.wait(0.8 * TRY_MS / 1000)  # less than a camera is given
             connection.close()
-    assert code != 0
+    assert code == 1

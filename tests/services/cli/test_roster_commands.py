@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from classpulse.settings import Settings
+from classpulse.supervisor import prepare_bus
 from tests.services.cli.conftest import Command
 
 CAMERA = "t/s/101/front"
@@ -18,7 +20,8 @@ def listed(command: Command, what: str = "cameras") -> list[dict[str, object]]:
     return rows
 
 
-def test_nothing_declared_lists_nothing(command: Command) -> None:
+def test_nothing_declared_lists_nothing(command: Command, tmp_path: Path) -> None:
+    prepare_bus(Settings(data=tmp_path / "data")).close()
     assert command("cameras", "list") == (0, "", "")
     assert command("rooms", "list") == (0, "", "")
     assert listed(command) == []
@@ -112,7 +115,7 @@ def test_every_fault_of_a_camera_is_named_and_nothing_is_written(command: Comman
 def test_a_bad_timetable_is_refused(command: Command) -> None:
     result = command("rooms", "add", "t/s/101", "--timetable", "Monday")
     assert result.code == 2
-    assert "room.timetable = ['Monday']: expected days and times such as" in result.err
+    assert "room.timetable = ['Monday']: 'Monday': expected days and times such as" in result.err
 
 
 def test_a_data_folder_that_cannot_be_made_is_refused(command: Command, tmp_path: Path) -> None:

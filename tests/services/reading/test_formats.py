@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from classpulse.formats import (
+    MOST_EVENTS,
+    MOST_ROWS,
     events_csv,
     events_json,
     events_table,
@@ -46,9 +48,32 @@ def every_state() -> RoomTimeline:
 
 def test_an_empty_room_has_a_head_and_no_lines_in_every_format() -> None:
     empty = read_room(bus_with(a_room()), ROOM)
-    assert "nobody was to be observed" in shown(timeline_table(empty))
+    assert "no record of this time" in shown(timeline_table(empty))
+    assert "no record of this time" in shown(events_table(empty))
+    assert "1970" not in shown(timeline_table(empty))
     assert json.loads(timeline_json(empty))["buckets"] == json.loads(events_json(empty))["events"] == []
     assert len(timeline_csv(empty).splitlines()) == len(events_csv(empty).splitlines()) == 1
+
+
+def test_nobody_due_and_no_record_are_not_told_alike() -> None:
+    nobody = read_room(bus_with(a_room(), a_bucket(0, due_ms=0, observed_ms=0)), ROOM)
+    assert "nobody was to be observed" in shown(timeline_table(nobody))
+
+
+def test_a_table_of_very_many_buckets_takes_longer_steps_and_says_so() -> None:
+    busy = read_room(bus_with(a_room(), *(a_bucket(n, hands=(1, 1000, 1)) for n in range(2 * MOST_ROWS))), ROOM)
+    lines = shown(timeline_table(busy)).splitlines()
+    rows = [line for line in lines if "active" in line]
+    assert MOST_ROWS // 2 < len(rows) <= MOST_ROWS + 1
+    assert sum(int(re.split(r" {2,}", row.strip())[3].split()[0]) for row in rows) == 2 * MOST_ROWS
+    assert any("30.0 s a line; --from and --to show less of the time, closer" in line for line in lines)
+
+
+def test_a_table_of_very_many_events_shows_the_last_and_says_so() -> None:
+    told = [an_event(100 * n, 100 * n + 50) for n in range(MOST_EVENTS + 7)]
+    table = shown(events_table(read_room(bus_with(a_room(), a_bucket(0), *told), ROOM)))
+    assert table.count("hand-raising") == MOST_EVENTS
+    assert f"the last {MOST_EVENTS} of {MOST_EVENTS + 7} events; --from and --to choose others" in table
 
 
 def test_the_table_shows_each_state_in_other_words_and_other_signs() -> None:

@@ -11,6 +11,8 @@ from classpulse.bus.base import open_bus
 from classpulse.cli import app
 from classpulse.codec import encode
 from classpulse.errors import BadInput
+from classpulse.settings import Settings
+from classpulse.supervisor import prepare_bus
 from classpulse.topics import TOPICS
 from tests.services.reading.stories import EIGHT_MS, ROOM, a_bucket, a_room, an_event
 
@@ -36,6 +38,7 @@ def said(*arguments: str, data: Path) -> str:
 
 
 def test_a_data_folder_without_rooms_says_so(tmp_path: Path) -> None:
+    prepare_bus(Settings(data=tmp_path)).close()
     with pytest.raises(BadInput, match="room = 'room-1': this data folder has no rooms"):
         said("timeline", "room-1", data=tmp_path)
 
@@ -91,8 +94,19 @@ def test_an_unknown_room_is_one_line_and_exit_code_two(data: Path) -> None:
     )
 
 
-def test_a_replay_of_nothing_is_equal(tmp_path: Path) -> None:
-    assert "equal: byte for byte what was published" in said("replay", data=tmp_path)
+def test_a_replay_of_nothing_is_not_called_equal(tmp_path: Path) -> None:
+    prepare_bus(Settings(data=tmp_path)).close()
+    result = CliRunner().invoke(app, ["replay", "--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "nothing to compare: no detections are stored" in result.output
+    assert "equal" not in result.output
+
+
+@pytest.mark.parametrize("command", [("timeline", "r"), ("events", "r"), ("replay",)])
+def test_looking_where_no_bus_is_says_so_and_makes_nothing(command: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"bus = 'sqlite://.*absent/bus.sqlite': not there; expected the data folder"):
+        said(*command, data=tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_replay_of_what_no_detection_explains_is_not_equal_and_exits_with_one(data: Path, tmp_path: Path) -> None:
@@ -100,6 +114,8 @@ def test_a_replay_of_what_no_detection_explains_is_not_equal_and_exits_with_one(
     assert result.exit_code == 1
     assert "NOT equal: demo/school/room-1/" in result.stdout
     assert (tmp_path / "again" / "events.jsonl").read_bytes() == b""
+    with pytest.raises(BadInput, match=r"--out = '.*again': .*events.jsonl exists; expected a folder of its own"):
+        said("replay", "--out", str(tmp_path / "again"), data=data)
 
 
 def test_a_replay_into_a_folder_that_cannot_be_is_named(data: Path, tmp_path: Path) -> None:

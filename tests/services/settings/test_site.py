@@ -207,6 +207,23 @@ def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
     assert "4711" not in fault
 
 
+@pytest.mark.parametrize(
+    ("more", "delivery"),
+    [
+        ({"source": "file:///a.mp4"}, "complete"),
+        ({"source": "file:///a.mp4?pace=realtime"}, "live"),
+        ({"source": "file:///a.mp4", "delivery": "live"}, "live"),
+        ({"source": "rtsp://192.0.2.7/a"}, "live"),
+        ({"source": "rtsp://192.0.2.7/a", "delivery": "complete"}, "complete"),
+    ],
+)
+def test_a_recording_without_a_pace_is_told_whole_unless_the_file_says_otherwise(
+    more: dict[str, object], delivery: str
+) -> None:
+    (camera,) = site(rooms=[ROOM], cameras=[{**CAMERA, **more}]).cameras
+    assert camera.delivery == delivery
+
+
 def test_a_port_that_cannot_be_read_is_not_repeated() -> None:
     assert camera_fault("source", "rtsp://user:hush").endswith(
         "host or port cannot be read; expected rtsp://HOST[:PORT]/PATH"
