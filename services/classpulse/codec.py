@@ -64,6 +64,10 @@ _encode_json = msgspec.json.Encoder(order="sorted").encode
 _decoders = {name: msgspec.json.Decoder(noun) for name, noun in NOUNS.items()}
 
 
+REPEATABLE = (CameraConfig, RoomConfig, IngestState, StateEntry, Hole)
+"""Nouns that may be told again word for word (a camera switched off, on and off): their time tells them apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A record on its way to the bus. `value` None on a compacted topic deletes the key."""
@@ -104,7 +108,8 @@ def encode(noun: records.Record, *, topic: Topic, at_ms: int, trace: str | None 
         raise ValueError(f"topic {topic.name} carries {', '.join(topic.nouns)}; got {name}")
     key, partition_key = key_of(noun, topic)
     value, meta = _payload(noun, topic)
-    headers = _cloud_event(name, identity(noun), topic, partition_key, at_ms, trace or trace_of(noun))
+    id_ = f"{identity(noun)}/{at_ms}" if isinstance(noun, REPEATABLE) else identity(noun)
+    headers = _cloud_event(name, id_, topic, partition_key, at_ms, trace or trace_of(noun))
     if meta is not None:
         headers = (*headers, (_META, meta))
     return Outgoing(topic.name, partition_of(partition_key, topic.partitions), key, value, headers)

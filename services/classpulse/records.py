@@ -129,13 +129,15 @@ class RoomPlan(Record, frozen=True, kw_only=True):
     """What the aggregator goes by from here on; logged to its own input, so that a replay sees it too.
 
     `cameras` maps each expected camera's key to its delivery: a bucket waits for all of them. `bucket_ms` is the length
-    of the buckets from the next one on.
+    of the buckets from the next one on. `due`: whether the room was to be observed at `at_ms`; where it was not, a camera
+    that is new to the plan is due only from its own first word on.
     """
 
     config: RoomConfig
     cameras: dict[str, Delivery]
     at_ms: int
     bucket_ms: int = 10_000
+    due: bool = True
 
 
 class Idle(Record, frozen=True, kw_only=True):

@@ -1,8 +1,12 @@
-"""A timetable as people write it (`Mon-Fri 08:00-12:30`) ↔ Lessons. Pure; what a Lesson means is decided elsewhere."""
+"""A timetable as people write it (`Mon-Fri 08:00-12:30`) ↔ Lessons, and when they are. Pure."""
 
 import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
-from classpulse.records import Lesson
+from classpulse.errors import BadInput
+from classpulse.records import Lesson, RoomConfig
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EXPECTED = "expected days and times such as 'Mon-Fri 08:00-12:30' or 'Mon,Wed 13:30-15:00'"
@@ -26,6 +30,30 @@ def lessons_of(line: str) -> tuple[Lesson, ...]:
 def line_of(lesson: Lesson) -> str:
     """A lesson as a person writes it."""
     return f"{DAYS[lesson.weekday]} {_clock(lesson.start_minute)}-{_clock(lesson.end_minute)}"
+
+
+def due(room: RoomConfig, now_ms: int) -> bool:
+    """Whether a room is to be observed: switched on, valid already, and a lesson by its own clock, on no holiday.
+
+    Lessons are wall times: in the hour that daylight saving repeats both count, the hour that it skips does not exist.
+    Raises BadInput for a time zone that does not exist.
+    """
+    if not room.enabled or now_ms < room.valid_from_ms:
+        return False
+    local = datetime.fromtimestamp(now_ms // 1000, UTC).astimezone(_zone(room.time_zone))
+    if local.date().isoformat() in room.holidays:
+        return False
+    minute = local.hour * 60 + local.minute
+    today = [lesson for lesson in room.timetable if lesson.weekday == local.weekday()]
+    return not room.timetable or any(lesson.start_minute <= minute < lesson.end_minute for lesson in today)
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput([f"time_zone = {name!r}: unknown; expected an IANA name such as Europe/Berlin"]) from error
 
 
 def _days(text: str) -> list[int]:

@@ -9,6 +9,7 @@ from classpulse.codec import Outgoing, Stored, decode, encode, header, identity,
 from classpulse.errors import InvalidRecord
 from classpulse.records import (
     BehaviourEvent,
+    CameraConfig,
     Detection,
     Dropped,
     Frame,
@@ -16,9 +17,10 @@ from classpulse.records import (
     Heartbeat,
     Hole,
     Record,
+    RoomConfig,
     room_of,
 )
-from classpulse.topics import DETECTIONS, EVENTS, FRAMES, TIMELINES, Topic, partition_of, topic_named
+from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, FRAMES, ROOMS, TIMELINES, Topic, partition_of, topic_named
 
 CAMERA = "t/s/room/cam"
 FRAME = Frame(
@@ -155,6 +157,19 @@ def test_a_reader_ignores_fields_of_a_newer_writer() -> None:
 def test_equal_nouns_are_equal_bytes_and_identities_differ_by_place_in_the_story() -> None:
     assert encode(FRAME, topic=FRAMES, at_ms=1) == encode(FRAME, topic=FRAMES, at_ms=1)
     assert identity(FRAME) != identity(msgspec.structs.replace(FRAME, sequence=8))
+
+
+@pytest.mark.parametrize(
+    ("noun", "topic"),
+    [
+        (CameraConfig(camera=CAMERA, source="synth://"), CAMERAS),
+        (RoomConfig(room="t/s/room"), ROOMS),
+        (Hole(camera=CAMERA, epoch=0, reason="x"), DETECTIONS),
+    ],
+)
+def test_what_is_told_again_word_for_word_later_is_another_record(noun: Record, topic: Topic) -> None:
+    first, second = (dict(encode(noun, topic=topic, at_ms=at_ms).headers)["ce_id"] for at_ms in (1, 2))
+    assert first != second
 
 
 def test_a_camera_key_has_four_parts() -> None:

@@ -110,7 +110,7 @@ class Story(msgspec.Struct, array_like=True):
         return facts
 
     def expect(self, at_ms: int | None) -> list[Fact]:
-        """The camera is part of its room's plan from `at_ms` on (None: its time is its file's, and says nothing yet)."""
+        """The camera is part of its room's plan from `at_ms` on (None: since when somebody is due here only its own first word tells)."""
         facts: list[Fact] = []
         if self.epoch < 0 and self.high_ms is None:
             self.since_ms, self.state = at_ms, "connecting"

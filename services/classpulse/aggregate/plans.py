@@ -6,8 +6,10 @@ import msgspec
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock
+from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Delivery, RoomConfig, RoomPlan, room_of
 from classpulse.roster import Roster
+from classpulse.timetable import due
 from classpulse.topics import CAMERAS, ROOMS, Topic
 
 LOOK_EVERY_MS = 1_000
@@ -65,7 +67,17 @@ class Plans:
             for key, camera in sorted(self._cameras.items())
             if config.enabled and camera.enabled and room_of(key) == room
         }
-        return RoomPlan(config=config, cameras=cameras, at_ms=now_ms, bucket_ms=self._bucket_ms)
+        return RoomPlan(
+            config=config, cameras=cameras, at_ms=now_ms, bucket_ms=self._bucket_ms, due=_due(config, now_ms)
+        )
+
+
+def _due(config: RoomConfig, now_ms: int) -> bool:
+    """Whether a room is to be observed; one whose time zone nobody knows is not (ingest says so and opens none of its cameras)."""
+    try:
+        return due(config, now_ms)
+    except BadInput:
+        return False
 
 
 def _says_more(plan: RoomPlan, before: RoomPlan | None) -> bool:
@@ -74,4 +86,4 @@ def _says_more(plan: RoomPlan, before: RoomPlan | None) -> bool:
         return bool(plan.cameras)
     if plan.at_ms - before.at_ms >= REPEAT_EVERY_MS:
         return bool(plan.cameras)
-    return msgspec.structs.replace(plan, at_ms=before.at_ms) != before
+    return msgspec.structs.replace(plan, at_ms=before.at_ms, due=before.due) != before

@@ -275,7 +275,8 @@ class Room:
             if camera not in plan.cameras:
                 facts = self._story(camera).leave()
             elif joins and not (before is None and camera in self.stories):
-                facts = self._story(camera).expect(plan.at_ms if plan.cameras[camera] == "live" else None)
+                at_once = plan.due and plan.cameras[camera] == "live"
+                facts = self._story(camera).expect(plan.at_ms if at_once else None)
             else:
                 continue
             self.changed.add(("camera", camera))

@@ -52,7 +52,10 @@ def up(
     stop = stop_on_signals()
     clock = SystemClock()
     with hold(settings.data, f"classpulse up {site}"), opened_bus(settings) as bus:
-        _apply(wanted, Roster(bus, clock))
+        roster = Roster(bus, clock)
+        _apply(wanted, roster)
+        if not roster.cameras():
+            _log.warning("no camera is declared; expected [[cameras]] in the site file, or `classpulse cameras add`")
         completion = Completion(bus, clock)
         Supervisor(settings, bus, clock, command=STAGE_COMMAND, environ=os.environ).run(stop, completion.ended)
         if not keep_pictures:

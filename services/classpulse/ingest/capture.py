@@ -262,6 +262,8 @@ class Capture:
         if any(isinstance(item, Picked) for item in items):
             self._captured += 1
             FRAMES_CAPTURED.inc()
+            if self._last_error:
+                _log.info("%s: seen again (was %s)", self.config.camera, self._last_error)
             self._last_error = ""
             self._backoff.reset()
             fault("ingest.decoded")

@@ -1,5 +1,7 @@
 """The stage on a bus: atomic steps, restarts, dead letters, and what it logs to its own input."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from classpulse.aggregate.aggregate import SILENT_MS
@@ -11,6 +13,7 @@ from classpulse.records import (
     BehaviourEvent,
     DeadLetter,
     Idle,
+    Lesson,
     Record,
     RoomConfig,
     RoomPlan,
@@ -177,6 +180,16 @@ def test_the_plan_is_logged_before_the_first_step_and_when_it_changes(rig: Rig) 
         ("overlapping", [], 10_000),
         ("overlapping", [], 15_000),
     ]
+
+
+def test_a_plan_says_whether_its_room_is_to_be_observed_then(rig: Rig) -> None:
+    weekday = datetime.fromtimestamp(rig.clock.now_ms() // 1000, UTC).weekday()
+    for day in (weekday, (weekday + 2) % 7):
+        lesson_of_day = Lesson(weekday=day, start_minute=0, end_minute=24 * 60)
+        rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson_of_day,)))
+        rig.camera(A, "live")
+        rig.turn()
+    assert [plan.due for plan in rig.all_of(DETECTIONS, RoomPlan)] == [True, False]
 
 
 def test_an_unchanged_plan_is_logged_once_a_day_and_a_later_one_waits_for_its_time(rig: Rig) -> None:

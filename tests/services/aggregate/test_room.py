@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from classpulse.aggregate.room import FINALITY_LIMIT_MS, LONGEST_LAID_MS, Room
@@ -96,6 +97,15 @@ def test_every_expected_camera_holds_the_room() -> None:
     assert play(a).finals == [], "nothing was heard of B yet"
     assert starts(play([*a, frame(0, 35_000, camera=B)]).finals) == [0, 10_000, 20_000]
     assert starts(play([*a, beat(-1, 0, "off", camera=B)]).finals) == [0, 10_000, 20_000, 30_000, 40_000]
+
+
+@pytest.mark.parametrize(("due", "due_ms"), [(True, 2_000), (False, 0)])
+def test_a_camera_that_joins_outside_its_rooms_timetable_is_due_only_from_its_first_word(
+    due: bool, due_ms: int
+) -> None:
+    joins = msgspec.structs.replace(plan(CAM, delivery="live", at_ms=1_000), due=due)
+    told = play([joins, beat(-1, 3_000, "off"), beat(-1, 12_000, "off"), beat(-1, 30_000, "off")])
+    assert sum(bucket.due_ms for bucket in told.latest) == due_ms
 
 
 def test_a_camera_that_is_not_expected_holds_nothing_and_is_counted() -> None:

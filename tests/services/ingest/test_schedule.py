@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from classpulse.errors import BadInput
-from classpulse.ingest.schedule import due, observed
+from classpulse.ingest.schedule import observed
 from classpulse.records import CameraConfig, Lesson, RoomConfig
+from classpulse.timetable import due
 
 BERLIN = "Europe/Berlin"
 
