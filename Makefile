@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route live demo
 LESSONS := services/classpulse/demo/lessons
 
-.PHONY: demo setup test check bench lessons constraints schemas clean
+.PHONY: demo up setup test check bench lessons constraints schemas clean
 
 demo: $(VENV)/.ready-cpu
 	$(BIN)/classpulse demo $(DEMO_FLAGS)
+
+up: $(VENV)/.ready-cpu
+	$(BIN)/classpulse up $(or $(SITE),site.toml)
 
 setup: $(VENV)/.ready-test
 

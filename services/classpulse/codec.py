@@ -24,6 +24,8 @@ from classpulse.records import (
     Hole,
     Idle,
     IngestState,
+    ModelLine,
+    ModelRelease,
     RoomConfig,
     RoomPlan,
     StateEntry,
@@ -50,6 +52,8 @@ NOUNS: dict[str, type[records.Record]] = {
         CameraReport,
         IngestState,
         StateEntry,
+        ModelRelease,
+        ModelLine,
         DeadLetter,
     )
 }
@@ -160,6 +164,10 @@ def key_of(noun: records.Record, topic: Topic) -> tuple[str, str]:
             return f"{noun.room}/{noun.name}", noun.room
         case RoomConfig() | Idle() | BehaviourEvent():
             return noun.room, noun.room
+        case ModelRelease():
+            return noun.digest, noun.digest
+        case ModelLine():
+            return noun.line, noun.line
         case DeadLetter():
             return noun.topic, noun.topic
     raise ValueError(f"{type(noun).__name__} has no key; expected one of {', '.join(NOUNS)}")
@@ -194,6 +202,10 @@ def identity(noun: records.Record) -> str:
             return f"{noun.room}/{noun.start_ms}/{noun.revision}"
         case Idle():
             return f"{noun.camera}/idle/{noun.at_ms}"
+        case ModelRelease():
+            return noun.digest
+        case ModelLine():
+            return f"{noun.line}/{noun.revision}"
         case DeadLetter():
             return f"{noun.topic}/{noun.partition}/{noun.offset}/{noun.at_ms}"
         case _:

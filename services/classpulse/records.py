@@ -228,6 +228,47 @@ class StateEntry(Record, frozen=True, kw_only=True):
     payload: bytes
 
 
+class ExamFigures(Record, frozen=True, kw_only=True):
+    """How a release did on one exam, for one behaviour: `ap50` is average precision at IoU 0.5, absent without objects."""
+
+    exam: str
+    behaviour: str
+    truths: int
+    ap50: float | None
+    precision: float | None
+    recall: float | None
+
+
+class ModelRelease(Record, frozen=True, kw_only=True):
+    """A net that may be used, by the SHA-256 of its file: immutable, so one digest says one thing for ever.
+
+    `input_hw`: height and width of its input. `lineage`: what it was trained from, oldest first. `artefact`: URI of the folder
+    with the net and its card.
+    """
+
+    digest: str
+    name: str
+    labels: tuple[str, ...]
+    input_hw: tuple[int, int]
+    figures: tuple[ExamFigures, ...]
+    lineage: tuple[str, ...]
+    artefact: str
+
+
+class ModelLine(Record, frozen=True, kw_only=True):
+    """Which releases a line of workers uses, by digest: the champion, and a canary on the cameras named.
+
+    `revision` rises by one with every change; who changes it says which one was read, and is refused if that is not the latest.
+    """
+
+    line: str
+    champion: str
+    canary: str | None = None
+    canary_cameras: tuple[str, ...] = ()
+    previous: str | None = None
+    revision: int = 0
+
+
 class DeadLetter(Record, frozen=True, kw_only=True):
     """An unreadable record: where it lies and why; its payload (base64) only for topics without pictures."""
 

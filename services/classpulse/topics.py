@@ -120,6 +120,18 @@ AGGREGATE_STATE = Topic(
     pictures=False,
     nouns=("StateEntry",),
 )
+MODELS = Topic(
+    "classpulse.models.v1",
+    "digest or line",
+    "key",
+    1,
+    "compact",
+    None,
+    None,
+    MIB,
+    pictures=False,
+    nouns=("ModelRelease", "ModelLine"),
+)
 DEAD_LETTERS = Topic(
     "classpulse.deadletters.v1",
     "topic",
@@ -145,6 +157,7 @@ TOPICS: dict[str, Topic] = {
         REPORTS,
         INGEST_STATE,
         AGGREGATE_STATE,
+        MODELS,
         DEAD_LETTERS,
     )
 }

@@ -16,11 +16,24 @@ from classpulse.records import (
     FrameDetections,
     Heartbeat,
     Hole,
+    ModelLine,
+    ModelRelease,
     Record,
     RoomConfig,
     room_of,
 )
-from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, FRAMES, ROOMS, TIMELINES, Topic, partition_of, topic_named
+from classpulse.topics import (
+    CAMERAS,
+    DETECTIONS,
+    EVENTS,
+    FRAMES,
+    MODELS,
+    ROOMS,
+    TIMELINES,
+    Topic,
+    partition_of,
+    topic_named,
+)
 
 CAMERA = "t/s/room/cam"
 FRAME = Frame(
@@ -170,6 +183,17 @@ def test_equal_nouns_are_equal_bytes_and_identities_differ_by_place_in_the_story
 def test_what_is_told_again_word_for_word_later_is_another_record(noun: Record, topic: Topic) -> None:
     first, second = (dict(encode(noun, topic=topic, at_ms=at_ms).headers)["ce_id"] for at_ms in (1, 2))
     assert first != second
+
+
+def test_releases_lie_under_their_digest_and_lines_under_their_name() -> None:
+    release = ModelRelease(
+        digest="ab12", name="n", labels=("stand-up",), input_hw=(256, 448), figures=(), lineage=(), artefact="file:///m"
+    )
+    line = ModelLine(line="district", champion="ab12", revision=3)
+    made = [encode(noun, topic=MODELS, at_ms=0) for noun in (release, line)]
+    assert [one.key for one in made] == ["ab12", "district"]
+    assert [dict(one.headers)["ce_id"] for one in made] == [b"ab12", b"district/3"]
+    assert [decode(stored(one)) for one in made] == [release, line]
 
 
 def test_a_camera_key_has_four_parts() -> None:
