@@ -42,9 +42,11 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit measured, marked `+` where the tree differs from it."""
+    """The commit measured, marked `+` where the tree differs from it in more than results and what quotes them."""
     sha = subprocess.check_output(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, text=True).strip()
-    dirty = subprocess.check_output(["git", "status", "--porcelain", "-uno"], cwd=ROOT, text=True).strip()
+    but = (":!benchmarks/results", ":!README.md", ":!docs")
+    status = ["git", "status", "--porcelain", "-uno", "--", ".", *but]
+    dirty = subprocess.check_output(status, cwd=ROOT, text=True).strip()
     return sha + ("+" if dirty else "")
 
 

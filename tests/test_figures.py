@@ -1,0 +1,78 @@
+"""Every figure of the README is in a result file, and the files are of the model that is released."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gesturedet.card import load_release
+from tests.support import ROOT
+
+README = (ROOT / "README.md").read_text()
+MEASURED = README[README.index("## What was measured") : README.index("## A school of your own")]
+
+
+def result(name: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def quoted(spread: dict[str, Any], digits: int = 0) -> str:
+    """A spread as the README quotes it."""
+    median, least, most = (f"{spread[key]:.{digits}f}" for key in ("median", "min", "max"))
+    return f"{median} ({least} to {most}, {len(spread['runs'])} runs)"
+
+
+def seconds(spread: dict[str, Any]) -> str:
+    """A spread in ms as the README quotes it, in s."""
+    inner = {key: spread[key] / 1000 for key in ("median", "min", "max")}
+    return quoted({**inner, "runs": spread["runs"]}, 2)
+
+
+def phrases() -> dict[str, str]:
+    demo, route, live, bus, aggregate = map(result, ("demo", "route", "live", "bus_sqlite", "aggregate"))
+    figures, told, lively = demo["figures"], demo["last_report"], live["figures"]
+    behaviours = told["behaviours"]
+    card = load_release().card
+    (exam,) = card.exams
+    latencies = [(one["p50"], one["p99"]) for one in figures["capture_to_event_ms"]]
+    latencies.sort(key=lambda pair: pair[1])
+    middle = latencies[len(latencies) // 2]
+    ways = route["ways"]
+    return {
+        "f1": " / ".join(f"{one['f1']:.2f}" for one in behaviours.values()),
+        "true events": ", ".join(str(one["true"]) for one in behaviours.values()),
+        "beside the lessons": f"{quoted(figures['beside_the_lessons_s'])}".replace(" (", " s (", 1),
+        "first detection": f"{quoted(figures['first_detection_s'], 1)}".replace(" (", " s (", 1),
+        "memory": f"{quoted(figures['pss_mib'])}".replace(" (", " MiB (", 1),
+        "demo latency": f"{middle[0]} / {middle[1]} ms",
+        "route": quoted(ways["2 workers x 1 thread"]["frames_per_s"]).replace(" (", " frames/s (", 1),
+        "one process": quoted(ways["1 worker x 2 threads"]["frames_per_s"]),
+        "three and one": quoted(ways["2 workers x 1 thread, 3 cameras on one"]["frames_per_s"]),
+        "net alone": quoted(route["net_alone_frames_per_s"]),
+        "live p99": seconds(lively["capture_to_event_p99_ms"]).replace(" (", " s (", 1),
+        "live steady p99": seconds(lively["steady_capture_to_event_p99_ms"]).replace(" (", " s (", 1),
+        "live dropped": f"{lively['dropped']['max']} dropped",
+        "bus append": quoted(bus["cases"]["append, 1 frame and its state a step"]["mb_per_s"]),
+        "bus read": quoted(bus["cases"]["read, 64 records a poll, positions committed"]["mb_per_s"]),
+        "aggregate": quoted(aggregate["figures"]["1 cameras, a frame every 200 ms"]["step_ms"], 1),
+        "exam": ", ".join(f"{row.behaviour} {row.ap50:.2f} ({row.truths} objects)" for row in exam.behaviours),
+        "machine": demo["machine"]["cpu"],
+    }
+
+
+@pytest.mark.parametrize("what", phrases())
+def test_the_readme_quotes_the_result_files(what: str) -> None:
+    assert phrases()[what] in MEASURED
+
+
+def test_what_was_measured_was_measured_with_the_released_model() -> None:
+    digest = load_release().card.digest
+    assert result("demo")["last_report"]["model"] == digest
+    assert result("operating_point")["model"] == digest
+
+
+@pytest.mark.parametrize("name", ["aggregate", "bus_sqlite", "demo", "live", "route"])
+def test_a_result_says_its_machine_and_its_commit_and_was_taken_from_a_clean_tree(name: str) -> None:
+    found = result(name)
+    assert found["machine"]["cpu"]
+    assert len(found["commit"]) == 12, "a commit, without the + of a tree that differs from it"
