@@ -1,6 +1,6 @@
 """camera → ingest: what all sources that FFmpeg reads share: packets → pictures, on one thread, bounded and lazy.
 
-PyAV's traps are dealt with here (stack.md 7): errors are classified by their class and by elapsed time, a read that was
+PyAV's traps are dealt with here: errors are classified by their class and by elapsed time, a read that was
 interrupted is resumed, and the limit on pixels is given to the decoder too, since probing decodes before anyone looks.
 """
 

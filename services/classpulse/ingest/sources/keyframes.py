@@ -2,7 +2,7 @@
 
 Where keyframes come at least twice a sampling interval, they alone can be sampled: two samples are then never further
 apart than 1.5 intervals, which is as long as a frame speaks (design.md 6, coverage). Decoding one picture of a group is
-about ten times cheaper than decoding all (stack.md 7).
+about ten times cheaper than decoding all.
 """
 
 from enum import Enum
