@@ -56,6 +56,7 @@ def phrases() -> dict[str, str]:
         "bus read": quoted(bus["cases"]["read, 64 records a poll, positions committed"]["mb_per_s"]),
         "aggregate": quoted(aggregate["figures"]["1 cameras, a frame every 200 ms"]["step_ms"], 1),
         "exam": ", ".join(f"{row.behaviour} {row.ap50:.2f} ({row.truths} objects)" for row in exam.behaviours),
+        "exam recall": ", ".join(f"{row.recall:.0%}" for row in exam.behaviours),
         "machine": demo["machine"]["cpu"],
     }
 
