@@ -19,7 +19,7 @@ def test_two_buses_share_nothing() -> None:
 
 
 def test_an_unknown_scheme_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BadInput, match="unknown scheme 'redis'; expected one of memory, sqlite"):
+    with pytest.raises(BadInput, match="unknown scheme 'redis'; expected one of memory://, sqlite://"):
         open_bus("redis://")
 
 

@@ -203,7 +203,8 @@ def check_size(width: int, height: int, where: str = "") -> None:
     `where`: the recording, as an error begins. FFmpeg, told the limit, says 0x0 of a recording whose pictures are larger.
     """
     if not (width > 0 and height > 0 and width * height <= MAX_PIXELS):
-        found = f"picture of {width}x{height}" if width or height else "pictures of no size, or larger than that"
+        unknown = where and not (width or height)
+        found = "pictures of no size, or larger than that" if unknown else f"picture of {width}x{height}"
         raise SourceError("bad_size", f"{where}{': ' if where else ''}{found}; expected 1 to {MAX_PIXELS} pixels")
 
 
