@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from classpulse.bus.base import Bus
-from classpulse.clock import SystemClock
+from classpulse.clock import Clock, SystemClock
 from classpulse.commands.options import DataOption, ParentOption, environ_with, opened_bus
 from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput, ClassPulseError
@@ -24,6 +24,9 @@ from classpulse.telemetry import start_logging
 from classpulse.topics import FRAMES
 
 DECLARED_FILE = "declared.json"
+FORGET_WITHIN_MS = 1_000
+"""How long an interrupted route goes on removing pictures, a partition more at most: Ctrl-C takes less than 5 s in all."""
+
 STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
 
 _log = logging.getLogger("classpulse.up")
@@ -59,20 +62,24 @@ def up(
         completion = Completion(bus, clock)
         Supervisor(settings, bus, clock, command=STAGE_COMMAND, environ=os.environ).run(stop, completion.ended)
         if not keep_pictures:
-            _forget_pictures(bus)
+            _forget_pictures(bus, clock, within_ms=FORGET_WITHIN_MS if stop.is_set() else None)
     _conclude(completion)
 
 
-def _forget_pictures(bus: Bus) -> None:
-    """Nobody applies the frames' ten minutes once this has ended: what was looked at goes now, what was not must wait for `up`."""
+def _forget_pictures(bus: Bus, clock: Clock, *, within_ms: int | None) -> None:
+    """Nobody applies the frames' ten minutes once this has ended: what was looked at goes now, as far as there is time."""
+    until_ms = None if within_ms is None else clock.monotonic_ms() + within_ms
     try:
-        bus.forget(FRAMES, bus.positions("detect", FRAMES))
-        unread = bus.lag("detect", FRAMES)[0]
+        for partition, offset in sorted(bus.positions("detect", FRAMES).items()):
+            if until_ms is not None and clock.monotonic_ms() >= until_ms:
+                break
+            bus.forget(FRAMES, {partition: offset})
+        left = sum(end - first for first, end in bus.ends(FRAMES).values())
     except ClassPulseError as error:
         _log.warning("pictures stay in the bus until the next up: %s", error)
     else:
-        if unread:
-            _log.warning("%d frames that nobody looked at yet stay in the bus until the next up", unread)
+        if left:
+            _log.warning("%d frames stay in the bus until the next up: not looked at, or no time to remove them", left)
 
 
 def _arm(settings: Settings) -> None:

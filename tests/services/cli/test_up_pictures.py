@@ -1,11 +1,18 @@
 """No picture outlives the process that applies the frames' ten minutes: `up` forgets what was looked at when it ends."""
 
+import logging
 from pathlib import Path
 
-from classpulse.bus.base import Bus
+import pytest
+
+from classpulse.bus.base import Bus, Place
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.codec import Outgoing
+from classpulse.commands.up import _forget_pictures
 from classpulse.settings import Settings
 from classpulse.supervisor import prepare_bus
-from classpulse.topics import FRAMES
+from classpulse.topics import FRAMES, TOPICS
 from tests.services.cli.conftest import Command
 from tests.services.cli.site import FRAMES_IN_CLIP, log_of, make_clip, make_site, up
 
@@ -31,3 +38,22 @@ def test_no_picture_is_left_in_the_file_once_up_has_ended_and_its_story_is(comma
         assert JPEG not in path.read_bytes(), path
     assert len(command("tail", "timelines", "--once", "-n", "1000").out.splitlines()) > 0
     assert command("replay").code == 0
+
+
+def test_an_interrupted_route_removes_what_it_has_time_for_and_says_what_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = ManualClock()
+    bus = MemoryBus(clock=clock)
+    bus.create(tuple(TOPICS.values()))
+    pictures = [Outgoing(FRAMES.name, partition, "t/s/r/c", JPEG, ()) for partition in (0, 1)]
+    bus.member("ingest", ()).commit(pictures, {})
+    bus.member("detect", [FRAMES]).commit([], {Place(FRAMES.name, partition): 1 for partition in (0, 1)})
+
+    with caplog.at_level(logging.WARNING, "classpulse.up"):
+        _forget_pictures(bus, clock, within_ms=0)
+        assert "2 frames stay in the bus until the next up" in caplog.text
+        caplog.clear()
+        _forget_pictures(bus, clock, within_ms=None)
+        assert caplog.text == ""
+    assert [bus.ends(FRAMES)[partition] for partition in (0, 1)] == [(1, 1), (1, 1)]
