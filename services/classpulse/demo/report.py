@@ -126,7 +126,7 @@ def _cards(result: Result) -> list[Card]:
         Card("missing frames", str(sum(lost.values())), missing_text(lost) or "every captured frame is in a timeline"),
         Card(
             "model",
-            ", ".join(model.removeprefix("sha256:")[:10] for model in result.models) or "–",
+            ", ".join(model.removeprefix("sha256:")[:8] for model in result.models) or "–",
             "digest of the net used",
         ),
     ]
