@@ -37,7 +37,9 @@ def opened_bus(settings: Settings, *, to_read: bool = False) -> Iterator[Bus]:
     """
     scheme, _, path = settings.bus.partition("://")
     if to_read and scheme == "sqlite" and not Path(path).exists():
-        raise BadInput([f"bus = {masked(settings.bus)!r}: not there; expected the data folder of an `up` or a demo"])
+        raise BadInput(
+            [f"bus = {masked(settings.bus)!r}: not there; expected the data folder of an `up` or a demo (--data)"]
+        )
     bus = open_bus(settings.bus)
     try:
         bus.create(tuple(TOPICS.values()))

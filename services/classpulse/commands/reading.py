@@ -114,8 +114,8 @@ def replay(
     for room, from_ms in sorted(result.from_ms.items()):
         since = "nowhere yet" if from_ms is None else f"from {rfc3339(from_ms)} on"
         typer.echo(f"{room}: its oldest detections have expired; compared {since}")
-    if not result.records and result.equal:
-        typer.echo("nothing to compare: no detections are stored", err=True)
+    if result.equal and not (result.events or result.buckets):
+        typer.echo("nothing to compare: no ended event and no final bucket yet", err=True)
         raise typer.Exit(1)
     if out is not None:
         typer.echo(f"wrote {out / 'events.jsonl'} and {out / 'timelines.jsonl'}")

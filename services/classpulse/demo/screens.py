@@ -1,5 +1,7 @@
 """The demo, where it speaks: a live table where there is a terminal, plain lines where there is none; the same end."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -102,7 +104,8 @@ def show_result(console: Console, result: Result, files: Sequence[Path], data: P
     console.print("wrote " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
     if result.panels:
         room = result.panels[0].timeline.room
-        console.print(f"look closer: classpulse timeline {room} --data {data}", highlight=False, soft_wrap=True)
+        command = "classpulse" if shutil.which("classpulse") else Path(sys.executable).with_name("classpulse")
+        console.print(f"look closer: {command} timeline {room} --data {data}", highlight=False, soft_wrap=True)
 
 
 def score_table(result: Result) -> Table:

@@ -113,10 +113,13 @@ class Watch:
     def _tell_off(self, config: CameraConfig, *, forget: bool = False) -> bool:
         """Whether there is nothing more to be told of a camera that is not open. Its story may be unreadable: asking again is no remedy."""
         try:
-            return tell_off(config, self._bus, self._clock, forget=forget)
+            told = tell_off(config, self._bus, self._clock, forget=forget)
         except InvalidRecord as error:
             self._note_fault(config.camera, "bad_state", str(error))
             return True
+        if told:
+            _log.info("%s: nobody is to be observed now", config.camera)
+        return told
 
     def _open(self, config: CameraConfig) -> None:
         if self._clock.monotonic_ms() < self._again_ms.get(config.camera, 0):

@@ -98,7 +98,7 @@ def test_a_replay_of_nothing_is_not_called_equal(tmp_path: Path) -> None:
     prepare_bus(Settings(data=tmp_path)).close()
     result = CliRunner().invoke(app, ["replay", "--data", str(tmp_path)])
     assert result.exit_code == 1
-    assert "nothing to compare: no detections are stored" in result.output
+    assert "nothing to compare: no ended event and no final bucket yet" in result.output
     assert "equal" not in result.output
 
 
