@@ -97,7 +97,9 @@ def start(
         load_released_weights(model, released.onnx_bytes)
         _settle(model, pictures, recipe)
     if weights is not None:
-        model.load_state_dict(released_weights(read_checkpoint(weights), recipe))
+        state = read_checkpoint(weights)
+        lineage = lineage_of(state)
+        model.load_state_dict(released_weights(state, recipe))
     return replace(_run_of(recipe, model, torch.device(device)), lineage=lineage)
 
 

@@ -174,6 +174,7 @@ def test_what_a_run_began_with_goes_with_its_checkpoint(pictures: tuple[Labelled
     expected = (*card.lineage, f"{card.name} {card.digest} ({card.precision})")
     assert resume(TINY, tmp_path / "last.pt").lineage == expected
     assert lineage_of(read_checkpoint(tmp_path / "last.pt")) == expected
+    assert start(TINY, pictures, weights=tmp_path / "last.pt").lineage == expected
     write_checkpoint(start(TINY, pictures), tmp_path / "bare.pt")
     assert lineage_of(read_checkpoint(tmp_path / "bare.pt")) == ()
 
