@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,8 @@ from classpulse.topics import FRAMES
 
 DECLARED_FILE = "declared.json"
 FORGET_WITHIN_MS = 1_000
-"""How long an interrupted route goes on removing pictures, a partition more at most: Ctrl-C takes less than 5 s in all."""
+FORGET_FRAMES = 256
+"""How long an interrupted route goes on removing pictures, so many more at most: Ctrl-C takes less than 5 s in all."""
 
 STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
 
@@ -70,7 +72,7 @@ def _forget_pictures(bus: Bus, clock: Clock, *, within_ms: int | None) -> None:
     """Nobody applies the frames' ten minutes once this has ended: what was looked at goes now, as far as there is time."""
     until_ms = None if within_ms is None else clock.monotonic_ms() + within_ms
     try:
-        for partition, offset in sorted(bus.positions("detect", FRAMES).items()):
+        for partition, offset in _slices(bus):
             if until_ms is not None and clock.monotonic_ms() >= until_ms:
                 break
             bus.forget(FRAMES, {partition: offset})
@@ -80,6 +82,14 @@ def _forget_pictures(bus: Bus, clock: Clock, *, within_ms: int | None) -> None:
     else:
         if left:
             _log.warning("%d frames stay in the bus until the next up: not looked at, or no time to remove them", left)
+
+
+def _slices(bus: Bus) -> Iterator[tuple[int, int]]:
+    """(partition, offset before which to remove): all that detect has committed, a little at a time."""
+    ends = bus.ends(FRAMES)
+    for partition, offset in sorted(bus.positions("detect", FRAMES).items()):
+        yield from ((partition, end) for end in range(ends[partition][0] + FORGET_FRAMES, offset, FORGET_FRAMES))
+        yield partition, offset
 
 
 def _arm(settings: Settings) -> None:
