@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from synthroom.rotations import Array
 
@@ -12,12 +13,17 @@ NEAR_M, FAR_M = 0.1, 40.0
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera in the room's frame, metres; `fov_deg` is horizontal, `roll_deg` tilts the horizon."""
+    """A camera in the room's frame, metres; `fov_deg` is horizontal, `roll_deg` tilts the horizon.
+
+    `barrel` (0..0.4) bends straight lines outwards: a point at the share r of the half diagonal shows what a pinhole would
+    show at r (1 + barrel r^2) / (1 + barrel).
+    """
 
     eye: tuple[float, float, float]
     target: tuple[float, float, float]
     fov_deg: float
     roll_deg: float = 0.0
+    barrel: float = 0.0
 
     def view(self) -> Array:
         """World to camera: 4x4."""
@@ -50,6 +56,14 @@ def project(points: Array, view_projection: Array, width: int, height: int) -> A
     x = (homogeneous[:, 0] / safe + 1) * width / 2
     y = (1 - homogeneous[:, 1] / safe) * height / 2
     return np.stack([x, y, w], 1)
+
+
+def bent(width: int, height: int, barrel: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Where each pixel of a bent picture lies in the straight one: x and y, each (H, W). The corners stay."""
+    x, y = np.meshgrid(np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2)
+    r2 = (x * x + y * y) / (width * width + height * height) * 4
+    share = (1 + barrel * r2) / (1 + barrel)
+    return (x * share + width / 2 - 0.5).astype(np.float32), (y * share + height / 2 - 0.5).astype(np.float32)
 
 
 def orthographic(half_m: float, near_m: float, far_m: float) -> Array:

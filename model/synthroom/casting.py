@@ -10,9 +10,10 @@ from synthroom.backdrop import Backdrop
 from synthroom.camera import Camera, project
 from synthroom.labels import Label, label
 from synthroom.renderer import Crowd
-from synthroom.scene import Scene, draw_camera
+from synthroom.scene import Scene
 from synthroom.seeds import rng_of
 from synthroom.sitting import BEHAVIOURS, HAND_RAISING, SLEEPING, STAND_UP, Draw
+from synthroom.views import hang, over_the_class
 
 LEAST_SHARE = {HAND_RAISING: 0.5, STAND_UP: 0.35, SLEEPING: 0.45}
 LONG_SIDE_PX = {HAND_RAISING: 72, STAND_UP: 80, SLEEPING: 54}  # least longer side of the box, at 540 lines
@@ -22,9 +23,15 @@ RIVAL_IOU = 0.2
 
 def choose_camera(rng: np.random.Generator, scene: Scene, *, width: int, height: int, candidates: int = 120) -> Camera:
     """Of many cameras in the front corners, the one that has most pupils large and whole in its picture."""
-    cameras = [draw_camera(rng, scene.plan, "front") for _ in range(candidates)]
-    cameras = [Camera(c.eye, c.target, float(rng.uniform(48, 80)), c.roll_deg / 2) for c in cameras]
+    d = Draw(rng)
+    cameras = [_in_a_front_corner(d, scene) for _ in range(candidates)]
     return max(cameras, key=lambda camera: _well_seen(scene, camera, width, height))
+
+
+def _in_a_front_corner(d: Draw, scene: Scene) -> Camera:
+    x, y = hang(d, scene.plan, "front")
+    eye = (x, y, min(d.u(2.0, 3.2), scene.plan.height - 0.15))
+    return Camera(eye, over_the_class(d, scene.plan, x), d.u(48, 80), float(d.rng.normal(0, 0.75)))
 
 
 def _well_seen(scene: Scene, camera: Camera, width: int, height: int) -> float:

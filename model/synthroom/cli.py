@@ -1,5 +1,6 @@
 """Commands of the drawings: `python -m synthroom.cli pictures | moments | lessons | sheet`."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from synthroom.crew import one_thread, own_renderer, work
+from synthroom.datacard import as_markdown, data_card
 from synthroom.lesson import LessonPlan, is_done, make_lesson
 from synthroom.moments import MOMENTS_MS, PLAN, write_moments
 from synthroom.moments import RECIPE as MOMENTS
@@ -164,6 +166,18 @@ def sheet(
     if not cv2.imwrite(str(out), cv2.cvtColor(small, cv2.COLOR_RGB2BGR)):
         raise ValueError(f"out {str(out)!r}: expected a path that can be written, ending in .png or .jpg")
     print(out)
+
+
+@app.command()
+def card(
+    sources: Annotated[list[Path], typer.Argument(help="folders of data sets")],
+    out: Annotated[Path | None, typer.Option(help="also as JSON, in this file")] = None,
+) -> None:
+    """Say what data sets hold: counts by class, size, view and light, as a table, a set a column."""
+    cards = [data_card(folder) for folder in sources]
+    if out is not None:
+        out.write_text(json.dumps(cards, indent=1) + "\n")
+    print(as_markdown(cards), end="")
 
 
 def main() -> None:

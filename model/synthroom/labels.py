@@ -5,7 +5,8 @@ hand-raising: all visible pixels of the pupil's upper body with the raised arm (
 stand-up:     all visible pixels of the standing pupil.
 sleeping:     all visible pixels of head, arms and trunk on the desk.
 A box is dropped when less than 22 % of those parts is visible (hidden or outside the picture), or when its longer side
-is under 16 pixels. A box's edges are the 0.1 % and 99.9 % points of the visible pixels, so that one stray pixel seen
+is under a world's least (16 pixels of 960 x 540 in training).
+A box's edges are the 0.1 % and 99.9 % points of the visible pixels, so that one stray pixel seen
 between two desks cannot stretch it.
 """
 
@@ -20,8 +21,9 @@ from synthroom.people import Person
 from synthroom.renderer import Picture
 from synthroom.rotations import Array
 from synthroom.sitting import STAND_UP, Pose
+from synthroom.worlds import LEAST_PIXELS
 
-LEAST_VISIBLE, LEAST_HAND, LEAST_PIXELS = 0.22, 0.4, 16
+LEAST_VISIBLE, LEAST_HAND = 0.22, 0.4
 _GRID = 28
 
 
@@ -76,9 +78,19 @@ def projected_area(pixels: Array) -> float:
 
 
 def label(
-    picture: Picture, person: Person, pose: Pose, vertices: npt.NDArray[np.float32], view_projection: Array
+    picture: Picture,
+    person: Person,
+    pose: Pose,
+    vertices: npt.NDArray[np.float32],
+    view_projection: Array,
+    *,
+    straight: Picture | None = None,
+    least_px: int = LEAST_PIXELS,
 ) -> Label | None:
-    """Box one pupil's behaviour, or None: no behaviour, hidden, or too small. `vertices` are (V, 3), in the room."""
+    """Box one pupil's behaviour, or None: no behaviour, hidden, or too small. `vertices` are (V, 3), in the room.
+
+    `straight` is what the picture was before its lens bent it: what shows is measured there, where a pinhole's sizes hold.
+    """
     behaviour = pose.behaviour
     if behaviour is None:
         return None
@@ -87,13 +99,15 @@ def label(
     mask = own & np.isin(picture.parts, parts)
     if not mask.any():
         return None
-    share = _visible_share(mask, person, parts, vertices, view_projection)
+    flat = picture if straight is None else straight
+    flat_own = flat.persons == person.number
+    share = _visible_share(flat_own & np.isin(flat.parts, parts), person, parts, vertices, view_projection)
     box = visible_box(mask)
-    if share < LEAST_VISIBLE or max(box[2] - box[0], box[3] - box[1]) < LEAST_PIXELS:
+    if share < LEAST_VISIBLE or max(box[2] - box[0], box[3] - box[1]) < least_px:
         return None
     if pose.raised is not None:
         hand = HAND_LEFT if pose.raised == "L" else HAND_RIGHT
-        seen = own & (picture.parts == hand)
+        seen = flat_own & (flat.parts == hand)
         if _visible_share(seen, person, (hand,), vertices, view_projection) < LEAST_HAND:
             return None
     return Label(behaviour, person.number, box, round(min(share, 1.0), 2))

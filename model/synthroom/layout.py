@@ -12,7 +12,8 @@ import numpy as np
 
 from synthroom.mesh import Colour
 
-KINDS = {"single": 0.24, "double": 0.46, "long": 0.1, "groups": 0.2}
+KINDS = {"single": 0.15, "double": 0.22, "pairs": 0.33, "long": 0.08, "groups": 0.15, "u": 0.07}
+"""Orders of desks. "pairs": two to a desk, desk behind desk with little room, as in a full primary school."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def draw_plan(rng: np.random.Generator, *, pupils: int, scale: float, kinds: Seq
     near = -float(rng.uniform(0.27, 0.31)) * scale
     share = np.array([KINDS[kind] for kind in kinds])
     kind = str(rng.choice(list(kinds), p=share / share.sum()))
-    desks = _groups(rng, pupils, near) if kind == "groups" else _rows(rng, pupils, kind)
+    order = {"groups": _groups, "u": _u_shape}.get(kind)
+    desks = _rows(rng, pupils, kind) if order is None else order(rng, pupils, near)
     xs, ys = zip(*[d.to_room(0, 0) for d in desks], strict=True)
     half = max(d.width for d in desks) / 2
     x0, x1 = min(xs) - half - rng.uniform(0.3, 1.4), max(xs) + half + rng.uniform(0.3, 1.4)
@@ -77,15 +79,18 @@ def draw_plan(rng: np.random.Generator, *, pupils: int, scale: float, kinds: Seq
 
 
 def _rows(rng: np.random.Generator, pupils: int, kind: str) -> list[Desk]:
-    places = {"single": 1, "double": 2, "long": 3}[kind]
+    places = {"single": 1, "double": 2, "pairs": 2, "long": 3}[kind]
     width = {1: rng.uniform(0.6, 0.75), 2: rng.uniform(1.1, 1.3), 3: rng.uniform(1.6, 1.9)}[places]
     pitch = width / places
     seats = tuple((i - (places - 1) / 2) * pitch for i in range(places))
-    wanted = math.ceil(pupils * rng.uniform(1.0, 1.15) / places)
+    full = kind == "pairs"
+    wanted = math.ceil(pupils * rng.uniform(1.0, 1.03 if full else 1.15) / places)
     columns = int(np.clip(round(math.sqrt(wanted * 2.0 / width * rng.uniform(0.7, 1.2) * 0.75)), 2, 6))
     rows = math.ceil(wanted / columns)
-    aisle, back = rng.uniform(0.4, 0.85), rng.uniform(1.1, 1.45)
-    depth = float(rng.uniform(0.42, 0.55))
+    aisle, back = (
+        (rng.uniform(0.12, 0.6), rng.uniform(0.92, 1.12)) if full else (rng.uniform(0.4, 0.85), rng.uniform(1.1, 1.45))
+    )
+    depth = float(rng.uniform(0.38, 0.45) if full else rng.uniform(0.42, 0.55))
     jitter, angle = rng.uniform(0, 0.08), rng.uniform(0, 3)
     desks = [
         Desk(
@@ -119,6 +124,28 @@ def _groups(rng: np.random.Generator, pupils: int, near: float) -> list[Desk]:
             yaw = math.degrees(turn) + (0 if sign == 1 else 180)
             desks.append(Desk(x=float(place[0]), y=float(place[1]), yaw=yaw, seats=seats, width=width, depth=depth))
     return desks
+
+
+def _u_shape(rng: np.random.Generator, pupils: int, near: float) -> list[Desk]:
+    """Desks along three sides, all facing the middle; the fourth side, at the board, is open."""
+    width, depth = float(rng.uniform(1.1, 1.3)), float(rng.uniform(0.45, 0.6))
+    seats = (-width / 4, width / 4)
+    wanted = math.ceil(pupils / 2)
+    across = max(round(wanted * rng.uniform(0.3, 0.45)), 1)
+    arms = wanted - across
+    left, right = math.ceil(arms / 2), arms // 2
+    half, out = (across * width) / 2 + depth + 0.35, list[Desk]()
+
+    def put(x: float, y: float, yaw: float) -> None:
+        turn = yaw + float(rng.normal(0, 2))
+        out.append(Desk(x=x, y=y, yaw=turn, seats=seats, width=width, depth=depth))
+
+    for i in range(across):
+        put((i - (across - 1) / 2) * (width + 0.03), 0.0, 0.0)
+    for count, side in ((left, -1), (right, 1)):
+        for i in range(count):
+            put(side * (half - near), near - depth - 0.75 - width * (i + 0.5) * 1.03, -90.0 * side)
+    return out
 
 
 def _shade(values: np.ndarray) -> Colour:

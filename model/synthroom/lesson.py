@@ -8,7 +8,7 @@ nearest to it that has one, in fractions of the picture; absent for a gesture th
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,14 @@ from synthroom.people import Person, Spot, furniture_circles
 from synthroom.pictures import write_atomically
 from synthroom.renderer import Crowd, Drawable, Picture, Renderer
 from synthroom.rotations import Array
-from synthroom.scene import Scene, build_scene, draw_light
+from synthroom.scene import Scene, build_scene
 from synthroom.script import Gesture, Track, plan_gestures, true_span
 from synthroom.seeds import rng_of
 from synthroom.sensor import Sensor, draw_sensor, expose
 from synthroom.sitting import HAND_RAISING, SLEEPING, STAND_UP, Draw, Pose
+from synthroom.views import draw_light
 
-LESSON_RECIPE = 1
+LESSON_RECIPE = 2
 LOOK_EVERY_MS = 500
 LEAST_SEEN = 0.7
 
@@ -239,7 +240,10 @@ def staged(renderer: Renderer, seed: int, plan: LessonPlan) -> Iterator[Staged]:
     """Set a lesson up: room, pupils, teacher, camera and script, all from its seed."""
     scene = build_scene(seed, pupils=plan.pupils, teachers=1, desks=("single", "double"))
     rng = rng_of(seed, 40)
-    camera, light, sensor = choose_camera(rng, scene, width=plan.width, height=plan.height), draw_light(rng), _calm(rng)
+    d = Draw(rng)
+    lit = d.pick({"day": 0.65, "lamps": 0.25, "window": 0.1})
+    camera, light = choose_camera(rng, scene, width=plan.width, height=plan.height), draw_light(d, lit)
+    sensor = _calm(draw_sensor(d, lit))
     room, crowd = Drawable(renderer, scene.room), Crowd(renderer, scene.people)
     try:
         backdrop = Backdrop(renderer, room, camera, light)
@@ -268,7 +272,7 @@ def make_lesson(renderer: Renderer, clip: Path, seed: int, plan: LessonPlan, tic
     write_atomically(truth_path(clip), (json.dumps(told, indent=1) + "\n").encode())
 
 
-def _calm(rng: np.random.Generator) -> Sensor:
-    """A sensor with little noise: noise is what fills a clip's bytes."""
-    drawn = draw_sensor(rng)
-    return Sensor(drawn.pixels, drawn.blur_px, drawn.cast, drawn.brightness, min(drawn.contrast, 1.2), 0.6)
+def _calm(drawn: Sensor) -> Sensor:
+    """A sensor with little noise, which is what fills a clip's bytes; the clip's own codec does the rest."""
+    bright = min(max(drawn.brightness, 75), 160)
+    return replace(drawn, brightness=bright, contrast=min(drawn.contrast, 1.2), noise=0.6, motion_px=0.0, quantiser=0)

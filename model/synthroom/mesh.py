@@ -1,6 +1,7 @@
 """Meshes: what the renderer draws, as two vertex streams (what moves, what stays) and triangles."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,16 +59,26 @@ def fixed_vertices(
 
 def boxes_mesh(boxes: list[Box]) -> Mesh:
     """One mesh of many boxes, 24 vertices each."""
-    corner = np.concatenate([_CORNERS[list(q)] for q, _ in _FACES])
-    normal = np.repeat(np.array([n for _, n in _FACES], float), 4, 0)
     turns = np.stack([about("z", b.yaw) @ about("x", b.tilt) for b in boxes])
     sizes, centres = np.array([b.size for b in boxes]), np.array([b.centre for b in boxes])
+    colours, materials = np.array([b.colour for b in boxes]), np.array([b.material for b in boxes])
+    marks = np.stack([np.zeros_like(materials), np.zeros_like(materials), materials, np.zeros_like(materials)], 1)
+    return turned_boxes(centres, turns, sizes, colours, marks)
+
+
+def turned_boxes(
+    centres: Array, turns: Array, sizes: Array, colours: Array, marks: npt.NDArray[np.integer[Any]]
+) -> Mesh:
+    """One mesh of boxes (B): centres (B, 3), axes as columns (B, 3, 3), sizes (B, 3), linear colours (B, 3), marks (B, 4)."""
+    corner = np.concatenate([_CORNERS[list(q)] for q, _ in _FACES])
+    normal = np.repeat(np.array([n for _, n in _FACES], float), 4, 0)
     positions = np.einsum("bij,bvj->bvi", turns, corner * sizes[:, None]) + centres[:, None]
     normals = np.einsum("bij,vj->bvi", turns, normal)
     moving = np.concatenate([positions, normals], -1).reshape(-1, 6).astype(np.float32)
-    fixed = np.zeros((len(boxes), 24), dtype=FIXED)
-    fixed["colour"][..., :3] = np.clip(np.array([b.colour for b in boxes]) * 255 + 0.5, 0, 255)[:, None]
-    fixed["marks"][..., 2] = np.array([b.material for b in boxes])[:, None]
-    quads = np.arange(len(boxes) * 6)[:, None] * 4
+    fixed = np.zeros((len(centres), 24), dtype=FIXED)
+    fixed["colour"][..., :3] = np.clip(colours * 255 + 0.5, 0, 255)[:, None]
+    fixed["marks"][:] = marks[:, None]
+    fixed["rest"] = corner
+    quads = np.arange(len(centres) * 6)[:, None] * 4
     triangles = (quads + np.array([0, 1, 2, 0, 2, 3])).reshape(-1, 3)
     return Mesh(moving=moving, fixed=fixed.ravel(), triangles=triangles.astype(np.int32))

@@ -7,9 +7,9 @@ A gesture that holds is labelled; one that is on its way up or down is `difficul
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthroom.labels import Label, label
+from synthroom.labels import Label, label, visible_box
 from synthroom.lesson import LESSON_RECIPE, LessonPlan, Staged, staged
-from synthroom.pictures import Entry, Still, write_stills
+from synthroom.pictures import LEAST_ADULT_PIXELS, Entry, Still, write_stills
 from synthroom.renderer import Picture, Renderer
 from synthroom.seeds import lesson_seed
 from synthroom.sensor import expose
@@ -37,7 +37,13 @@ def moments(lesson: Staged) -> Iterator[Still]:
         mean = float(picture.rgb.mean()) if mean is None else mean
         held, unsure = labels_at(lesson, picture, at_ms)
         rgb = expose(picture.rgb, lesson.sensor, lesson.rng, mean=mean)
-        yield Still(rgb, held, (), int(lesson.rng.integers(62, 93)), unsure)
+        yield Still(rgb, held, adults(lesson, picture), int(lesson.rng.integers(62, 93)), unsure, {"view": "lesson"})
+
+
+def adults(lesson: Staged, picture: Picture) -> tuple[tuple[int, int, int, int], ...]:
+    """Boxes of the teachers, as far as they show."""
+    masks = [picture.persons == teacher.number for teacher in lesson.play.scene.teachers]
+    return tuple(visible_box(mask) for mask in masks if mask.sum() >= LEAST_ADULT_PIXELS)
 
 
 def labels_at(lesson: Staged, picture: Picture, at_ms: int) -> tuple[tuple[Label, ...], tuple[Label, ...]]:

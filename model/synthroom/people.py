@@ -40,7 +40,12 @@ class Person:
 
     def posed(self, pose: Pose, spot: Spot | None = None) -> F32:
         """Positions and normals (V, 6) in the room."""
-        return self.at(pose.quaternions, pose.shift, spot or self.spot)
+        return self.at(pose.quaternions, pose.shift, self.turned(pose, spot))
+
+    def turned(self, pose: Pose, spot: Spot | None = None) -> Spot:
+        """Where a pose puts the body: at `spot`, else at its own, turned as the pose says."""
+        base = spot or self.spot
+        return base if pose.turn_deg == 0 else Spot(base.x, base.y, base.yaw + pose.turn_deg)
 
     def at(self, quaternions: Array, shift: Array, spot: Spot) -> F32:
         """Positions and normals (V, 6) in the room, of any turns of the bones and any shift."""

@@ -11,27 +11,41 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from synthroom.bodies import F32
+from synthroom.camera import Camera
 from synthroom.classroom import place_teachers, pose_class
+from synthroom.idle import HARD
 from synthroom.labels import Label, label, visible_box
-from synthroom.renderer import U8, Crowd, Drawable, Renderer
-from synthroom.scene import Scene, build_scene, draw_camera, draw_light
+from synthroom.lens import bend, block
+from synthroom.mesh import Mesh
+from synthroom.people import Person, Spot
+from synthroom.poses import LIE_AWAKE
+from synthroom.props import held_mesh
+from synthroom.renderer import U8, Crowd, Drawable, Light, Picture, Renderer
+from synthroom.scene import Scene, build_scene
 from synthroom.seeds import picture_seed, rng_of
-from synthroom.sensor import draw_sensor, encode_jpeg, expose
+from synthroom.sensor import coded, draw_sensor, encode_jpeg, expose
+from synthroom.sitting import Draw, Pose
+from synthroom.views import draw_light, draw_view
+from synthroom.worlds import GENERAL, World, world_of
 
 WIDTH, HEIGHT, VIEWS = 960, 540, 3
-RECIPE = 2  # raise it whenever the same seed would draw another picture
+ADULT = "adult"
+"""Name of a teacher's box in annotations; no behaviour, and nothing that is published."""
+LEAST_ADULT_PIXELS = 60
+RECIPE = 3  # raise it whenever the same seed would draw another picture
 
 
 @dataclass(frozen=True)
 class Still:
-    """One finished picture: pixels (H, W, 3), its labels, boxes of adults (unlabelled), JPEG quality.
+    """One finished picture: pixels (H, W, 3), its labels, boxes of adults, JPEG quality.
 
-    `unsure`: labels of which nobody could say whether they hold yet, or still; VOC's `difficult`.
+    `unsure`: labels that are neither taught nor counted (VOC's `difficult`): nobody could say whether they hold yet, or
+    they are larger than a world wants. `facts`: what the data card counts, name -> value.
     """
 
     rgb: U8
@@ -39,6 +53,7 @@ class Still:
     adults: tuple[tuple[int, int, int, int], ...]
     quality: int
     unsure: tuple[Label, ...] = ()
+    facts: dict[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,13 +66,50 @@ class Entry:
     sha256: str
     counts: dict[str, int]
     adults: list[list[int]]
+    facts: dict[str, str | int]
 
 
-def draw_still(renderer: Renderer, scene: Scene, drawables: tuple[Crowd, Drawable], view: int) -> Still:
+def draw_still(renderer: Renderer, scene: Scene, drawables: tuple[Crowd, Drawable], view: int, world: World) -> Still:
     """Pose, light, draw and label one view of a scene; `drawables` are its people and its room."""
     rng = rng_of(scene.seed, 1 + view)
-    poses, teachers = pose_class(scene, rng), place_teachers(scene, rng)
-    crowd, _ = drawables
+    d = Draw(rng)
+    poses, teachers = pose_class(scene, rng, world), place_teachers(scene, rng)
+    bodies = place_everybody(drawables[0], scene, poses, teachers)
+    kind, lit = d.pick(world.views), d.pick(world.lights)
+    camera, light = draw_view(d, scene.plan, scene.pupils, kind), draw_light(d, lit)
+    held = held_mesh([*((p, pose, p.spot) for p, pose in zip(scene.pupils, poses, strict=True)), *teachers])
+    straight = _draw_with(renderer, drawables, held, camera, light)
+    picture = bend(straight, camera.barrel)
+    if d.chance(0.07):
+        picture = block(picture, d)
+        straight = picture if camera.barrel == 0 else straight
+    vp = camera.projection(renderer.width / renderer.height) @ camera.view()
+    found = [
+        label(picture, p, pose, bodies[p.number][:, :3], vp, straight=straight, least_px=world.least_px)
+        for p, pose in zip(scene.pupils, poses, strict=True)
+    ]
+    masks = [picture.persons == person.number for person, _, _ in teachers]
+    sensor = draw_sensor(d, lit)
+    rgb = expose(picture.rgb, sensor, rng)
+    labels, large = _by_size([one for one in found if one is not None], world.most_px)
+    return Still(
+        rgb=coded(rgb, sensor.quantiser) if sensor.quantiser else rgb,
+        labels=labels,
+        adults=tuple(visible_box(mask) for mask in masks if mask.sum() >= LEAST_ADULT_PIXELS),
+        quality=int(rng.integers(55, 94)),
+        unsure=large,
+        facts={
+            "view": kind,
+            "light": "night" if sensor.night else lit,
+            "hard": sum(pose.kind in (*HARD, LIE_AWAKE) for pose in poses),
+        },
+    )
+
+
+def place_everybody(
+    crowd: Crowd, scene: Scene, poses: list[Pose], teachers: list[tuple[Person, Pose, Spot]]
+) -> dict[int, F32]:
+    """Put posed people in the room, and those without a place out of sight; each one's positions and normals (V, 6)."""
     bodies: dict[int, F32] = {p.number: p.posed(pose) for p, pose in zip(scene.pupils, poses, strict=True)}
     bodies |= {person.number: person.posed(pose, spot) for person, pose, spot in teachers}
     for person in scene.people:
@@ -65,26 +117,38 @@ def draw_still(renderer: Renderer, scene: Scene, drawables: tuple[Crowd, Drawabl
             crowd.place(person.number, bodies[person.number])
         else:
             crowd.vanish(person.number)
-    camera, light = draw_camera(rng, scene.plan), draw_light(rng)
-    picture = renderer.draw(drawables, camera, light)
-    vp = camera.projection(renderer.width / renderer.height) @ camera.view()
-    found = [label(picture, p, pose, bodies[p.number][:, :3], vp) for p, pose in zip(scene.pupils, poses, strict=True)]
-    masks = [picture.persons == person.number for person, _, _ in teachers]
-    return Still(
-        rgb=expose(picture.rgb, draw_sensor(rng), rng),
-        labels=tuple(one for one in found if one is not None),
-        adults=tuple(visible_box(mask) for mask in masks if mask.sum() >= 100),
-        quality=int(rng.integers(62, 93)),
-    )
+    return bodies
 
 
-def stills(renderer: Renderer, seed: int) -> Iterator[Still]:
+def _draw_with(
+    renderer: Renderer, drawables: tuple[Crowd, Drawable], held: Mesh | None, camera: Camera, light: Light
+) -> Picture:
+    if held is None:
+        return renderer.draw(drawables, camera, light)
+    things = Drawable(renderer, held)
+    try:
+        return renderer.draw((*drawables, things), camera, light)
+    finally:
+        things.release()
+
+
+def _by_size(labels: list[Label], most_px: int | None) -> tuple[tuple[Label, ...], tuple[Label, ...]]:
+    """Labels that count, and those larger than a world wants."""
+
+    def large(one: Label) -> bool:
+        x0, y0, x1, y1 = one.box_xyxy
+        return most_px is not None and max(x1 - x0, y1 - y0) > most_px
+
+    return tuple(one for one in labels if not large(one)), tuple(one for one in labels if large(one))
+
+
+def stills(renderer: Renderer, seed: int, world: World = GENERAL) -> Iterator[Still]:
     """All views of one scene."""
-    scene = build_scene(seed)
+    scene = build_scene(seed, pupils=world.pupils)
     drawables = (Crowd(renderer, scene.people), Drawable(renderer, scene.room))
     try:
         for view in range(VIEWS):
-            yield draw_still(renderer, scene, drawables, view)
+            yield draw_still(renderer, scene, drawables, view, world)
     finally:
         for drawable in drawables:
             drawable.release()
@@ -103,6 +167,8 @@ def annotation(name: str, still: Still) -> str:
     ET.SubElement(root, "segmented").text = "0"
     for one in (*still.labels, *still.unsure):
         root.append(_object(one, width, height, difficult=one in still.unsure))
+    for box in still.adults:
+        root.append(_object(Label(ADULT, 0, box, 1.0), width, height, difficult=False))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 
@@ -132,7 +198,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def write_scene(renderer: Renderer, out: Path, split: str, scene: int) -> list[Entry]:
     """Draw one scene's pictures into the data set."""
     seed = picture_seed(split, scene)
-    return write_stills(out, split, scene, seed, stills(renderer, seed))
+    return write_stills(out, split, scene, seed, stills(renderer, seed, world_of(split)))
 
 
 def write_stills(out: Path, split: str, group: int, seed: int, views: Iterable[Still]) -> list[Entry]:
@@ -145,7 +211,7 @@ def write_stills(out: Path, split: str, group: int, seed: int, views: Iterable[S
         write_atomically(out / "Annotations" / f"{name}.xml", annotation(name, still).encode())
         counts = dict(Counter(one.behaviour for one in still.labels))
         digest = hashlib.sha256(jpeg).hexdigest()
-        entries.append(Entry(name, seed, view, digest, counts, [list(box) for box in still.adults]))
+        entries.append(Entry(name, seed, view, digest, counts, [list(box) for box in still.adults], still.facts))
     return entries
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from synthroom.fixtures import fixtures
 from synthroom.layout import Desk, Plan
 from synthroom.mesh import CLOTH, LIGHT, PLAIN, TILES, WALL, WOOD, Box, Colour
 
@@ -76,12 +77,20 @@ def _things(rng: np.random.Generator, c: Carpenter, plan: Plan, top_m: float) ->
             paper = _rgb(rng, 0.75, 0.95) if rng.random() < 0.5 else _rgb(rng, 0.1, 0.9)
             where = (offset + rng.uniform(-0.14, 0.14), middle + rng.uniform(-0.12, 0.06), top_m + size[2] / 2)
             c.add(where, size, paper, PLAIN, float(rng.uniform(-40, 40)))
+        if rng.random() < 0.06:
+            _laptop(rng, c, offset, middle, top_m)
         if rng.random() < 0.25:
             where = (offset + rng.choice([-0.22, 0.22]), middle - desk.depth / 2 + 0.08, top_m + 0.09)
             c.add(where, (0.055, 0.055, 0.18), _rgb(rng, 0.1, 0.9))
         if rng.random() < 0.3:
             side = desk.width / 2 + 0.07
             c.add((side, middle, 0.2), (0.12, 0.3, 0.38), _rgb(rng, 0.02, 0.5), CLOTH)
+
+
+def _laptop(rng: np.random.Generator, c: Carpenter, offset: float, middle: float, top_m: float) -> None:
+    tint, y = _rgb(rng, 0.03, 0.6), middle + 0.02
+    c.add((offset, y, top_m + 0.01), (0.3, 0.21, 0.018), tint)
+    c.add((offset, y - 0.13, top_m + 0.11), (0.3, 0.012, 0.2), tint, PLAIN, 0, float(rng.uniform(8, 25)))
 
 
 def walls(rng: np.random.Generator, plan: Plan) -> list[Box]:
@@ -98,7 +107,8 @@ def walls(rng: np.random.Generator, plan: Plan) -> list[Box]:
     for y in (y0, y1):
         out.append(Box((0, y, h / 2), (w, 0.1, h), s.wall, WALL))
         out.append(Box((0, y - 0.01 * np.sign(y), 0.5), (w, 0.1, 1.0), s.dado, WALL))
-    out += _windows(rng, plan) + _board(rng, plan) + _posters(rng, plan) + _cupboards(rng, plan) + _lamps(rng, plan)
+    for part in (_windows, _board, _posters, _cupboards, _lamps, fixtures):
+        out += part(rng, plan)
     return out
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SPLITS = ("train", "val", "test", "demo")
+SPLITS = ("train", "val", "test", "demo", "rooms", "hard", "tiny", "dark")
 _STEP = 10_000_000
 SEED_RANGES = {name: range(_STEP * (i + 1), _STEP * (i + 2)) for i, name in enumerate(SPLITS)}
 LESSON_OFFSET = _STEP // 2  # lessons take the upper half of a split's seeds, pictures the lower

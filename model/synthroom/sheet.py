@@ -11,7 +11,7 @@ import numpy as np
 from synthroom.renderer import U8
 from synthroom.sitting import HAND_RAISING, SLEEPING, STAND_UP
 
-COLOURS_RGB = {HAND_RAISING: (60, 220, 60), STAND_UP: (250, 220, 40), SLEEPING: (250, 60, 50)}
+COLOURS_RGB = {HAND_RAISING: (60, 220, 60), STAND_UP: (250, 220, 40), SLEEPING: (250, 60, 50), "adult": (150, 150, 150)}
 Boxes = list[tuple[str, tuple[int, int, int, int]]]
 
 

@@ -1,5 +1,6 @@
 """Sitting: a pupil at a desk, its chance, and how arms rest; what all poses share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +23,33 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Prop:
+    """Something held: a box that a bone carries.
+
+    For a wrist `offset_m` and `size_m` are along (across the palm, towards the fingers, out of the palm); for any other
+    bone along the body's own axes. `offset_m` is from the bone's head to the box's middle, for a body of scale 1. Without
+    a bone ("") it lies where it is in the body's own frame, of any scale.
+    """
+
+    bone: str
+    offset_m: tuple[float, float, float]
+    size_m: tuple[float, float, float]
+    colour: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Pose:
-    """Turns of the bones (bones, 4), a shift of the whole body, and the side of a raised hand ("L", "R" or none)."""
+    """Turns of the bones (bones, 4), a shift of the whole body, and the side of a raised hand ("L", "R" or none).
+
+    `turn_deg` turns the whole body about its own upright axis, against its seat. `props` are held things.
+    """
 
     kind: str
     quaternions: Array
     shift: Array
     raised: str | None = None
+    turn_deg: float = 0.0
+    props: tuple[Prop, ...] = ()
 
     @property
     def behaviour(self) -> str | None:
@@ -72,7 +93,7 @@ class Draw:
         """Left or right; most people are right-handed."""
         return "R" if self.chance(0.6) else "L"
 
-    def pick(self, table: dict[str, float]) -> str:
+    def pick(self, table: Mapping[str, float]) -> str:
         """One of the names, by weight."""
         weights = np.array(list(table.values()))
         return str(list(table)[int(self.rng.choice(len(table), p=weights / weights.sum()))])
@@ -145,6 +166,31 @@ def rest_arms(p: Puppet, place: Place, d: Draw, sides: str = "LR") -> None:
             flat_forearm(p, place, side, d)
         else:
             arm_down(p, side, d)
+
+
+def cross_arms(p: Puppet, d: Draw) -> None:
+    """Arms folded over the chest."""
+    for s, height in (("L", 0.02), ("R", -0.02)):
+        p.arm(s, (d.u(0.15, 0.3), -0.25, -1), (-1, d.u(-0.5, -0.35), 0.15 + height), (-1, 0.1, 0.1))
+        p.fingers(s, 25)
+
+
+PROPS = {
+    "pen": ((0.0, 0.09, 0.02), (0.01, 0.15, 0.01)),
+    "sheet": ((0.0, 0.17, 0.02), (0.21, 0.28, 0.002)),
+    "book": ((0.0, 0.12, 0.03), (0.17, 0.24, 0.02)),
+    "cup": ((0.0, 0.07, 0.05), (0.15, 0.06, 0.06)),
+    "phone": ((0.0, 0.09, 0.02), (0.07, 0.14, 0.008)),
+}
+"""Held things: where they are against the wrist, and their size; both as in `Prop`."""
+
+
+def draw_prop(d: Draw, kind: str, side: str) -> Prop:
+    """A held thing of a kind of `PROPS` in the hand of a side, of any colour; paper is light."""
+    offset, size = PROPS[kind]
+    low = 0.7 if kind == "sheet" else 0.03
+    colour = (d.u(low, 0.9), d.u(low, 0.9), d.u(low, 0.9))
+    return Prop(f"wrist.{side}", offset, size, colour)
 
 
 def lean_on_elbow(p: Puppet, place: Place, side: str, d: Draw, bend: float) -> None:

@@ -4,8 +4,10 @@ import pytest
 from synthroom.backdrop import Backdrop, merged
 from synthroom.classroom import pose_class
 from synthroom.renderer import Crowd, Drawable, Renderer
-from synthroom.scene import build_scene, draw_camera, draw_light
+from synthroom.scene import build_scene
 from synthroom.seeds import picture_seed, rng_of
+from synthroom.sitting import Draw
+from synthroom.views import draw_light, draw_view
 
 
 def test_no_rectangles_stay_none() -> None:
@@ -33,7 +35,8 @@ def test_shading_only_what_moved_gives_the_whole_picture(renderer: Renderer) -> 
     scene = build_scene(picture_seed("val", 3), pupils=(5, 5), teachers=0)
     rng = rng_of(scene.seed, 9)
     room, crowd = Drawable(renderer, scene.room), Crowd(renderer, scene.people)
-    camera, light = draw_camera(rng, scene.plan), draw_light(rng)
+    d = Draw(rng)
+    camera, light = draw_view(d, scene.plan, scene.pupils, "wide"), draw_light(d, "day")
     before = [p.posed(pose) for p, pose in zip(scene.pupils, pose_class(scene, rng), strict=True)]
     for pupil, body in zip(scene.pupils, before, strict=True):
         crowd.place(pupil.number, body)

@@ -29,7 +29,9 @@ def test_seeds_are_those_of_old() -> None:
 
 
 def test_an_unknown_split_is_refused() -> None:
-    with pytest.raises(ValueError, match="split 'exam': expected one of train, val, test, demo"):
+    with pytest.raises(
+        ValueError, match="split 'exam': expected one of train, val, test, demo, rooms, hard, tiny, dark"
+    ):
         picture_seed("exam", 0)
 
 

@@ -1,0 +1,124 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from synthroom.bodies import body_model
+from synthroom.classroom import draw_activities, pose_class
+from synthroom.idle import HARD, IDLE, idle
+from synthroom.poses import LIE_AWAKE, RAISES, SLEEPS, STANDS, hand_raising, lie_awake, sleeping, stand_up
+from synthroom.props import placed
+from synthroom.renderer import Renderer
+from synthroom.scene import Scene, build_scene
+from synthroom.seeds import picture_seed
+from synthroom.sitting import HAND_RAISING, SLEEPING, STAND_UP, Draw
+from synthroom.worlds import GENERAL, WORLDS
+
+pytestmark = [pytest.mark.synth, pytest.mark.xdist_group("synth")]
+
+
+@pytest.fixture(scope="module")
+def scene(renderer: Renderer) -> Scene:
+    del renderer  # its absence is what this module would skip for
+    return build_scene(picture_seed("train", 11), pupils=(10, 10), teachers=1, desks=("double",))
+
+
+def test_a_class_of_nobody_does_nothing() -> None:
+    assert draw_activities(np.random.default_rng(0), 0) == []
+
+
+@pytest.mark.parametrize("world", [GENERAL, *WORLDS.values()])
+def test_every_world_shows_all_behaviours_in_about_its_shares(world: object) -> None:
+    assert isinstance(world, type(GENERAL))
+    rng = np.random.default_rng(5)
+    counts = Counter(name for _ in range(600) for name in draw_activities(rng, 25, world))
+    for name in (HAND_RAISING, STAND_UP, SLEEPING):
+        assert counts[name] / 15_000 == pytest.approx(world.shares[name], rel=0.25)
+
+
+def test_in_training_and_in_the_hard_exam_hard_negatives_outnumber_positives(scene: Scene) -> None:
+    for split in ("train", "hard"):
+        rng = np.random.default_rng(1)
+        kinds = [pose.kind for _ in range(12) for pose in pose_class(scene, rng, WORLDS[split])]
+        hard = sum(kind in (*HARD, LIE_AWAKE) for kind in kinds)
+        assert hard > sum("/" in kind for kind in kinds)
+
+
+def test_a_raised_hand_is_above_the_elbow_in_every_mode(scene: Scene) -> None:
+    pupil = scene.pupils[0]
+    assert pupil.place is not None
+    index = body_model().skeleton.index
+    for mode in RAISES:
+        for seed in range(5):
+            pose = hand_raising(pupil.sitter, pupil.place, Draw(np.random.default_rng(seed)), mode)
+            joints = pupil.joints(pose.quaternions, pose.shift)
+            wrist, elbow = joints[index[f"wrist.{pose.raised}"]], joints[index[f"lowerarm01.{pose.raised}"]]
+            assert wrist[2] - elbow[2] > 0.6 * np.linalg.norm(wrist - elbow)
+
+
+def test_an_elbow_on_the_desk_lies_on_it(scene: Scene) -> None:
+    pupil = scene.pupils[0]
+    assert pupil.place is not None
+    top = pupil.place.top - pupil.sitter.floor
+    row = body_model().skeleton.index
+    for seed in range(8):
+        pose = hand_raising(pupil.sitter, pupil.place, Draw(np.random.default_rng(seed)), "elbow")
+        elbow = pupil.joints(pose.quaternions, pose.shift)[row[f"lowerarm01.{pose.raised}"]]
+        assert elbow[2] == pytest.approx(top, abs=0.08)
+
+
+def test_who_stands_has_the_head_above_those_who_sit_and_who_sleeps_below(scene: Scene) -> None:
+    pupil = scene.pupils[0]
+    assert pupil.place is not None
+    head = body_model().skeleton.index["head"]
+
+    def height(pose: object) -> float:
+        return float(pupil.joints(pose.quaternions, pose.shift)[head, 2])  # type: ignore[attr-defined]
+
+    d = Draw(np.random.default_rng(2))
+    sitting = height(idle(pupil.sitter, pupil.place, d, "listen"))
+    assert all(height(stand_up(pupil.sitter, pupil.place, d, mode)) > sitting + 0.1 for mode in STANDS)
+    assert all(height(sleeping(pupil.sitter, pupil.place, d, mode)) < sitting - 0.03 for mode in SLEEPS)
+
+
+def test_who_lies_awake_looks_up_and_is_not_asleep(scene: Scene) -> None:
+    pupil = scene.pupils[0]
+    assert pupil.place is not None
+    row = body_model().skeleton.index["head"]
+    awake = lie_awake(pupil.sitter, pupil.place, Draw(np.random.default_rng(2)))
+    asleep = sleeping(pupil.sitter, pupil.place, Draw(np.random.default_rng(2)), "folded")
+    up = [float(pupil.joints(pose.quaternions, pose.shift)[row, 2]) for pose in (asleep, awake)]
+    assert up[0] + 0.02 < up[1]
+    assert awake.behaviour is None
+
+
+@pytest.mark.parametrize("kind", list(IDLE))
+def test_every_other_thing_that_pupils_do_can_be_posed_and_is_no_behaviour(scene: Scene, kind: str) -> None:
+    for pupil in scene.pupils[:3]:
+        assert pupil.place is not None
+        pose = idle(pupil.sitter, pupil.place, Draw(np.random.default_rng(4)), kind)
+        assert (pose.kind, pose.behaviour) == (kind, None)
+        assert np.isfinite(pose.quaternions).all()
+
+
+def test_a_held_thing_is_in_the_hand(scene: Scene) -> None:
+    pupil = scene.pupils[1]
+    assert pupil.place is not None
+    pose = idle(pupil.sitter, pupil.place, Draw(np.random.default_rng(3)), "drink")
+    (prop,) = pose.props
+    middle, axes = placed(pupil, pose, pupil.spot, prop)
+    body = pupil.posed(pose)
+    hands = body[np.isin(pupil.sitter.model.parts, (5, 6)), :3]
+    assert np.linalg.norm(hands - middle, axis=1).min() < 0.09
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-5)
+
+
+def test_a_pose_that_turns_away_turns_the_body_about_its_own_axis(scene: Scene) -> None:
+    pupil = scene.pupils[0]
+    assert pupil.place is not None
+    poses = [
+        stand_up(pupil.sitter, pupil.place, Draw(np.random.default_rng(s)), "down", turned=True) for s in range(30)
+    ]
+    turned = next(pose for pose in poses if pose.turn_deg)
+    assert pupil.turned(turned).yaw == pytest.approx(pupil.spot.yaw + turned.turn_deg)
+    assert all(stand_up(pupil.sitter, pupil.place, Draw(np.random.default_rng(s))).turn_deg == 0 for s in range(30))
