@@ -72,14 +72,15 @@ class TrainJob:
     def __call__(self, crew: Crew) -> None:
         """Train, judge after every epoch, keep the last and the best."""
         torch.set_num_threads(self.threads)
-        shown = [picture for folder in self.pictures for picture in read_split(folder, self.split)]
-        exam = read_split(self.val, self.val_split)
+        labels = recipe_of(self.recipe).labels
+        shown = [one for folder in self.pictures for one in read_split(folder, self.split, labels=labels)]
+        exam = read_split(self.val, self.val_split, labels=labels)
         run = self._run(shown)
         best = -1.0
 
         def after_epoch(run: Run, figures: EpochFigures) -> None:
             nonlocal best
-            rows = summarise(evaluate(run.best_weights, exam))
+            rows = summarise(evaluate(run.best_weights, exam, behaviours=labels), behaviours=labels)
             mean = mean_average_precision(rows)
             console.print(
                 f"epoch {run.epoch}/{run.recipe.epochs}: loss {figures.loss:.3f} (class {figures.classification:.3f},"
@@ -96,12 +97,13 @@ class TrainJob:
         recipe = recipe_of(self.recipe)
         if self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs)
-        if self.continues and (self.out / "last.pt").is_file():
-            return resume(recipe, self.out / "last.pt", device=self.device)
         port = None if self.coco is None else partial(_port, self.coco)
+        if self.continues and (self.out / "last.pt").is_file():
+            return resume(recipe, self.out / "last.pt", device=self.device, port=port)
         run = start(recipe, shown, device=self.device, port=port, weights=self.weights, champion=self.champion)
         if port is not None:
-            run.lineage = (f"backbone: {PACKAGE} (Apache-2.0)",)
+            use = "backbone" if not run.lineage else "backbone it is held to"
+            run.lineage = (*run.lineage, f"{use}: {PACKAGE} (Apache-2.0)")
         return run
 
 
@@ -129,7 +131,8 @@ def train_command(
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures; 0: none of their own.")] = 0,
 ) -> None:
     """Train a net on VOC pictures; after every epoch it is judged on the validation pictures."""
-    ported = fetch_coco_backbone(cache) if coco and weights is None and champion is None else None
+    begins_anew = weights is None and champion is None
+    ported = fetch_coco_backbone(cache) if coco and (begins_anew or recipe_of(recipe).distillation) else None
     job = TrainJob(
         pictures=pictures,
         split=split,
@@ -163,8 +166,9 @@ def evaluate_command(
     chosen = recipe_of(recipe)
     net = GestureDet(chosen.net)
     net.load_state_dict(released_weights(read_checkpoint(checkpoint), chosen))
-    shown = track(read_split(pictures, split), description="pictures", console=console, transient=True)
-    console.print(as_text(summarise(evaluate(net, shown))))
+    exam = read_split(pictures, split, labels=chosen.labels)
+    shown = track(exam, description="pictures", console=console, transient=True)
+    console.print(as_text(summarise(evaluate(net, shown, behaviours=chosen.labels), behaviours=chosen.labels)))
 
 
 @app.command("release")

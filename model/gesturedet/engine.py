@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gesturedet.anchors import anchors_cxcywh
+from gesturedet.anchors import alike, anchors_cxcywh
 from gesturedet.card import ModelCard, load_release
 from gesturedet.convolution import fold_batch_norm, settle_batch_norm
 from gesturedet.data.training_set import EpochSampler, Example, batches
 from gesturedet.data.voc import LabelledPicture
 from gesturedet.detector import GestureDet
+from gesturedet.distillation import Teacher, feature_distance
 from gesturedet.evaluation import JudgedPicture
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
 from gesturedet.labels import BEHAVIOURS
@@ -32,16 +33,18 @@ from gesturedet.recipes import Recipe
 from gesturedet.schedule import WeightAverage, freeze, optimiser, rate_at
 from gesturedet.warm_start import load_released_weights
 
-Report = Callable[[str], None]
+Port = Callable[[GestureDet], None]
+"""Puts ported weights into a net's backbone."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpochFigures:
-    """Means over the batches of one epoch."""
+    """Means over the batches of one epoch. `forgetting`: the weighted distance from the teacher, 0 without one."""
 
     loss: float
     classification: float
     localisation: float
+    forgetting: float
     positives: float
 
 
@@ -49,7 +52,8 @@ class EpochFigures:
 class Run:
     """A training run between two epochs: all that is needed to go on, and what it is told.
 
-    `lineage`: what the champion that it began with came from, and that champion; empty without one.
+    `teacher`: the ported backbone that the trained one is held to, if the recipe says so. `lineage`: what the champion that
+    it began with came from, and that champion; empty without one.
     """
 
     recipe: Recipe
@@ -59,6 +63,7 @@ class Run:
     device: torch.device
     epoch: int = 0
     lineage: tuple[str, ...] = ()
+    teacher: Teacher | None = None
 
     @property
     def best_weights(self) -> GestureDet:
@@ -74,7 +79,7 @@ def start(
     pictures: Sequence[LabelledPicture],
     *,
     device: str = "cpu",
-    port: Callable[[GestureDet], None] | None = None,
+    port: Port | None = None,
     weights: Path | None = None,
     champion: Path | None = None,
 ) -> Run:
@@ -94,24 +99,24 @@ def start(
     if champion is not None:
         released = load_release(champion)
         lineage = _descent(released.card, recipe)
-        load_released_weights(model, released.onnx_bytes)
+        load_released_weights(model, released.onnx_bytes, classes=len(released.card.labels) + 1)
         _settle(model, pictures, recipe)
     if weights is not None:
         state = read_checkpoint(weights)
         lineage = lineage_of(state)
         model.load_state_dict(released_weights(state, recipe))
-    return replace(_run_of(recipe, model, torch.device(device)), lineage=lineage)
+    return replace(_run_of(recipe, model, torch.device(device), port), lineage=lineage)
 
 
-def resume(recipe: Recipe, path: Path, *, device: str = "cpu") -> Run:
-    """Continue the run of a checkpoint at its next epoch.
+def resume(recipe: Recipe, path: Path, *, device: str = "cpu", port: Port | None = None) -> Run:
+    """Continue the run of a checkpoint at its next epoch; `port` as in `start`.
 
     Raises ValueError if it was made by another recipe; only the number of epochs may differ.
     """
     state = read_checkpoint(path)
     if _recipe_text(recipe) != state["recipe"]:
         raise ValueError(f"{path}: recipe is {state['recipe']}, expected {_recipe_text(recipe)}")
-    run = _run_of(recipe, GestureDet(recipe.net), torch.device(device))
+    run = _run_of(recipe, GestureDet(recipe.net), torch.device(device), port)
     run.model.load_state_dict(state["model"])
     run.optimiser.load_state_dict(state["optimiser"])
     run.epoch, run.lineage = state["epoch"], lineage_of(state)
@@ -122,12 +127,17 @@ def resume(recipe: Recipe, path: Path, *, device: str = "cpu") -> Run:
 
 
 def _descent(card: ModelCard, recipe: Recipe) -> tuple[str, ...]:
-    """The lineage of a net that goes on from a release; raises ValueError for one with other labels or default boxes."""
-    for key, found, expected in (
-        ("labels", tuple(card.labels), BEHAVIOURS),
-        ("anchors", card.anchors, recipe.net.anchors),
+    """The lineage of a net that goes on from a release.
+
+    The recipe may add labels behind the release's and look at another size. Raises ValueError for a release with other
+    labels or other default boxes.
+    """
+    boxes = (recipe.net.anchors, recipe.net.input_hw)
+    for key, fits, found, expected in (
+        ("labels", recipe.labels[: len(card.labels)] == card.labels, card.labels, recipe.labels),
+        ("anchors", alike((card.anchors, card.input_hw), boxes), card.anchors, recipe.net.anchors),
     ):
-        if found != expected:
+        if not fits:
             raise ValueError(f"champion: its {key} are {found}, expected {expected} as in recipe {recipe.name!r}")
     return (*card.lineage, f"{card.name} {card.digest} ({card.precision})")
 
@@ -136,11 +146,23 @@ def _settle(part: torch.nn.Module, pictures: Sequence[LabelledPicture], recipe: 
     settle_batch_norm(part, as_input(next(iter(batches(pictures, recipe))).image, torch.device("cpu")))
 
 
-def _run_of(recipe: Recipe, model: GestureDet, device: torch.device) -> Run:
+def _run_of(recipe: Recipe, model: GestureDet, device: torch.device, port: Port | None) -> Run:
+    teacher = _teacher(recipe, port).to(device) if recipe.distillation else None
     model = model.to(device).to(memory_format=torch.channels_last)
     freeze(model, recipe.frozen_blocks)
     average = WeightAverage(model, recipe.average) if recipe.average else None
-    return Run(recipe, model, optimiser(model, recipe), average, device)
+    return Run(recipe, model, optimiser(model, recipe), average, device, teacher=teacher)
+
+
+def _teacher(recipe: Recipe, port: Port | None) -> Teacher:
+    """Make the teacher out of a net of its own, so that it stays what it was ported as, wherever the run is."""
+    if port is None:
+        raise ValueError(
+            f"distillation: recipe {recipe.name!r} holds the backbone to the ported one, expected its weights (--coco)"
+        )
+    original = GestureDet(recipe.net)
+    port(original)
+    return Teacher(original.backbone)
 
 
 def train(
@@ -175,7 +197,7 @@ def train_one_epoch(
         loader.sampler.epoch = run.epoch
     run.model.train()
     freeze(run.model, run.recipe.frozen_blocks)
-    sums = torch.zeros(4)
+    sums = torch.zeros(5)
     for step, batch in enumerate(track(loader, run.epoch)):
         rate = rate_at(run.epoch + step / len(loader), run.recipe)
         sums += _step(run, batch, rate, crew)
@@ -188,21 +210,27 @@ def train_one_epoch(
 
 
 def _step(run: Run, batch: Example, rate: float, crew: Crew) -> Tensor:
-    """Take one step and return loss, its two parts and the positives."""
+    """Take one step and return the loss, its three parts and the positives."""
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    logits_BAK, offsets_BA4 = run.model(as_input(batch.image, run.device))
+    images_BCHW = as_input(batch.image, run.device)
+    maps = run.model.backbone(images_BCHW)
+    logits_BAK, offsets_BA4 = run.model.read(*maps)
     labels_BA, targets_BA4 = batch.labels.to(run.device), batch.offsets.to(run.device)
     loss = multibox_loss(logits_BAK, offsets_BA4, labels_BA, targets_BA4, run.recipe.loss)
+    total, forgetting = loss.total, torch.zeros(())
+    if run.teacher is not None:
+        distance = run.recipe.distillation * feature_distance(maps[1:], run.teacher(images_BCHW))
+        total, forgetting = total + distance, distance.detach()
     run.optimiser.zero_grad(set_to_none=True)
-    loss.total.backward()  # type: ignore[no-untyped-call]
+    total.backward()  # type: ignore[no-untyped-call]
     crew.average_gradients(run.model)
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.clip_gradient)
     run.optimiser.step()
     if run.average is not None:
         run.average.update(run.model)
-    parts = torch.stack((loss.total.detach(), loss.classification, loss.localisation)).cpu()
-    return torch.cat((parts, torch.tensor([float(loss.positives)])))
+    parts = (total.detach(), loss.classification, loss.localisation, forgetting)
+    return torch.tensor([*(float(part) for part in parts), float(loss.positives)])
 
 
 def evaluate(

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gesturedet.labels import BEHAVIOURS, class_of
+from gesturedet.labels import AUXILIARY, BEHAVIOURS, class_of
 
 Picture = NDArray[np.uint8]
 
@@ -53,7 +53,8 @@ def read_split(
 ) -> tuple[LabelledPicture, ...]:
     """Read the truth of every picture of a split, in the order of its list. Pictures stay on disk.
 
-    `labels` names the classes from 1 on; objects named in `unlabelled` are left out as if nobody had marked them.
+    `labels` names the classes from 1 on; objects named in `unlabelled`, and in `labels.AUXILIARY` if `labels` does not
+    name them, are left out as if nobody had marked them.
     Raises FileNotFoundError for a missing list, annotation or picture and ValueError for one that says something
     impossible; both name file, key, value and expectation.
     """
@@ -65,6 +66,7 @@ def read_split(
     if repeated:
         raise ValueError(f"{listing}: picture {repeated[0]!r} is listed more than once, expected each name once")
     groups = _read_groups(root)
+    unlabelled |= AUXILIARY - set(labels)
     return tuple(_read_picture(root, name, groups.get(name, name), labels, unlabelled) for name in names)
 
 

@@ -12,7 +12,7 @@ from gesturedet.card import PACKAGED, load_release  # noqa: E402
 from gesturedet.data.augment import NO_AUGMENTATION  # noqa: E402
 from gesturedet.data.training_set import EpochSampler, Example, batches  # noqa: E402
 from gesturedet.data.voc import LabelledPicture, read_split  # noqa: E402
-from gesturedet.detector import CLASSROOM, GestureDet  # noqa: E402
+from gesturedet.detector import CLASSROOM, GestureDet, looking_at  # noqa: E402
 from gesturedet.engine import (  # noqa: E402
     EpochFigures,
     Run,
@@ -25,8 +25,8 @@ from gesturedet.engine import (  # noqa: E402
     train_one_epoch,
     write_checkpoint,
 )
-from gesturedet.loss import LossConfig  # noqa: E402
-from gesturedet.recipes import Optimiser, Recipe, paper, product, recipe_of  # noqa: E402
+from gesturedet.labels import BEHAVIOURS  # noqa: E402
+from gesturedet.recipes import Optimiser, Recipe  # noqa: E402
 from gesturedet.schedule import WeightAverage, freeze, rate_at  # noqa: E402
 from gesturedet.warm_start import load_released_weights  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
@@ -179,12 +179,34 @@ def test_what_a_run_began_with_goes_with_its_checkpoint(pictures: tuple[Labelled
     assert lineage_of(read_checkpoint(tmp_path / "bare.pt")) == ()
 
 
+def test_a_champion_begins_a_net_that_knows_one_class_more_or_looks_at_another_size(
+    pictures: tuple[LabelledPicture, ...],
+) -> None:
+    adults = replace(TINY, labels=(*BEHAVIOURS, "adult"), net=replace(TINY.net, num_classes=5))
+    larger = replace(TINY, net=looking_at(CLASSROOM, (96, 160)))
+    shown = torch.rand(2, 3, 96, 160) * 2 - 1
+
+    with torch.inference_mode():
+        plain, more, large = (
+            start(recipe, pictures, champion=PACKAGED).best_weights.eval()(shown) for recipe in (TINY, adults, larger)
+        )
+
+    torch.testing.assert_close(more[0][..., :4], plain[0], atol=1e-3, rtol=1e-3)
+    assert float(more[0][..., 4].abs().max()) < 0.1 * float(plain[0].abs().max()), "the new class starts quiet"
+    torch.testing.assert_close(large[0], plain[0], atol=1e-2, rtol=1e-2)
+
+
 def test_a_champion_with_other_default_boxes_and_two_beginnings_are_refused(
     pictures: tuple[LabelledPicture, ...], tmp_path: Path
 ) -> None:
     other = replace(TINY, net=replace(TINY.net, anchors=PAPER_ANCHORS))
     with pytest.raises(ValueError, match=r"champion: its anchors are .*, expected .* as in recipe 'tiny'"):
         start(other, pictures, champion=PACKAGED)
+    strangers = replace(TINY, labels=("cat", "dog", "cow"))
+    with pytest.raises(
+        ValueError, match=r"champion: its labels are .*'hand-raising'.*, expected \('cat', 'dog', 'cow'\)"
+    ):
+        start(strangers, pictures, champion=PACKAGED)
     with pytest.raises(ValueError, match=r"weights '.*last.pt' and champion '.*': expected one of them at most"):
         start(TINY, pictures, champion=PACKAGED, weights=tmp_path / "last.pt")
 
@@ -328,26 +350,3 @@ def test_the_next_epoch_shows_the_pictures_differently(pictures: tuple[LabelledP
     train(start(TINY, pictures), pictures, tmp_path, track=track)
 
     assert not torch.equal(torch.cat(seen[0]), torch.cat(seen[1]))
-
-
-def test_recipes_are_found_by_name() -> None:
-    assert recipe_of("paper") == paper()
-    assert paper().net.input_hw == (300, 300)
-    assert (paper().batch, paper().learning_rate, paper().momentum, paper().weight_decay) == (64, 0.002, 0.9, 1e-4)
-    assert paper().loss == LossConfig(batch_attention=True, alpha=0.5, beta=0.5, negatives_per_positive=3)
-    assert product().net.input_hw == (256, 448)
-    with pytest.raises(ValueError, match="recipe: 'papers' is none of paper, product"):
-        recipe_of("papers")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "says"),
-    [
-        ("epochs", 0, "epochs: 0 is not above 0"),
-        ("learning_rate", -0.1, "learning_rate: -0.1 is not above 0"),
-        ("momentum", 1.0, r"momentum: 1.0 is not in 0\.\.1, 1 excluded"),
-    ],
-)
-def test_an_impossible_recipe_is_refused(key: str, value: float, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        replace(TINY, **{key: value})  # type: ignore[arg-type]

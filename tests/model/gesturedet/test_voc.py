@@ -10,6 +10,7 @@ import pytest
 
 from gesturedet.data.voc import LabelledPicture, read_pixels, read_split
 from gesturedet.evaluation import JudgedPicture, average_precision, rank
+from gesturedet.labels import BEHAVIOURS
 from tests.model.gesturedet.voc_folder import annotation_xml, object_xml, write_annotation, write_voc
 from tests.support import ROOT, require
 
@@ -55,6 +56,16 @@ def test_difficult_objects_are_ignored_and_unlabelled_ones_left_out(tmp_path: Pa
 
     assert picture.truth.class_ids.tolist() == [3]
     assert picture.truth.ignored.tolist() == [True]
+
+
+def test_adults_are_left_out_unless_they_are_a_class(tmp_path: Path) -> None:
+    write_voc(tmp_path, {"a": [("adult", (1, 1, 9, 9)), ("sleeping", (1, 1, 9, 9))]})
+
+    (without,) = read_split(tmp_path, "train")
+    (as_class,) = read_split(tmp_path, "train", labels=(*BEHAVIOURS, "adult"))
+
+    assert without.truth.class_ids.tolist() == [3]
+    assert as_class.truth.class_ids.tolist() == [4, 3]
 
 
 def test_boxes_of_writers_that_count_from_zero_are_clipped(tmp_path: Path) -> None:
