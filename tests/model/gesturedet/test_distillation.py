@@ -66,11 +66,11 @@ def test_a_run_held_to_the_ported_backbone_stays_nearer_to_it(pictures: tuple[La
             TINY,
             distillation=distillation,
             learning_rate=0.1,
-            epochs=3,
+            epochs=5,
             augmentation=replace(TINY.augmentation, flip=0),
         )
         run = start(recipe, pictures, port=port)
-        for _ in range(3):
+        for _ in range(5):
             figures = train_one_epoch(run, batches(pictures, recipe))
         assert (figures.forgetting > 0) == (distillation > 0)
         assert figures.loss == pytest.approx(figures.classification + figures.localisation + figures.forgetting)
