@@ -12,7 +12,8 @@ from gesturedet.data.training_set import batches  # noqa: E402
 from gesturedet.data.voc import LabelledPicture, read_split  # noqa: E402
 from gesturedet.detector import GestureDet  # noqa: E402
 from gesturedet.distillation import Teacher, feature_distance  # noqa: E402
-from gesturedet.engine import resume, start, train_one_epoch, write_checkpoint  # noqa: E402
+from gesturedet.engine import train_one_epoch  # noqa: E402
+from gesturedet.training_run import resume, start, write_checkpoint  # noqa: E402
 from gesturedet.warm_start import load_released_weights  # noqa: E402
 from tests.model.gesturedet.test_engine import TINY  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402

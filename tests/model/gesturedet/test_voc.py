@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gesturedet.data.voc import LabelledPicture, read_pixels, read_split
+from gesturedet.data.voc import LabelledPicture, read_pixels, read_split, readable
 from gesturedet.evaluation import JudgedPicture, average_precision, rank
 from gesturedet.labels import BEHAVIOURS
 from tests.model.gesturedet.voc_folder import annotation_xml, object_xml, write_annotation, write_voc
@@ -184,8 +184,28 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes) -> N
     picture = picture_of(tmp_path, (90, 160))
     picture.path.write_bytes(content)
 
-    with pytest.raises(ValueError, match=rf"a\.jpg: {len(content)} bytes are not a readable picture, expected a JPEG"):
+    with pytest.raises(ValueError, match=rf"a\.jpg: {len(content)} bytes are not a readable picture, expected a whole"):
         read_pixels(picture)
+
+
+def test_a_jpeg_that_ends_too_early_is_not_read_as_half_grey(tmp_path: Path) -> None:
+    picture = picture_of(tmp_path, (360, 640))
+    whole = picture.path.read_bytes()
+    picture.path.write_bytes(whole + b"a camera's trailing note")
+    assert read_pixels(picture).shape == (360, 640, 3)
+
+    picture.path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"a\.jpg: \d+ bytes are not a readable picture, expected a whole JPEG"):
+        read_pixels(picture)
+
+
+def test_pictures_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
+    pictures = read_split(write_voc(tmp_path, {"a": [], "b": [], "c": []}), "train")
+    pictures[0].path.write_bytes(b"no picture")
+    pictures[2].path.unlink()
+
+    assert readable(()) == ((), ())
+    assert readable(pictures) == ((pictures[1],), ("a", "c"))
 
 
 def test_somebody_elses_voc_files_are_read_and_judged(tmp_path: Path) -> None:
