@@ -5,7 +5,7 @@ pad to do so: 300 x 300 gives 38, 19, 10, 5, 3, 2 and 256 x 448 gives 32 x 56, 1
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,21 @@ were chosen by the share of such pupils, in pictures of 16:9, that some box over
 """
 
 ANCHOR_SPECS: dict[str, AnchorSpec] = {spec.name: spec for spec in (PAPER_ANCHORS, CLASSROOM_ANCHORS)}
+
+
+def as_many_pixels(spec: AnchorSpec, *, at_hw: tuple[int, int], for_hw: tuple[int, int]) -> AnchorSpec:
+    """Return the spec for inputs of `for_hw` whose default boxes are as many pixels as `spec` makes them at `at_hw`."""
+    factor = min(at_hw) / min(for_hw)
+    return replace(spec, name=f"{spec.name}-{for_hw[1]}", scales=tuple(scale * factor for scale in spec.scales))
+
+
+def alike(first: tuple[AnchorSpec, tuple[int, int]], second: tuple[AnchorSpec, tuple[int, int]]) -> bool:
+    """Say whether two specs, each with its input size, mean the same boxes: as fractions, or as pixels."""
+    (one, one_hw), (other, other_hw) = first, second
+    if (one.ratios, one.between_ratios) != (other.ratios, other.between_ratios):
+        return False
+    in_pixels = as_many_pixels(one, at_hw=one_hw, for_hw=other_hw).scales
+    return any(np.allclose(scales, other.scales, rtol=1e-6) for scales in (one.scales, in_pixels))
 
 
 def feature_sizes_hw(input_hw: tuple[int, int]) -> tuple[tuple[int, int], ...]:

@@ -22,15 +22,17 @@ from rich.progress import (
 )
 
 from gesturedet.card import PACKAGED
+from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
 from gesturedet.data.training_set import Example
-from gesturedet.data.voc import LabelledPicture, read_split
+from gesturedet.data.voc import LabelledPicture, read_split, readable
 from gesturedet.detector import GestureDet
-from gesturedet.engine import EpochFigures, Run, evaluate, read_checkpoint, released_weights, resume, start, train
-from gesturedet.figures import as_text, mean_average_precision, summarise
+from gesturedet.engine import LAST, SAVE_EVERY, EpochFigures, evaluate, train
+from gesturedet.figures import ClassFigures, as_text, mean_average_precision, summarise
 from gesturedet.parallel import Crew, run_together
 from gesturedet.port import PACKAGE, fetch_coco_backbone, load_coco_backbone
 from gesturedet.recipes import recipe_of
 from gesturedet.releasing import Material, read_thresholds, release, source_of
+from gesturedet.training_run import Run, resume, start
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -68,40 +70,37 @@ class TrainJob:
     device: str
     threads: int
     workers: int
+    save_every: int
 
     def __call__(self, crew: Crew) -> None:
         """Train, judge after every epoch, keep the last and the best."""
         torch.set_num_threads(self.threads)
-        shown = [picture for folder in self.pictures for picture in read_split(folder, self.split)]
-        exam = read_split(self.val, self.val_split)
-        run = self._run(shown)
-        best = -1.0
-
-        def after_epoch(run: Run, figures: EpochFigures) -> None:
-            nonlocal best
-            rows = summarise(evaluate(run.best_weights, exam))
-            mean = mean_average_precision(rows)
-            console.print(
-                f"epoch {run.epoch}/{run.recipe.epochs}: loss {figures.loss:.3f} (class {figures.classification:.3f},"
-                f" place {figures.localisation:.3f}), {len(shown)} pictures, val mAP50 {mean:.3f}"
-            )
-            console.print(as_text(rows))
-            if mean > best:
-                best = mean
-                (self.out / "best.pt").write_bytes((self.out / "last.pt").read_bytes())
-
-        train(run, shown, self.out, after_epoch=after_epoch, track=_track(crew), crew=crew, workers=self.workers)
+        labels = recipe_of(self.recipe).labels
+        shown = _read(self.pictures, self.split, labels)
+        exam = _readable(_read([self.val], self.val_split, labels)) if crew.rank == 0 else ()
+        train(
+            self._run(shown),
+            shown,
+            self.out,
+            sit_exam=lambda run: summarise(evaluate(run.best_weights, exam, behaviours=labels), behaviours=labels),
+            after_epoch=_print_epoch,
+            track=_track(crew),
+            crew=crew,
+            workers=self.workers,
+            save_every=self.save_every,
+        )
 
     def _run(self, shown: Sequence[LabelledPicture]) -> Run:
         recipe = recipe_of(self.recipe)
         if self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs)
-        if self.continues and (self.out / "last.pt").is_file():
-            return resume(recipe, self.out / "last.pt", device=self.device)
         port = None if self.coco is None else partial(_port, self.coco)
+        if self.continues and (self.out / LAST).is_file():
+            return resume(recipe, self.out / LAST, device=self.device, port=port)
         run = start(recipe, shown, device=self.device, port=port, weights=self.weights, champion=self.champion)
         if port is not None:
-            run.lineage = (f"backbone: {PACKAGE} (Apache-2.0)",)
+            use = "backbone" if not run.lineage else "backbone it is held to"
+            run.lineage = (*run.lineage, f"{use}: {PACKAGE} (Apache-2.0)")
         return run
 
 
@@ -109,7 +108,7 @@ class TrainJob:
 def train_command(
     pictures: Sets,
     *,
-    out: Annotated[Path, typer.Option(help="Folder for last.pt and best.pt.")],
+    out: Annotated[Path, typer.Option(help="Folder for last.pt, best.pt, log.jsonl and curves.png.")],
     split: Split = "train",
     val: Annotated[Path | None, typer.Option(help="Folder of the validation pictures; default: the first.")] = None,
     val_split: Split = "val",
@@ -120,16 +119,21 @@ def train_command(
         Path | None,
         typer.Option(help="Start from the weights of this release: a folder with model.onnx and card.json."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with last.pt if there is one.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with last.pt of the folder if there is one.")] = False,
     coco: Annotated[bool, typer.Option(help="Start the backbone from COCO weights.")] = True,
     cache: CacheDir = Path.home() / ".cache" / "gesturedet",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     processes: Annotated[int, typer.Option(help="Processes that take each step together.")] = 1,
     threads: Threads = 1,
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures; 0: none of their own.")] = 0,
+    save_every: Annotated[int, typer.Option(help="Steps between two checkpoints within an epoch.")] = SAVE_EVERY,
 ) -> None:
-    """Train a net on VOC pictures; after every epoch it is judged on the validation pictures."""
-    ported = fetch_coco_backbone(cache) if coco and weights is None and champion is None else None
+    """Train a net on VOC pictures; after every epoch it is judged on the validation pictures.
+
+    A run may be killed at any moment; --resume goes on from last.pt and comes to the same curve.
+    """
+    begins_anew = weights is None and champion is None
+    ported = fetch_coco_backbone(cache) if coco and (begins_anew or recipe_of(recipe).distillation) else None
     job = TrainJob(
         pictures=pictures,
         split=split,
@@ -145,6 +149,7 @@ def train_command(
         device=device,
         threads=threads,
         workers=workers,
+        save_every=save_every,
     )
     run_together(processes, job)
 
@@ -162,9 +167,11 @@ def evaluate_command(
     torch.set_num_threads(threads)
     chosen = recipe_of(recipe)
     net = GestureDet(chosen.net)
-    net.load_state_dict(released_weights(read_checkpoint(checkpoint), chosen))
-    shown = track(read_split(pictures, split), description="pictures", console=console, transient=True)
-    console.print(as_text(summarise(evaluate(net, shown))))
+    state = read_checkpoint(checkpoint)
+    load_weights(net, released_weights(state, chosen), state["file"])
+    exam = _readable(_read([pictures], split, chosen.labels))
+    shown = track(exam, description="pictures", console=console, transient=True)
+    console.print(as_text(summarise(evaluate(net, shown, behaviours=chosen.labels), behaviours=chosen.labels)))
 
 
 @app.command("release")
@@ -216,6 +223,40 @@ def release_command(
         console.print(as_text(rows))
 
 
+def _read(folders: Sequence[Path], split: str, labels: Sequence[str]) -> tuple[LabelledPicture, ...]:
+    """Read a split of some folders. Raises ValueError where a folder names no picture for it."""
+    found: list[LabelledPicture] = []
+    for folder in folders:
+        pictures = read_split(folder, split, labels=labels)
+        if not pictures:
+            raise ValueError(f"pictures: split {split!r} of {folder} names no picture, expected at least one")
+        found += pictures
+    return tuple(found)
+
+
+def _readable(pictures: Sequence[LabelledPicture]) -> tuple[LabelledPicture, ...]:
+    """Leave out pictures whose files are damaged, and say so."""
+    fine, bad = readable(pictures)
+    _say_unreadable(bad, len(pictures))
+    return fine
+
+
+def _say_unreadable(names: Sequence[str], among: int | None = None) -> None:
+    if names:
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        of = "" if among is None else f" of {among}"
+        console.print(f"[yellow]skipped[/] {len(names)}{of} pictures that cannot be read: {shown}")
+
+
+def _print_epoch(run: Run, figures: EpochFigures, rows: Sequence[ClassFigures]) -> None:
+    console.print(
+        f"epoch {run.epoch}/{run.recipe.epochs}: loss {figures.loss:.3f} (class {figures.classification:.3f},"
+        f" place {figures.localisation:.3f}), val mAP50 {mean_average_precision(rows):.3f}"
+    )
+    console.print(as_text(rows))
+    _say_unreadable(figures.unreadable)
+
+
 def _port(weights: Path, model: GestureDet) -> None:
     load_coco_backbone(model.backbone, weights)
 
@@ -242,12 +283,15 @@ class _Bar:
 
 
 def main() -> None:
-    """Run a command; bad input is one line on stderr and exit code 2, anything else is a fault of ours."""
+    """Run a command; an error is one line on stderr: exit code 2 for bad input, 1 for what went wrong on the way."""
     try:
         app()
     except (ValueError, FileNotFoundError) as error:
         Console(stderr=True).print(f"[bold red]error[/]: {error}", highlight=False)
         sys.exit(2)
+    except (OSError, FloatingPointError) as error:
+        Console(stderr=True).print(f"[bold red]error[/]: {error}", highlight=False)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

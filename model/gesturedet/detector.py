@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from gesturedet.anchors import CLASSROOM_ANCHORS, PAPER_ANCHORS, AnchorSpec
+from gesturedet.anchors import CLASSROOM_ANCHORS, PAPER_ANCHORS, AnchorSpec, as_many_pixels
 from gesturedet.attention import ChannelAttention, SpatialAttention
 from gesturedet.backbone import EXTRA_CHANNELS, Backbone, ExtraLevels
 from gesturedet.fusion import Fusion, Pyramid, SqueezeOnly
@@ -59,6 +59,12 @@ CLASSROOM = replace(PAPER, input_hw=(256, 448), anchors=CLASSROOM_ANCHORS)
 """The product's: a wide input for 16:9 cameras and default boxes of the size of pupils."""
 
 
+def looking_at(config: DetectorConfig, input_hw: tuple[int, int]) -> DetectorConfig:
+    """Return the same net for another input size; its default boxes keep their size in pixels (decision 0009)."""
+    anchors = as_many_pixels(config.anchors, at_hw=config.input_hw, for_hw=input_hw)
+    return replace(config, input_hw=input_hw, anchors=anchors)
+
+
 class GestureDet(nn.Module):
     """The detector; it takes pictures of any size, `config.input_hw` is what it is meant for."""
 
@@ -85,7 +91,10 @@ class GestureDet(nn.Module):
 
         Both lie in the order of `anchors.anchors_cxcywh`.
         """
-        c1_BCHW, c2_BCHW, c3_BCHW = self.backbone(images_BCHW)
+        return self.read(*self.backbone(images_BCHW))
+
+    def read(self, c1_BCHW: Tensor, c2_BCHW: Tensor, c3_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` returns, from the backbone's maps."""
         first = [c1_BCHW, c2_BCHW, c3_BCHW]
         if self.config.rebuilds_pyramid:
             fused_BCHW = self.fusion(c1_BCHW, c2_BCHW, c3_BCHW)

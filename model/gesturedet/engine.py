@@ -3,11 +3,9 @@
 B pictures, C channels, H and W the input, A anchors, K classes.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,131 +14,45 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gesturedet.anchors import anchors_cxcywh
-from gesturedet.card import ModelCard, load_release
-from gesturedet.convolution import fold_batch_norm, settle_batch_norm
-from gesturedet.data.training_set import EpochSampler, Example, batches
+from gesturedet.convolution import fold_batch_norm
+from gesturedet.curves import draw_curves
+from gesturedet.data.training_set import EpochSampler, Example, as_input, batches, pictures_of
 from gesturedet.data.voc import LabelledPicture
 from gesturedet.detector import GestureDet
+from gesturedet.distillation import feature_distance
 from gesturedet.evaluation import JudgedPicture
+from gesturedet.figures import ClassFigures, mean_average_precision
+from gesturedet.journal import Journal
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
 from gesturedet.labels import BEHAVIOURS
 from gesturedet.loss import multibox_loss
 from gesturedet.parallel import ALONE, Crew
 from gesturedet.postprocess import Detection, postprocess
 from gesturedet.preprocess import preprocess
-from gesturedet.recipes import Recipe
-from gesturedet.schedule import WeightAverage, freeze, optimiser, rate_at
-from gesturedet.warm_start import load_released_weights
+from gesturedet.schedule import freeze, rate_at
+from gesturedet.training_run import FIGURES, Run, write_checkpoint
 
-Report = Callable[[str], None]
+LAST, BEST = "last.pt", "best.pt"
+SAVE_EVERY = 100
+"""Steps between two checkpoints: on a CPU the work of a few minutes, on a GPU of some seconds."""
+
+Track = Callable[[Iterable[Example], int], Iterable[Example]]
+AfterStep = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class EpochFigures:
-    """Means over the batches of one epoch."""
+    """Means over the batches of one epoch, and how many pictures could not be read and were replaced by others.
+
+    `forgetting`: the weighted distance from the teacher, 0 without one.
+    """
 
     loss: float
     classification: float
     localisation: float
+    forgetting: float
     positives: float
-
-
-@dataclass
-class Run:
-    """A training run between two epochs: all that is needed to go on, and what it is told.
-
-    `lineage`: what the champion that it began with came from, and that champion; empty without one.
-    """
-
-    recipe: Recipe
-    model: GestureDet
-    optimiser: torch.optim.Optimizer
-    average: WeightAverage | None
-    device: torch.device
-    epoch: int = 0
-    lineage: tuple[str, ...] = ()
-
-    @property
-    def best_weights(self) -> GestureDet:
-        """The net to evaluate and release."""
-        net = self.model if self.average is None else self.average.model
-        if not isinstance(net, GestureDet):
-            raise TypeError(f"average: {type(net).__name__} is no GestureDet")
-        return net
-
-
-def start(
-    recipe: Recipe,
-    pictures: Sequence[LabelledPicture],
-    *,
-    device: str = "cpu",
-    port: Callable[[GestureDet], None] | None = None,
-    weights: Path | None = None,
-    champion: Path | None = None,
-) -> Run:
-    """Make a fresh run: random weights, then ported backbone weights, or all weights of a checkpoint or of a champion.
-
-    `weights` is a checkpoint, `champion` the folder of a release. Ported and released weights carry no statistics of batch
-    norm; they are taken from one batch of `pictures`. Raises ValueError where either is of another net, or for both.
-    """
-    if weights is not None and champion is not None:
-        raise ValueError(f"weights {str(weights)!r} and champion {str(champion)!r}: expected one of them at most")
-    torch.manual_seed(recipe.seed)
-    model = GestureDet(recipe.net)
-    lineage: tuple[str, ...] = ()
-    if port is not None:
-        port(model)
-        _settle(model.backbone, pictures, recipe)
-    if champion is not None:
-        released = load_release(champion)
-        lineage = _descent(released.card, recipe)
-        load_released_weights(model, released.onnx_bytes)
-        _settle(model, pictures, recipe)
-    if weights is not None:
-        state = read_checkpoint(weights)
-        lineage = lineage_of(state)
-        model.load_state_dict(released_weights(state, recipe))
-    return replace(_run_of(recipe, model, torch.device(device)), lineage=lineage)
-
-
-def resume(recipe: Recipe, path: Path, *, device: str = "cpu") -> Run:
-    """Continue the run of a checkpoint at its next epoch.
-
-    Raises ValueError if it was made by another recipe; only the number of epochs may differ.
-    """
-    state = read_checkpoint(path)
-    if _recipe_text(recipe) != state["recipe"]:
-        raise ValueError(f"{path}: recipe is {state['recipe']}, expected {_recipe_text(recipe)}")
-    run = _run_of(recipe, GestureDet(recipe.net), torch.device(device))
-    run.model.load_state_dict(state["model"])
-    run.optimiser.load_state_dict(state["optimiser"])
-    run.epoch, run.lineage = state["epoch"], lineage_of(state)
-    if run.average is not None:
-        run.average.model.load_state_dict(state["average"])
-        run.average.steps = state["average_steps"]
-    return run
-
-
-def _descent(card: ModelCard, recipe: Recipe) -> tuple[str, ...]:
-    """The lineage of a net that goes on from a release; raises ValueError for one with other labels or default boxes."""
-    for key, found, expected in (
-        ("labels", tuple(card.labels), BEHAVIOURS),
-        ("anchors", card.anchors, recipe.net.anchors),
-    ):
-        if found != expected:
-            raise ValueError(f"champion: its {key} are {found}, expected {expected} as in recipe {recipe.name!r}")
-    return (*card.lineage, f"{card.name} {card.digest} ({card.precision})")
-
-
-def _settle(part: torch.nn.Module, pictures: Sequence[LabelledPicture], recipe: Recipe) -> None:
-    settle_batch_norm(part, as_input(next(iter(batches(pictures, recipe))).image, torch.device("cpu")))
-
-
-def _run_of(recipe: Recipe, model: GestureDet, device: torch.device) -> Run:
-    model = model.to(device).to(memory_format=torch.channels_last)
-    freeze(model, recipe.frozen_blocks)
-    average = WeightAverage(model, recipe.average) if recipe.average else None
-    return Run(recipe, model, optimiser(model, recipe), average, device)
+    unreadable: tuple[str, ...] = ()
 
 
 def train(
@@ -148,61 +60,111 @@ def train(
     pictures: Sequence[LabelledPicture],
     folder: Path,
     *,
-    after_epoch: Callable[[Run, EpochFigures], None] | None = None,
-    track: Callable[[Iterable[Example], int], Iterable[Example]] = lambda loader, _epoch: loader,
+    sit_exam: Callable[[Run], Sequence[ClassFigures]] | None = None,
+    after_epoch: Callable[[Run, EpochFigures, Sequence[ClassFigures]], None] | None = None,
+    track: Track = lambda loader, _epoch: loader,
     crew: Crew = ALONE,
     workers: int = 0,
+    save_every: int = SAVE_EVERY,
 ) -> None:
-    """Train what is left of the recipe's epochs; `folder/last.pt` always holds the last whole epoch."""
+    """Train what is left of the recipe's epochs, and after each let the net sit the exam.
+
+    `folder` holds `last.pt` (so many steps old at most), `best.pt` (of the epoch with the best mean average precision),
+    `log.jsonl` and `curves.png`. A run that is killed and resumed tells the same log. Raises FloatingPointError when the
+    loss is no number, OSError when something cannot be written; `last.pt` then still is the last good one.
+    """
+    if save_every < 1:
+        raise ValueError(f"save_every: {save_every} is not at least 1 step")
     loader = batches(pictures, run.recipe, rank=crew.rank, processes=crew.processes, workers=workers)
+    journal = Journal(folder) if crew.rank == 0 else None
+    if journal is not None:
+        journal.rewind(epoch=run.epoch, step=run.step)
+
+    def after_step(line: dict[str, float]) -> None:
+        if journal is not None:
+            journal.add(line)
+            if run.step % save_every == 0 and run.step < len(loader):
+                write_checkpoint(run, folder / LAST)
+
     while run.epoch < run.recipe.epochs:
-        figures = train_one_epoch(run, loader, track=track, crew=crew)
-        if crew.rank == 0:
-            write_checkpoint(run, folder / "last.pt")
-            if after_epoch is not None:
-                after_epoch(run, figures)
+        figures = train_one_epoch(run, loader, track=track, crew=crew, after_step=after_step)
+        if journal is None:
+            continue
+        rows = sit_exam(run) if sit_exam is not None else ()
+        _keep(run, figures, rows, folder, journal)
+        if after_epoch is not None:
+            after_epoch(run, figures, rows)
+
+
+def _keep(run: Run, figures: EpochFigures, rows: Sequence[ClassFigures], folder: Path, journal: Journal) -> None:
+    """Write down an epoch. `last.pt` comes last: a kill before it makes the end of the epoch happen again."""
+    means = {name: round(getattr(figures, name), 6) for name in FIGURES}
+    line = {"epochs": run.epoch, "train": means, "unreadable": list(figures.unreadable)}
+    if rows:
+        mean = mean_average_precision(rows)
+        line["val"] = {"map50": round(mean, 4), "behaviours": [asdict(row) for row in rows]}
+        if mean > run.best:
+            run.best = mean
+            write_checkpoint(run, folder / BEST)
+    journal.add(line)
+    draw_curves(folder)
+    write_checkpoint(run, folder / LAST)
 
 
 def train_one_epoch(
     run: Run,
     loader: DataLoader[Example],
     *,
-    track: Callable[[Iterable[Example], int], Iterable[Example]] = lambda loader, _epoch: loader,
+    track: Track = lambda loader, _epoch: loader,
     crew: Crew = ALONE,
+    after_step: AfterStep = lambda _line: None,
 ) -> EpochFigures:
-    """Go once through the pictures. Raises FloatingPointError as soon as the loss is no number."""
+    """Go through what is left of the epoch's pictures. Raises FloatingPointError as soon as the loss is no number."""
     if isinstance(loader.sampler, EpochSampler):
-        loader.sampler.epoch = run.epoch
+        loader.sampler.epoch, loader.sampler.skipped = run.epoch, run.step * (loader.batch_size or 1)
     run.model.train()
     freeze(run.model, run.recipe.frozen_blocks)
-    sums = torch.zeros(4)
-    for step, batch in enumerate(track(loader, run.epoch)):
-        rate = rate_at(run.epoch + step / len(loader), run.recipe)
-        sums += _step(run, batch, rate, crew)
-        if not torch.isfinite(sums[0]):
-            raise FloatingPointError(
-                f"loss: {sums[0]} in epoch {run.epoch}, step {step}, rate {rate:g}: lower the rate"
-            )
-    run.epoch += 1
-    return EpochFigures(*(sums / len(loader)).tolist())
+    for batch in track(loader, run.epoch):
+        rate = rate_at(run.epoch + run.step / len(loader), run.recipe)
+        figures = _step(run, batch, rate, crew)
+        line = {"epoch": run.epoch, "step": run.step, "rate": rate, **dict(zip(FIGURES, figures.tolist(), strict=True))}
+        run.step, run.sums = run.step + 1, run.sums + figures
+        run.unreadable.update(place for place in batch.unreadable.tolist() if place >= 0)
+        after_step(line)
+    means = dict(zip(FIGURES, (run.sums / len(loader)).tolist(), strict=True))
+    names = sorted(pictures_of(loader)[place].name for place in crew.union(run.unreadable))
+    run.finish_epoch()
+    return EpochFigures(**means, unreadable=tuple(names))
 
 
 def _step(run: Run, batch: Example, rate: float, crew: Crew) -> Tensor:
-    """Take one step and return loss, its two parts and the positives."""
+    """Take one step and return its `FIGURES`; raises FloatingPointError, weights untouched, if there is no number to step by."""
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    logits_BAK, offsets_BA4 = run.model(as_input(batch.image, run.device))
+    images_BCHW = as_input(batch.image, run.device)
+    maps = run.model.backbone(images_BCHW)
+    logits_BAK, offsets_BA4 = run.model.read(*maps)
     labels_BA, targets_BA4 = batch.labels.to(run.device), batch.offsets.to(run.device)
     loss = multibox_loss(logits_BAK, offsets_BA4, labels_BA, targets_BA4, run.recipe.loss)
+    total, forgetting = loss.total, torch.zeros(())
+    if run.teacher is not None:
+        distance = run.recipe.distillation * feature_distance(maps[1:], run.teacher(images_BCHW))
+        total, forgetting = total + distance, distance.detach()
     run.optimiser.zero_grad(set_to_none=True)
-    loss.total.backward()  # type: ignore[no-untyped-call]
+    total.backward()  # type: ignore[no-untyped-call]
     crew.average_gradients(run.model)
-    torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.clip_gradient)
+    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.clip_gradient)
+    for name, value in (("loss", total.detach()), ("gradient", norm)):
+        if not torch.isfinite(value):
+            raise FloatingPointError(
+                f"{name}: {value} in epoch {run.epoch}, step {run.step}, rate {rate:g}: lower the rate;"
+                f" {LAST} holds a state before it"
+            )
     run.optimiser.step()
     if run.average is not None:
         run.average.update(run.model)
-    parts = torch.stack((loss.total.detach(), loss.classification, loss.localisation)).cpu()
-    return torch.cat((parts, torch.tensor([float(loss.positives)])))
+    parts = (total.detach(), loss.classification, loss.localisation, forgetting)
+    return torch.tensor([*(float(part) for part in parts), float(loss.positives)], dtype=torch.float64)
 
 
 def evaluate(
@@ -224,70 +186,3 @@ def evaluate(
         )
 
     return list(judge(pictures, detect, behaviours=behaviours, at_least_hw=frame_hw(config.input_hw)))
-
-
-def as_input(images_BCHW: Tensor, device: torch.device) -> Tensor:
-    """Turn RGB bytes into what the net takes: x / 127.5 - 1, channels last."""
-    return (images_BCHW.to(device).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
-
-
-def write_checkpoint(run: Run, path: Path) -> None:
-    """Write all of a run; a kill leaves the old file or the new one, never half of one."""
-    state: dict[str, Any] = {
-        "recipe": _recipe_text(run.recipe),
-        "epoch": run.epoch,
-        "model": run.model.state_dict(),
-        "optimiser": run.optimiser.state_dict(),
-        "lineage": list(run.lineage),
-    }
-    if run.average is not None:
-        state |= {"average": run.average.model.state_dict(), "average_steps": run.average.steps}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint. Raises FileNotFoundError, or ValueError for a file that is none."""
-    if not path.is_file():
-        raise FileNotFoundError(f"checkpoint: {path} is no file")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"checkpoint: {path} cannot be read ({type(error).__name__}: {error})") from error
-    if not isinstance(state, dict) or not {"recipe", "epoch", "model"} <= state.keys():
-        raise ValueError(f"checkpoint: {path} holds no training run, expected keys recipe, epoch, model")
-    return state
-
-
-def released_weights(state: dict[str, Any], recipe: Recipe) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint that are evaluated and released: the average if there is one.
-
-    Raises ValueError if they were trained for another net than the recipe's, other default boxes included.
-    """
-    trained, expected = json.loads(state["recipe"])["net"], json.loads(_recipe_text(recipe))["net"]
-    if trained != expected:
-        keys = ", ".join(key for key in expected if trained.get(key) != expected[key])
-        raise ValueError(f"checkpoint: its net differs from recipe {recipe.name!r} in {keys}, expected the same net")
-    weights: dict[str, Tensor] = state.get("average", state["model"])
-    return weights
-
-
-def lineage_of(state: dict[str, Any]) -> tuple[str, ...]:
-    """Return what a checkpoint's run began with, oldest first; empty for ported or random weights."""
-    return tuple(state.get("lineage", ()))
-
-
-def trained_by(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings a checkpoint was really trained with, the net's aside, and its whole epochs so far."""
-    settings: dict[str, Any] = json.loads(state["recipe"])
-    del settings["net"]
-    return settings | {"epochs": state["epoch"]}
-
-
-def _recipe_text(recipe: Recipe) -> str:
-    """Write a recipe down so that it can be compared; how long it lasts may change between two starts."""
-    settings = asdict(recipe)
-    del settings["epochs"]
-    return json.dumps(settings, sort_keys=True)

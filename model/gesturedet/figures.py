@@ -12,7 +12,7 @@ from gesturedet.evaluation import (
     operating_point,
     rank,
 )
-from gesturedet.labels import BEHAVIOURS
+from gesturedet.labels import AUXILIARY, BEHAVIOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def summarise(
 
 
 def mean_average_precision(figures: Sequence[ClassFigures]) -> float:
-    """Return the mean of `ap50` over the behaviours that occur; 0 if none does."""
-    known = [row.ap50 for row in figures if row.ap50 is not None]
+    """Return the mean of `ap50` over the behaviours that occur, classes that are never published aside; 0 if none does."""
+    known = [row.ap50 for row in figures if row.ap50 is not None and row.behaviour not in AUXILIARY]
     return sum(known) / len(known) if known else 0.0
 
 

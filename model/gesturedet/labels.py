@@ -9,6 +9,9 @@ from collections.abc import Sequence
 BACKGROUND_CLASS = 0
 BEHAVIOURS: tuple[str, ...] = ("hand-raising", "stand-up", "sleeping")
 
+AUXILIARY = frozenset({"adult"})
+"""Classes that only help a net to tell behaviours from their likes: marked in pictures, never reported to anybody."""
+
 
 def class_of(behaviour: str, behaviours: Sequence[str] = BEHAVIOURS) -> int:
     """Return the class index of a behaviour's name, counted from 1 because 0 is background.

@@ -8,11 +8,12 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
 
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Crew:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
+    def union(self, places: set[int]) -> set[int]:
+        """Return what any of the processes has; each has to call it."""
+        if self.processes == 1:
+            return places
+        everybodys: list[set[int]] = [set()] * self.processes
+        dist.all_gather_object(everybodys, places)
+        return set().union(*everybodys)
+
 
 ALONE = Crew(rank=0, processes=1)
 
@@ -48,15 +57,26 @@ def run_together(processes: int, work: Callable[[Crew], None]) -> None:
     if processes == 1:
         work(ALONE)
         return
-    spawn(_member, args=(processes, _free_port(), work), nprocs=processes)  # type: ignore[no-untyped-call]
+    errors = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    try:
+        spawn(_member, args=(processes, _free_port(), work, errors), nprocs=processes)  # type: ignore[no-untyped-call]
+    except ProcessRaisedException:
+        if errors.empty():
+            raise
+        raise errors.get() from None
 
 
-def _member(rank: int, processes: int, port: int, work: Callable[[Crew], None]) -> None:
+def _member(
+    rank: int, processes: int, port: int, work: Callable[[Crew], None], errors: "SimpleQueue[Exception]"
+) -> None:
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     dist.init_process_group("gloo", rank=rank, world_size=processes)
     try:
         work(Crew(rank, processes))
+    except Exception as error:
+        errors.put(error)
+        raise
     finally:
         dist.destroy_process_group()
 

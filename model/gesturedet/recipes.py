@@ -1,11 +1,12 @@
 """Training runs, each a function that returns its settings (read by data and engine)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from gesturedet.data.augment import SSD_AUGMENTATION, STRONG_AUGMENTATION, AugmentConfig
-from gesturedet.detector import CLASSROOM, PAPER, DetectorConfig
+from gesturedet.detector import CLASSROOM, PAPER, DetectorConfig, looking_at
+from gesturedet.labels import BEHAVIOURS
 from gesturedet.loss import LossConfig
 
 Decay = Literal["exponential", "cosine"]
@@ -21,6 +22,8 @@ class Recipe:
     `frozen_blocks`: so many of the backbone's first blocks, and its stem, keep their weights and statistics; 0 is none.
     `momentum` is SGD's; AdamW keeps its usual two. `weight_decay` is added to the gradient by SGD, and taken off the
     weights themselves by AdamW, so the same number means something else.
+    `labels`: what the net's classes are called, from 1 on; objects of `labels.AUXILIARY` that it does not name are left out.
+    `distillation`: weight of staying close to what the ported backbone says of the same pictures (`distillation.py`); 0 is none.
     `least_iou`: overlap from which an anchor is positive; from `background_iou` up to it it is neither positive nor negative.
     """
 
@@ -42,6 +45,8 @@ class Recipe:
     background_iou: float = 0.5
     average: float = 0.0
     frozen_blocks: int = 0
+    labels: tuple[str, ...] = BEHAVIOURS
+    distillation: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -53,6 +58,12 @@ class Recipe:
             value = getattr(self, key)
             if not 0.0 <= value < 1.0:
                 raise ValueError(f"{key}: {value} is not in 0..1, 1 excluded")
+        if self.distillation < 0:
+            raise ValueError(f"distillation: {self.distillation} is below 0")
+        if self.net.num_classes != len(self.labels) + 1:
+            raise ValueError(
+                f"labels: {len(self.labels)} and background do not fit the net's num_classes, {self.net.num_classes}"
+            )
 
 
 def paper() -> Recipe:
@@ -99,7 +110,48 @@ def product() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"paper": paper, "product": product}
+def product_512() -> Recipe:
+    """Return the product's recipe with one change: 288 x 512 pixels; its default boxes are as many pixels as before."""
+    return replace(product(), name="product_512", net=looking_at(CLASSROOM, (288, 512)))
+
+
+def product_640() -> Recipe:
+    """Return the product's recipe with one change: 352 x 640 pixels, whole cells on the three finest levels.
+
+    16:9 would be 360 rows; like the product's own 256 for 252, 352 is the nearest multiple of 32.
+    """
+    return replace(product(), name="product_640", net=looking_at(CLASSROOM, (352, 640)))
+
+
+def product_adult() -> Recipe:
+    """Return the product's recipe with one change: adults are a class of their own, to be learned and never published."""
+    return _of_classes(product(), (*BEHAVIOURS, "adult"), name="product_adult")
+
+
+def product_distilled() -> Recipe:
+    """Return the product's recipe with one change: the backbone is held to what it said before any training.
+
+    The weight makes forgetting as much as the first released net had (0.27 of C2, 0.36 of C3, on a clip of a walking adult)
+    cost about as much as the rest of the loss.
+    """
+    return replace(product(), name="product_distilled", distillation=4.0)
+
+
+def product_unfrozen() -> Recipe:
+    """Return the product's recipe with one change: all of the backbone is trained."""
+    return replace(product(), name="product_unfrozen", frozen_blocks=0)
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "paper": paper,
+    "product": product,
+    "product_512": product_512,
+    "product_640": product_640,
+    "product_adult": product_adult,
+    "product_distilled": product_distilled,
+    "product_unfrozen": product_unfrozen,
+}
+"""`product` is the control of all that begin with its name: each differs from it in one stated choice."""
 
 
 def recipe_of(name: str) -> Recipe:
@@ -107,6 +159,10 @@ def recipe_of(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"recipe: {name!r} is none of {', '.join(sorted(RECIPES))}")
     return RECIPES[name]()
+
+
+def _of_classes(recipe: Recipe, labels: tuple[str, ...], *, name: str) -> Recipe:
+    return replace(recipe, name=name, labels=labels, net=replace(recipe.net, num_classes=len(labels) + 1))
 
 
 def recipe_differences(first: Recipe, second: Recipe) -> list[str]:

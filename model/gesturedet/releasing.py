@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 
 from gesturedet.card import Exam, ModelCard, Release
+from gesturedet.checkpoint import lineage_of, load_weights, read_checkpoint, released_weights, trained_by
 from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.detector import GestureDet
-from gesturedet.engine import lineage_of, read_checkpoint, released_weights, trained_by
 from gesturedet.export import export_onnx, quantise, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
@@ -65,7 +65,7 @@ def release(
     """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
-    net.load_state_dict(released_weights(state, recipe))
+    load_weights(net, released_weights(state, recipe), state["file"])
     settings, descent = trained_by(state), lineage_of(state) + lineage
     figures: dict[Precision, tuple[ClassFigures, ...]] = {}
     with tempfile.TemporaryDirectory() as scratch:

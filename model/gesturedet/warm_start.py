@@ -18,12 +18,14 @@ from gesturedet.detector import GestureDet
 Array = NDArray[Any]
 
 
-def load_released_weights(net: GestureDet, onnx_bytes: bytes) -> None:
+def load_released_weights(net: GestureDet, onnx_bytes: bytes, *, classes: int | None = None) -> None:
     """Give a net the weights of an exported file, in full precision or int8; each batch norm only adds its bias.
 
-    The running statistics are unknown: `convolution.settle_batch_norm` before the first step. Raises ValueError for a file
-    that lacks a weight of this net or has it in another shape.
+    The running statistics are unknown: `convolution.settle_batch_norm` before the first step. `classes`: how many the file
+    knows, background included, where the net has some more behind them; those start quiet. Raises ValueError for a file that
+    lacks a weight of this net or has it in another shape.
     """
+    shapes = (net.config.anchors.per_cell, classes or net.config.num_classes)
     weights = weights_in(onnx.load_from_string(onnx_bytes))
     bricks = {name: brick for name, brick in net.named_modules() if isinstance(brick, ConvBn)}
     for name, brick in bricks.items():
@@ -35,9 +37,20 @@ def load_released_weights(net: GestureDet, onnx_bytes: bytes) -> None:
             if key.startswith(inside):
                 continue
             found = _tensor(weights, key)
+            if key.startswith("class_heads."):
+                found = _with_more_classes(found, parameter, *shapes)
             if found.shape != parameter.shape:
                 raise ValueError(f"{key}: shape {tuple(found.shape)} does not fit, expected {tuple(parameter.shape)}")
             parameter.copy_(found)
+
+
+def _with_more_classes(found: torch.Tensor, parameter: torch.Tensor, per_cell: int, classes: int) -> torch.Tensor:
+    """Put what a class head says of the classes it knows in front of what a fresh one says of the others."""
+    if found.shape[0] != per_cell * classes or parameter.shape[0] <= found.shape[0]:
+        return found
+    widened = parameter.detach().clone()
+    widened.view(per_cell, -1, *parameter.shape[1:])[:, :classes] = found.view(per_cell, classes, *found.shape[1:])
+    return widened
 
 
 def weights_in(model: onnx.ModelProto) -> dict[str, Array]:

@@ -14,53 +14,71 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gesturedet.anchors import anchors_cxcywh
 from gesturedet.data.augment import augment
-from gesturedet.data.voc import LabelledPicture, read_pixels
+from gesturedet.data.voc import LabelledPicture, Picture, read_pixels
 from gesturedet.judging import frame_hw
 from gesturedet.matching import Matcher
 from gesturedet.recipes import Recipe
 
 
 class Example(NamedTuple):
-    """One picture for the net: image (C, H, W) uint8 RGB, labels (A,), offsets (A, 4); with a B in front in a batch."""
+    """One picture for the net: image (C, H, W) uint8 RGB, labels (A,), offsets (A, 4); with a B in front in a batch.
+
+    `unreadable` (): place of the picture whose file could not be read and that this one stands in for, else -1.
+    """
 
     image: Tensor
     labels: Tensor
     offsets: Tensor
+    unreadable: Tensor
 
 
 class TrainingSet(Dataset[Example]):
     """Decodes, augments and matches a picture when it is asked for.
 
     An item is a function of the recipe's seed, the epoch and the index, so an interrupted run continues as if it had
-    not been.
+    not been. The next readable picture stands in for one whose file is damaged or gone: one bad file among thousands must
+    not end a night's training, and batches stay whole.
     """
 
     def __init__(self, pictures: Sequence[LabelledPicture], recipe: Recipe) -> None:
-        self._pictures = pictures
+        self.pictures = pictures
         self._recipe = recipe
         anchors = anchors_cxcywh(recipe.net.input_hw, recipe.net.anchors)
         self._matcher = Matcher(anchors, least_iou=recipe.least_iou, background_iou=recipe.background_iou)
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self.pictures)
 
     def __getitem__(self, place: tuple[int, int]) -> Example:
         epoch, index = place
         rng = np.random.default_rng((self._recipe.seed, epoch, index))
-        picture = self._pictures[index]
+        shown, pixels = self._first_readable(index)
         size_hw = self._recipe.net.input_hw
-        pixels = read_pixels(picture, at_least_hw=frame_hw(size_hw))
-        pixels, truth = augment(pixels, picture.truth, size_hw, self._recipe.augmentation, rng)
+        pixels, truth = augment(pixels, self.pictures[shown].truth, size_hw, self._recipe.augmentation, rng)
         targets = self._matcher(truth.boxes_xyxy, truth.class_ids, truth.ignored)
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        return Example(image, torch.from_numpy(targets.labels), torch.from_numpy(targets.offsets))
+        unreadable = torch.tensor(-1 if shown == index else index)
+        return Example(image, torch.from_numpy(targets.labels), torch.from_numpy(targets.offsets), unreadable)
+
+    def _first_readable(self, index: int) -> tuple[int, Picture]:
+        """Return the first picture from `index` on that can be read, and its pixels. Raises ValueError if none can."""
+        count, fault = len(self.pictures), ""
+        for place in (*range(index, count), *range(index)):
+            try:
+                return place, read_pixels(self.pictures[place], at_least_hw=frame_hw(self._recipe.net.input_hw))
+            except (OSError, ValueError) as error:
+                fault = str(error)
+        raise ValueError(f"pictures: none of {count} can be read, the last because {fault}")
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """All pictures in an order of the epoch's own; process `rank` of `processes` takes every n-th of them."""
+    """All pictures in an order of the epoch's own; process `rank` of `processes` takes every n-th of them.
+
+    `skipped`: so many of them were taken before an interruption.
+    """
 
     def __init__(self, count: int, *, seed: int, rank: int = 0, processes: int = 1) -> None:
-        self.epoch = 0
+        self.epoch, self.skipped = 0, 0
         self._count, self._seed, self._rank, self._processes = count, seed, rank, processes
 
     def __len__(self) -> int:
@@ -69,13 +87,13 @@ class EpochSampler(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng((self._seed, self.epoch)).permutation(self._count)
         whole = len(self) * self._processes
-        return ((self.epoch, int(index)) for index in order[self._rank : whole : self._processes])
+        return ((self.epoch, int(index)) for index in order[self._rank : whole : self._processes][self.skipped :])
 
 
 def batches(
     pictures: Sequence[LabelledPicture], recipe: Recipe, *, rank: int = 0, processes: int = 1, workers: int = 0
 ) -> DataLoader[Example]:
-    """Return a loader of whole batches; its sampler's `epoch` has to be set before each pass.
+    """Return a loader of whole batches; its sampler's `epoch` and `skipped` have to be set before each pass.
 
     `recipe.batch` is shared by the processes. Raises ValueError for fewer pictures than one batch.
     """
@@ -90,3 +108,15 @@ def batches(
         drop_last=True,
         persistent_workers=False,
     )
+
+
+def pictures_of(loader: DataLoader[Example]) -> Sequence[LabelledPicture]:
+    """Return the pictures that a loader of `batches` shows, by their places."""
+    if not isinstance(loader.dataset, TrainingSet):
+        raise TypeError(f"loader: its data set is a {type(loader.dataset).__name__}, expected a TrainingSet")
+    return loader.dataset.pictures
+
+
+def as_input(images_BCHW: Tensor, device: torch.device) -> Tensor:
+    """Turn RGB bytes into what the net takes: x / 127.5 - 1, channels last."""
+    return (images_BCHW.to(device).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)

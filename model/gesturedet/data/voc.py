@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gesturedet.labels import BEHAVIOURS, class_of
+from gesturedet.labels import AUXILIARY, BEHAVIOURS, class_of
 
 Picture = NDArray[np.uint8]
 
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 
 
@@ -53,7 +54,8 @@ def read_split(
 ) -> tuple[LabelledPicture, ...]:
     """Read the truth of every picture of a split, in the order of its list. Pictures stay on disk.
 
-    `labels` names the classes from 1 on; objects named in `unlabelled` are left out as if nobody had marked them.
+    `labels` names the classes from 1 on; objects named in `unlabelled`, and in `labels.AUXILIARY` if `labels` does not
+    name them, are left out as if nobody had marked them.
     Raises FileNotFoundError for a missing list, annotation or picture and ValueError for one that says something
     impossible; both name file, key, value and expectation.
     """
@@ -65,6 +67,7 @@ def read_split(
     if repeated:
         raise ValueError(f"{listing}: picture {repeated[0]!r} is listed more than once, expected each name once")
     groups = _read_groups(root)
+    unlabelled |= AUXILIARY - set(labels)
     return tuple(_read_picture(root, name, groups.get(name, name), labels, unlabelled) for name in names)
 
 
@@ -74,12 +77,39 @@ def read_pixels(picture: LabelledPicture, *, at_least_hw: tuple[int, int] | None
     With `at_least_hw` a JPEG is decoded at half or quarter size if that still has so many rows and columns, which is
     several times faster. Raises ValueError for a file that is no picture.
     """
-    encoded = np.frombuffer(picture.path.read_bytes(), dtype=np.uint8)
-    pixels = cv2.imdecode(encoded, _REDUCED[_reduction(picture.size_hw, at_least_hw)]) if len(encoded) else None
+    encoded = picture.path.read_bytes()
+    pixels = None if _is_cut_short(encoded) else _decode(encoded, _REDUCED[_reduction(picture.size_hw, at_least_hw)])
     if pixels is None:
-        raise ValueError(f"{picture.path}: {len(encoded)} bytes are not a readable picture, expected a JPEG")
+        raise ValueError(
+            f"{picture.path}: {len(encoded)} bytes are not a readable picture, expected a whole JPEG or PNG"
+        )
     rgb: Picture = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def readable(pictures: Sequence[LabelledPicture]) -> tuple[tuple[LabelledPicture, ...], tuple[str, ...]]:
+    """Return the pictures that can be read, and the names of the others. Reads every file once."""
+    fine, bad = [], []
+    for picture in pictures:
+        try:
+            read_pixels(picture, at_least_hw=(1, 1))
+            fine.append(picture)
+        except (OSError, ValueError):
+            bad.append(picture.name)
+    return tuple(fine), tuple(bad)
+
+
+def _is_cut_short(encoded: bytes) -> bool:
+    """Say whether a JPEG ends before its end: OpenCV would fill what is missing with grey and say nothing."""
+    return encoded.startswith(_JPEG) and encoded.rfind(_JPEG_END) < encoded.rfind(_JPEG_SCAN)
+
+
+def _decode(encoded: bytes, how: int) -> Picture | None:
+    try:
+        pixels: Picture | None = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), how) if encoded else None
+    except cv2.error:  # a header that promises more pixels than OpenCV takes
+        return None
+    return pixels
 
 
 def _reduction(size_hw: tuple[int, int], at_least_hw: tuple[int, int] | None) -> int:

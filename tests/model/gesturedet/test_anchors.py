@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gesturedet.anchors import CLASSROOM_ANCHORS, PAPER_ANCHORS, AnchorSpec, anchors_cxcywh, feature_sizes_hw
+from gesturedet.anchors import (
+    CLASSROOM_ANCHORS,
+    PAPER_ANCHORS,
+    AnchorSpec,
+    alike,
+    anchors_cxcywh,
+    as_many_pixels,
+    feature_sizes_hw,
+)
 from gesturedet.boxes import cxcywh_to_xyxy, iou_matrix
 
 
@@ -39,6 +47,16 @@ def test_the_first_boxes_are_as_worked_by_hand() -> None:
         (0.02**0.5, 0.02**0.5),  # between 0.1 and 0.2
     ]
     np.testing.assert_allclose(first[:, 2:], sizes, rtol=1e-6)
+
+
+def test_specs_are_alike_in_fractions_or_in_pixels() -> None:
+    shrunk = as_many_pixels(CLASSROOM_ANCHORS, at_hw=(256, 448), for_hw=(512, 896))
+
+    assert shrunk.scales[0] == CLASSROOM_ANCHORS.scales[0] / 2
+    assert alike((CLASSROOM_ANCHORS, (256, 448)), (shrunk, (512, 896)))
+    assert alike((CLASSROOM_ANCHORS, (256, 448)), (CLASSROOM_ANCHORS, (512, 896)))
+    assert not alike((CLASSROOM_ANCHORS, (256, 448)), (shrunk, (256, 448)))
+    assert not alike((CLASSROOM_ANCHORS, (300, 300)), (PAPER_ANCHORS, (300, 300)))
 
 
 def test_boxes_run_along_the_row_first() -> None:

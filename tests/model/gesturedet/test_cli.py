@@ -61,7 +61,7 @@ def test_a_run_is_trained_resumed_and_evaluated(
         return capsys.readouterr().out
 
     assert "epoch 1/1" in train_up_to(1)
-    assert {path.name for path in out.iterdir()} == {"last.pt", "best.pt"}
+    assert {path.name for path in out.iterdir()} == {"last.pt", "best.pt", "log.jsonl", "curves.png"}
     resumed = train_up_to(2)
     assert "epoch 2/2" in resumed
     assert "epoch 1/2" not in resumed

@@ -9,25 +9,18 @@ torch = pytest.importorskip("torch", reason="training needs torch (the train ext
 
 from gesturedet.anchors import PAPER_ANCHORS  # noqa: E402
 from gesturedet.card import PACKAGED, load_release  # noqa: E402
+from gesturedet.checkpoint import lineage_of, read_checkpoint  # noqa: E402
 from gesturedet.data.augment import NO_AUGMENTATION  # noqa: E402
 from gesturedet.data.training_set import EpochSampler, Example, batches  # noqa: E402
 from gesturedet.data.voc import LabelledPicture, read_split  # noqa: E402
-from gesturedet.detector import CLASSROOM, GestureDet  # noqa: E402
-from gesturedet.engine import (  # noqa: E402
-    EpochFigures,
-    Run,
-    evaluate,
-    lineage_of,
-    read_checkpoint,
-    resume,
-    start,
-    train,
-    train_one_epoch,
-    write_checkpoint,
-)
-from gesturedet.loss import LossConfig  # noqa: E402
-from gesturedet.recipes import Optimiser, Recipe, paper, product, recipe_of  # noqa: E402
+from gesturedet.detector import CLASSROOM, GestureDet, looking_at  # noqa: E402
+from gesturedet.engine import EpochFigures, evaluate, train, train_one_epoch  # noqa: E402
+from gesturedet.figures import ClassFigures, summarise  # noqa: E402
+from gesturedet.journal import read_log  # noqa: E402
+from gesturedet.labels import BEHAVIOURS  # noqa: E402
+from gesturedet.recipes import Optimiser, Recipe  # noqa: E402
 from gesturedet.schedule import WeightAverage, freeze, rate_at  # noqa: E402
+from gesturedet.training_run import Run, resume, start, write_checkpoint  # noqa: E402
 from gesturedet.warm_start import load_released_weights  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
@@ -91,7 +84,7 @@ def test_training_lowers_the_loss(pictures: tuple[LabelledPicture, ...], tmp_pat
     seen: list[EpochFigures] = []
     recipe = replace(TINY, epochs=12, learning_rate=0.05)
 
-    train(start(recipe, pictures), pictures, tmp_path, after_epoch=lambda _run, figures: seen.append(figures))
+    train(start(recipe, pictures), pictures, tmp_path, after_epoch=lambda _run, figures, _rows: seen.append(figures))
 
     assert len(seen) == 12
     assert seen[-1].loss < 0.85 * seen[0].loss
@@ -108,7 +101,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     class Killed(Exception):
         """Stands for a kill after the first epoch."""
 
-    def kill(_run: Run, _figures: EpochFigures) -> None:
+    def kill(_run: Run, _figures: EpochFigures, _rows: object) -> None:
         raise Killed
 
     with pytest.raises(Killed):
@@ -137,7 +130,9 @@ def test_another_recipe_cannot_continue_a_run(pictures: tuple[LabelledPicture, .
     write_checkpoint(start(TINY, pictures), tmp_path / "last.pt")
 
     assert resume(replace(TINY, epochs=9), tmp_path / "last.pt").epoch == 0
-    with pytest.raises(ValueError, match=r"last\.pt: recipe is .*, expected .*\"momentum\": 0.5"):
+    with pytest.raises(
+        ValueError, match=r"last\.pt: its recipe differs from 'tiny' in momentum \(0\.9, expected 0\.5\)"
+    ):
         resume(replace(TINY, momentum=0.5), tmp_path / "last.pt")
 
 
@@ -179,12 +174,34 @@ def test_what_a_run_began_with_goes_with_its_checkpoint(pictures: tuple[Labelled
     assert lineage_of(read_checkpoint(tmp_path / "bare.pt")) == ()
 
 
+def test_a_champion_begins_a_net_that_knows_one_class_more_or_looks_at_another_size(
+    pictures: tuple[LabelledPicture, ...],
+) -> None:
+    adults = replace(TINY, labels=(*BEHAVIOURS, "adult"), net=replace(TINY.net, num_classes=5))
+    larger = replace(TINY, net=looking_at(CLASSROOM, (96, 160)))
+    shown = torch.rand(2, 3, 96, 160) * 2 - 1
+
+    with torch.inference_mode():
+        plain, more, large = (
+            start(recipe, pictures, champion=PACKAGED).best_weights.eval()(shown) for recipe in (TINY, adults, larger)
+        )
+
+    torch.testing.assert_close(more[0][..., :4], plain[0], atol=1e-3, rtol=1e-3)
+    assert float(more[0][..., 4].abs().max()) < 0.1 * float(plain[0].abs().max()), "the new class starts quiet"
+    torch.testing.assert_close(large[0], plain[0], atol=1e-2, rtol=1e-2)
+
+
 def test_a_champion_with_other_default_boxes_and_two_beginnings_are_refused(
     pictures: tuple[LabelledPicture, ...], tmp_path: Path
 ) -> None:
     other = replace(TINY, net=replace(TINY.net, anchors=PAPER_ANCHORS))
     with pytest.raises(ValueError, match=r"champion: its anchors are .*, expected .* as in recipe 'tiny'"):
         start(other, pictures, champion=PACKAGED)
+    strangers = replace(TINY, labels=("cat", "dog", "cow"))
+    with pytest.raises(
+        ValueError, match=r"champion: its labels are .*'hand-raising'.*, expected \('cat', 'dog', 'cow'\)"
+    ):
+        start(strangers, pictures, champion=PACKAGED)
     with pytest.raises(ValueError, match=r"weights '.*last.pt' and champion '.*': expected one of them at most"):
         start(TINY, pictures, champion=PACKAGED, weights=tmp_path / "last.pt")
 
@@ -194,7 +211,7 @@ def test_weights_of_another_net_are_refused(pictures: tuple[LabelledPicture, ...
     other = replace(TINY, net=replace(TINY.net, anchors=PAPER_ANCHORS))
 
     with pytest.raises(
-        ValueError, match="checkpoint: its net differs from recipe 'tiny' in anchors, expected the same"
+        ValueError, match=r"checkpoint: .*last\.pt: its net differs from recipe 'tiny' in anchors .*, expected the same"
     ):
         start(other, pictures, weights=tmp_path / "last.pt")
 
@@ -245,8 +262,76 @@ def test_a_loss_that_is_no_number_stops_the_run(pictures: tuple[LabelledPicture,
     with torch.no_grad():
         next(iter(run.model.parameters())).fill_(float("nan"))
 
-    with pytest.raises(FloatingPointError, match=r"loss: nan in epoch 0, step 0, rate .*: lower the rate"):
+    with pytest.raises(
+        FloatingPointError, match=r"loss: nan in epoch 0, step 0, rate .*: lower the rate; last.pt holds"
+    ):
         train_one_epoch(run, batches(pictures, TINY))
+
+
+def test_a_gradient_that_is_no_number_touches_no_weight(pictures: tuple[LabelledPicture, ...]) -> None:
+    run = start(TINY, pictures)
+    before = weights_of(run)
+    run.model.class_heads.levels[0].point.weight.register_hook(lambda gradient: gradient * float("inf"))
+
+    with pytest.raises(FloatingPointError, match=r"gradient: (nan|inf) in epoch 0, step 0"):
+        train_one_epoch(run, batches(pictures, TINY))
+
+    parameters = dict(run.model.named_parameters())
+    assert [name for name in parameters if not torch.equal(parameters[name], before[name])] == []
+
+
+def test_the_last_good_checkpoint_survives_a_loss_that_is_no_number(
+    pictures: tuple[LabelledPicture, ...], tmp_path: Path
+) -> None:
+    def spoil(_run: Run, _figures: EpochFigures, _rows: object) -> None:
+        with torch.no_grad():
+            next(iter(run.model.parameters())).fill_(float("inf"))
+
+    run = start(TINY, pictures)
+    with pytest.raises(FloatingPointError, match="in epoch 1, step 0"):
+        train(run, pictures, tmp_path, after_epoch=spoil, save_every=1)
+
+    kept = resume(TINY, tmp_path / "last.pt")
+    assert (kept.epoch, kept.step) == (1, 0)
+    assert all(bool(torch.isfinite(value).all()) for value in kept.model.state_dict().values())
+
+
+def test_damaged_pictures_are_replaced_named_and_counted_once(
+    pictures: tuple[LabelledPicture, ...], tmp_path: Path
+) -> None:
+    pictures[2].path.write_bytes(pictures[2].path.read_bytes()[:300])
+    pictures[3].path.unlink()
+    seen: list[EpochFigures] = []
+
+    train(
+        start(TINY, pictures), pictures, tmp_path / "run", after_epoch=lambda _run, figures, _rows: seen.append(figures)
+    )
+
+    assert [figures.unreadable for figures in seen] == [("p2", "p3")] * 2
+    assert [line["unreadable"] for line in read_log(tmp_path / "run" / "log.jsonl") if "epochs" in line] == [
+        ["p2", "p3"]
+    ] * 2
+
+
+def test_pictures_of_which_none_can_be_read_are_refused(pictures: tuple[LabelledPicture, ...]) -> None:
+    for picture in pictures:
+        picture.path.write_bytes(b"")
+
+    with pytest.raises(ValueError, match=r"pictures: none of 8 can be read, the last because .*p\d\.jpg: 0 bytes"):
+        start(TINY, pictures, champion=PACKAGED)
+
+
+def test_the_best_checkpoint_is_of_the_best_epoch(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
+    def sit_exam(run: Run) -> tuple[ClassFigures, ...]:
+        value = {1: 0.2, 2: 0.6, 3: 0.6, 4: 0.1}[run.epoch]
+        return tuple(replace(row, ap50=value) for row in summarise([])[:1])
+
+    train(start(replace(TINY, epochs=2), pictures), pictures, tmp_path, sit_exam=sit_exam)
+    train(resume(replace(TINY, epochs=4), tmp_path / "last.pt"), pictures, tmp_path, sit_exam=sit_exam)
+
+    assert read_checkpoint(tmp_path / "best.pt")["epoch"] == 2
+    told = [line["val"]["map50"] for line in read_log(tmp_path / "log.jsonl") if "epochs" in line]
+    assert told == [0.2, 0.6, 0.6, 0.1]
 
 
 def test_ported_weights_settle_their_statistics_without_changing_the_backbone(
@@ -328,26 +413,3 @@ def test_the_next_epoch_shows_the_pictures_differently(pictures: tuple[LabelledP
     train(start(TINY, pictures), pictures, tmp_path, track=track)
 
     assert not torch.equal(torch.cat(seen[0]), torch.cat(seen[1]))
-
-
-def test_recipes_are_found_by_name() -> None:
-    assert recipe_of("paper") == paper()
-    assert paper().net.input_hw == (300, 300)
-    assert (paper().batch, paper().learning_rate, paper().momentum, paper().weight_decay) == (64, 0.002, 0.9, 1e-4)
-    assert paper().loss == LossConfig(batch_attention=True, alpha=0.5, beta=0.5, negatives_per_positive=3)
-    assert product().net.input_hw == (256, 448)
-    with pytest.raises(ValueError, match="recipe: 'papers' is none of paper, product"):
-        recipe_of("papers")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "says"),
-    [
-        ("epochs", 0, "epochs: 0 is not above 0"),
-        ("learning_rate", -0.1, "learning_rate: -0.1 is not above 0"),
-        ("momentum", 1.0, r"momentum: 1.0 is not in 0\.\.1, 1 excluded"),
-    ],
-)
-def test_an_impossible_recipe_is_refused(key: str, value: float, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        replace(TINY, **{key: value})  # type: ignore[arg-type]

@@ -3,6 +3,7 @@ import pytest
 
 from gesturedet.evaluation import JudgedPicture
 from gesturedet.figures import as_text, mean_average_precision, summarise
+from gesturedet.labels import BEHAVIOURS
 
 
 def judged(truth_class: int, found_class: int, score: float, group: str) -> JudgedPicture:
@@ -36,6 +37,13 @@ def test_each_behaviour_gets_its_counts_and_best_threshold() -> None:
     assert hand.threshold == pytest.approx(0.6999)
     assert (stand.truths, stand.right, stand.ap50) == (1, 0, 0.0)
     assert mean_average_precision((hand, stand)) == 0.5
+
+
+def test_a_class_that_is_never_published_is_told_and_not_averaged() -> None:
+    rows = summarise([judged(1, 1, 0.8, "a"), judged(4, 1, 0.1, "b")], behaviours=(*BEHAVIOURS, "adult"))
+
+    assert (rows[3].behaviour, rows[3].ap50) == ("adult", 0.0)
+    assert mean_average_precision(rows) == 1.0
 
 
 def test_given_thresholds_are_kept() -> None:

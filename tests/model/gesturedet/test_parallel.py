@@ -40,6 +40,37 @@ def test_two_processes_take_the_mean_of_their_gradients(tmp_path: Path) -> None:
         assert bias.unique().tolist() == [5.0]
 
 
+@dataclass(frozen=True)
+class Fails:
+    """The second of the processes finds bad input."""
+
+    def __call__(self, crew: Crew) -> None:
+        if crew.rank == 1:
+            raise ValueError("pictures: none")
+
+
+@dataclass(frozen=True)
+class Collects:
+    """Each process has places of its own and writes down everybody's."""
+
+    folder: Path
+
+    def __call__(self, crew: Crew) -> None:
+        (self.folder / f"{crew.rank}").write_text(str(sorted(crew.union({crew.rank, 7}))), "utf-8")
+
+
+def test_what_one_process_raises_is_raised() -> None:
+    with pytest.raises(ValueError, match=r"^pictures: none$"):
+        run_together(2, Fails())
+
+
+def test_processes_tell_each_other_what_they_have(tmp_path: Path) -> None:
+    run_together(2, Collects(tmp_path))
+
+    assert [(tmp_path / rank).read_text("utf-8") for rank in "01"] == ["[0, 1, 7]"] * 2
+    assert ALONE.union({3}) == {3}
+
+
 def test_no_process_is_refused() -> None:
     with pytest.raises(ValueError, match="processes: 0 is not at least 1"):
         run_together(0, Share(Path()))

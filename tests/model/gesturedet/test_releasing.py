@@ -10,9 +10,9 @@ pytest.importorskip("onnx", reason="a release is exported with onnx (the train e
 from gesturedet.card import load_release  # noqa: E402
 from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM  # noqa: E402
-from gesturedet.engine import start, write_checkpoint  # noqa: E402
 from gesturedet.recipes import product  # noqa: E402
 from gesturedet.releasing import Material, calibration_images, read_thresholds, release, source_of  # noqa: E402
+from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 TINY = replace(product(), net=replace(CLASSROOM, input_hw=(64, 96)), batch=2)

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from gesturedet.data.voc import LabelledPicture, read_pixels, read_split
+from gesturedet.data.voc import LabelledPicture, read_pixels, read_split, readable
 from gesturedet.evaluation import JudgedPicture, average_precision, rank
+from gesturedet.labels import BEHAVIOURS
 from tests.model.gesturedet.voc_folder import annotation_xml, object_xml, write_annotation, write_voc
 from tests.support import ROOT, require
 
@@ -55,6 +56,16 @@ def test_difficult_objects_are_ignored_and_unlabelled_ones_left_out(tmp_path: Pa
 
     assert picture.truth.class_ids.tolist() == [3]
     assert picture.truth.ignored.tolist() == [True]
+
+
+def test_adults_are_left_out_unless_they_are_a_class(tmp_path: Path) -> None:
+    write_voc(tmp_path, {"a": [("adult", (1, 1, 9, 9)), ("sleeping", (1, 1, 9, 9))]})
+
+    (without,) = read_split(tmp_path, "train")
+    (as_class,) = read_split(tmp_path, "train", labels=(*BEHAVIOURS, "adult"))
+
+    assert without.truth.class_ids.tolist() == [3]
+    assert as_class.truth.class_ids.tolist() == [4, 3]
 
 
 def test_boxes_of_writers_that_count_from_zero_are_clipped(tmp_path: Path) -> None:
@@ -173,8 +184,28 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes) -> N
     picture = picture_of(tmp_path, (90, 160))
     picture.path.write_bytes(content)
 
-    with pytest.raises(ValueError, match=rf"a\.jpg: {len(content)} bytes are not a readable picture, expected a JPEG"):
+    with pytest.raises(ValueError, match=rf"a\.jpg: {len(content)} bytes are not a readable picture, expected a whole"):
         read_pixels(picture)
+
+
+def test_a_jpeg_that_ends_too_early_is_not_read_as_half_grey(tmp_path: Path) -> None:
+    picture = picture_of(tmp_path, (360, 640))
+    whole = picture.path.read_bytes()
+    picture.path.write_bytes(whole + b"a camera's trailing note")
+    assert read_pixels(picture).shape == (360, 640, 3)
+
+    picture.path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"a\.jpg: \d+ bytes are not a readable picture, expected a whole JPEG"):
+        read_pixels(picture)
+
+
+def test_pictures_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
+    pictures = read_split(write_voc(tmp_path, {"a": [], "b": [], "c": []}), "train")
+    pictures[0].path.write_bytes(b"no picture")
+    pictures[2].path.unlink()
+
+    assert readable(()) == ((), ())
+    assert readable(pictures) == ((pictures[1],), ("a", "c"))
 
 
 def test_somebody_elses_voc_files_are_read_and_judged(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+from dataclasses import replace
+from math import prod
+
+import pytest
+
+pytest.importorskip("torch", reason="recipes name a net (the train extra)")
+
+from gesturedet.anchors import anchors_cxcywh, feature_sizes_hw
+from gesturedet.detector import CLASSROOM
+from gesturedet.labels import BEHAVIOURS
+from gesturedet.loss import LossConfig
+from gesturedet.recipes import (
+    RECIPES,
+    Recipe,
+    paper,
+    product,
+    product_512,
+    product_640,
+    product_adult,
+    recipe_differences,
+    recipe_of,
+)
+
+
+def test_recipes_are_found_by_name() -> None:
+    assert recipe_of("paper") == paper()
+    assert paper().net.input_hw == (300, 300)
+    assert (paper().batch, paper().learning_rate, paper().momentum, paper().weight_decay) == (64, 0.002, 0.9, 1e-4)
+    assert paper().loss == LossConfig(batch_attention=True, alpha=0.5, beta=0.5, negatives_per_positive=3)
+    assert product().net.input_hw == (256, 448)
+    assert [recipe_of(name).name for name in RECIPES] == list(RECIPES)
+    with pytest.raises(ValueError, match="recipe: 'papers' is none of paper, product"):
+        recipe_of("papers")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("product_512", ["net"]),
+        ("product_640", ["net"]),
+        ("product_adult", ["net", "labels"]),
+        ("product_distilled", ["distillation"]),
+        ("product_unfrozen", ["frozen_blocks"]),
+    ],
+)
+def test_a_candidate_differs_from_its_control_in_one_choice(name: str, changed: list[str]) -> None:
+    differences = recipe_differences(product(), recipe_of(name))
+
+    assert [line.split(":")[0] for line in differences] == ["name", *changed]
+
+
+@pytest.mark.parametrize(("recipe", "input_hw"), [(product_512(), (288, 512)), (product_640(), (352, 640))])
+def test_a_larger_input_keeps_the_default_boxes_in_pixels(recipe: Recipe, input_hw: tuple[int, int]) -> None:
+    net = recipe.net
+
+    assert net == replace(CLASSROOM, input_hw=input_hw, anchors=net.anchors)
+    finest = prod(feature_sizes_hw(input_hw)[0]) * net.anchors.per_cell
+    for place in (0, finest):  # the first box of the first two levels
+        here = anchors_cxcywh(input_hw, net.anchors)[place, 2:] * input_hw[::-1]
+        there_at = place and prod(feature_sizes_hw((256, 448))[0]) * net.anchors.per_cell
+        there = anchors_cxcywh((256, 448), CLASSROOM.anchors)[there_at, 2:] * (448, 256)
+        assert here.tolist() == pytest.approx(there.tolist(), rel=1e-5)
+    assert [(height % 2, width % 2) for height, width in feature_sizes_hw(input_hw)[:2]] == [(0, 0)] * 2
+
+
+def test_the_auxiliary_class_comes_behind_the_behaviours() -> None:
+    assert product_adult().labels == (*BEHAVIOURS, "adult")
+    assert product_adult().net == replace(CLASSROOM, num_classes=5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("epochs", 0, "epochs: 0 is not above 0"),
+        ("learning_rate", -0.1, "learning_rate: -0.1 is not above 0"),
+        ("momentum", 1.0, r"momentum: 1.0 is not in 0\.\.1, 1 excluded"),
+        ("distillation", -1.0, "distillation: -1.0 is below 0"),
+        ("labels", ("a", "b"), "labels: 2 and background do not fit the net's num_classes, 4"),
+    ],
+)
+def test_an_impossible_recipe_is_refused(key: str, value: object, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(product(), **{key: value})  # type: ignore[arg-type]
