@@ -63,7 +63,7 @@ class Plan:
 
 def draw_plan(rng: np.random.Generator, *, pupils: int, scale: float, kinds: Sequence[str] = tuple(KINDS)) -> Plan:
     """Draw a room for so many pupils of a mean body scale (1 for an adult); `kinds` narrows the desks' order."""
-    near = -float(rng.uniform(0.27, 0.31)) * scale
+    near = -float(rng.uniform(0.2, 0.29)) * scale
     share = np.array([KINDS[kind] for kind in kinds])
     kind = str(rng.choice(list(kinds), p=share / share.sum()))
     order = {"groups": _groups, "u": _u_shape}.get(kind)

@@ -37,8 +37,9 @@ def hand_raising(sitter: Sitter, place: Place, d: Draw, mode: str | None = None,
     p, side = sitter.puppet(), side or d.side()
     mode = mode or d.pick(RAISES)
     if mode == "elbow":
-        lean_on_elbow(p, place, side, d, d.u(3, 12))
-        p.forearm(side, (d.u(-0.3, 0.15), d.u(-0.3, 0.2), 1), (d.u(-0.2, 0.1), d.u(-0.25, 0.15), 1))
+        lean_on_elbow(p, place, side, d, d.u(-2, 9), d.u(0.1, 0.7))
+        inwards = d.u(0.12, 0.35) if d.chance(0.3) else d.u(-0.2, 0.12)  # before the face, or beside it
+        p.forearm(side, (-inwards, d.u(-0.3, 0.15), 1), (d.u(-0.2, 0.1), d.u(-0.25, 0.15), 1))
         kind = d.pick({"flat": 0.75, "down": 0.05, "desk": 0.2})
         if kind == "down":
             arm_down(p, other(side), d)

@@ -193,9 +193,9 @@ def draw_prop(d: Draw, kind: str, side: str) -> Prop:
     return Prop(f"wrist.{side}", offset, size, colour)
 
 
-def lean_on_elbow(p: Puppet, place: Place, side: str, d: Draw, bend: float) -> None:
-    """Lean forwards (and to that side) until the elbow can lie on the desk, then put it there."""
-    direction = (d.u(0.0, 0.35), -1.0)
+def lean_on_elbow(p: Puppet, place: Place, side: str, d: Draw, bend: float, outward: float | None = None) -> None:
+    """Lean forwards (and to that side) until the elbow can lie on the desk, then put it there, so far `outward` of the shoulder."""
+    direction = (d.u(0.0, 0.35) if outward is None else outward, -1.0)
     twist, lean = d.u(-5, 5), outwards(side) * d.u(0, 6)
     for extra in range(0, 45, 3):
         p.spine(bend + extra, twist, lean)
@@ -204,6 +204,7 @@ def lean_on_elbow(p: Puppet, place: Place, side: str, d: Draw, bend: float) -> N
         reach_y = place.near - 0.03 * p.scale  # the elbow must lie beyond the edge
         drop = shoulder[2] - place.top - 0.035
         flat = max(upper**2 - drop**2, 0) ** 0.5 if drop < upper else -1.0
-        if flat >= 0 and shoulder[1] - flat <= reach_y:
+        ahead = flat / (1 + direction[0] ** 2) ** 0.5
+        if flat >= 0 and shoulder[1] - ahead <= reach_y:
             break
     p.rest_elbow(side, place.top + 0.035, direction)
