@@ -1,6 +1,7 @@
 """The released model as one thing: the net's bytes and the card that says what they are.
 
-A release is a folder with `model.onnx` and `card.json`; the one that comes with this package lies in `weights/`.
+A release is a folder with `model.onnx` and `card.json`; those that come with this package lie in `weights/`, each in a
+folder of its name.
 """
 
 import hashlib
@@ -15,7 +16,9 @@ from gesturedet.figures import ClassFigures
 
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
-PACKAGED = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parent / "weights"
+PACKAGED = WEIGHTS / "classroom"
+"""What is meant where no release is named."""
 
 
 class DigestMismatch(ValueError):
@@ -36,6 +39,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     `digest`: SHA-256 of the net's file, hexadecimal; it travels with every detection. `labels`: behaviours in the order
     of their classes. `thresholds`: the least score to report, for each label. `frame_width`: how wide pictures need to be
     when they are sent. `data_seeds`: for each part of the data, what made it. `lineage`: weights it began with.
+    `unpublished`: labels that the net was taught for its own sake, such as adults beside pupils, and that no caller sees.
     """
 
     name: str
@@ -51,6 +55,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     recipe: dict[str, Any]
     lineage: tuple[str, ...]
     exams: tuple[Exam, ...]
+    unpublished: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if tuple(self.thresholds) != self.labels:
@@ -60,6 +65,15 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         for label, threshold in self.thresholds.items():
             if not 0.0 < threshold <= 1.0:
                 raise ValueError(f"thresholds: {label} = {threshold} is not a score above 0 and at most 1")
+        if unknown := set(self.unpublished) - set(self.labels):
+            raise ValueError(f"unpublished: {sorted(unknown)} are none of the labels {list(self.labels)}")
+        if not self.published:
+            raise ValueError(f"unpublished: {list(self.unpublished)} are all labels, expected one that is published")
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """The behaviours that a caller may see, in the order of their classes."""
+        return tuple(label for label in self.labels if label not in self.unpublished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +84,43 @@ class Release:
     onnx_bytes: bytes
 
 
-def load_release(folder: Path | None = None) -> Release:
-    """Load a release and check the net against its card; without a folder, the one that comes with this package.
+def released_names() -> tuple[str, ...]:
+    """Return the names of the releases that come with this package."""
+    return tuple(sorted(path.parent.name for path in WEIGHTS.glob(f"*/{CARD_FILE}")))
+
+
+def find_release(model: str | Path) -> Release:
+    """Load a release by its name, its folder, or its ONNX file with the card beside it; a name goes before a folder.
+
+    Raises FileNotFoundError naming the releases there are, and what `load_release` raises.
+    """
+    if model in released_names():
+        return load_release(WEIGHTS / model)
+    path = Path(model)
+    if path.is_dir():
+        return load_release(path)
+    if path.suffix == ".onnx":
+        return load_release(path.parent, model_file=path.name)
+    raise FileNotFoundError(
+        f"model: {str(model)!r} is none of the released models ({', '.join(released_names())}), no folder and no .onnx file"
+    )
+
+
+def load_release(folder: Path | None = None, *, model_file: str = MODEL_FILE) -> Release:
+    """Load a release and check the net against its card; without a folder, the one named `classroom` of this package.
 
     Raises FileNotFoundError for an incomplete folder, ValueError for an unreadable card, DigestMismatch for other bytes
     than the card's.
     """
     folder = PACKAGED if folder is None else folder
-    for file in (MODEL_FILE, CARD_FILE):
+    for file in (model_file, CARD_FILE):
         if not (folder / file).is_file():
-            raise FileNotFoundError(f"{folder / file}: not there, expected a folder with {MODEL_FILE} and {CARD_FILE}")
+            raise FileNotFoundError(f"{folder / file}: not there, expected a folder with {model_file} and {CARD_FILE}")
     card = read_card((folder / CARD_FILE).read_bytes(), origin=str(folder / CARD_FILE))
-    onnx_bytes = (folder / MODEL_FILE).read_bytes()
+    onnx_bytes = (folder / model_file).read_bytes()
     found = digest_of(onnx_bytes)
     if found != card.digest:
-        raise DigestMismatch(f"{folder / MODEL_FILE}: digest expected {card.digest}, found {found}")
+        raise DigestMismatch(f"{folder / model_file}: digest expected {card.digest}, found {found}")
     return Release(card, onnx_bytes)
 
 

@@ -3,7 +3,7 @@
 Legend: A default boxes, K classes (0 is background), N candidates: one default box taken for one behaviour.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ Integers = NDArray[np.int64]
 
 MOST_CANDIDATES = 1000
 """The best so many go on to suppression, whose time grows with their square: a picture of noise costs no more."""
+
+_SILENT = np.inf
 
 _ROUNDING = 1e-3
 """The quick test on logits lets a little more through than the threshold; the exact test follows on the few left."""
@@ -49,16 +51,19 @@ def postprocess(
     thresholds: Mapping[str, float],
     nms_iou: float = 0.45,
     top_k: int = 200,
+    unpublished: Collection[str] = (),
 ) -> list[Detection]:
     """Return the detections of one picture, best first, at most `top_k`.
 
     `thresholds`: the behaviours in the order of their classes, each with the least score (above 0, at most 1) to report.
     Boxes of one behaviour that overlap a better one by more than `nms_iou` are dropped. Only candidates are decoded: the
-    same detections as by softmax and decoding of everything, for less work. Raises ValueError for shapes that do not
+    same detections as by softmax and decoding of everything, for less work. What is `unpublished` takes its share of the
+    scores and is never a candidate. Raises ValueError for shapes that do not
     belong together and for thresholds out of range.
     """
     _check(logits_AK, offsets_A4, anchors_cxcywh_A4, thresholds)
-    candidates = find_candidates(logits_AK, np.array(list(thresholds.values()), dtype=np.float32))
+    least = [_SILENT if name in unpublished else score for name, score in thresholds.items()]
+    candidates = find_candidates(logits_AK, np.array(least, dtype=np.float32))
     rows = candidates.rows
     boxes_xyxy_N4 = decode(offsets_A4[rows], anchors_cxcywh_A4[rows]).clip(0.0, 1.0)
     kept = suppress(boxes_xyxy_N4, candidates.scores, candidates.classes, nms_iou)[:top_k]
@@ -72,11 +77,13 @@ def postprocess(
 def find_candidates(logits_AK: Floats, thresholds_K: Floats) -> Candidates:
     """Find what reaches its behaviour's threshold after softmax, best first, at most `MOST_CANDIDATES`.
 
+    An infinite threshold is never reached.
     A score of t needs a logit above background's by log(t / (1 - t)) or more; that test is cheap and spares the softmax of
     nearly all default boxes.
     """
     with np.errstate(divide="ignore"):
-        least_K = np.log(thresholds_K / (1.0 - thresholds_K)) - _ROUNDING  # infinite for a threshold of 1
+        reachable_K = np.minimum(thresholds_K, 1.0)
+        least_K = np.log(reachable_K / (1.0 - reachable_K)) - _ROUNDING  # infinite for a threshold of 1
     above_A = [logits_AK[:, k] - logits_AK[:, 0] >= least for k, least in enumerate(least_K, 1)]
     likely_A = np.flatnonzero(np.logical_or.reduce(above_A))  # class by class: ten times faster than along rows of four
     scores_NK = softmax(logits_AK[likely_A])[:, 1:]

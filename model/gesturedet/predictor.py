@@ -22,24 +22,27 @@ class Predictor:
         self.runtime = runtime
         self._anchors_cxcywh_A4 = anchors_cxcywh(self.card.input_hw, self.card.anchors)
 
-    def predict(self, image_HWC_bgr: Bytes) -> list[Detection]:
+    def predict(self, image_HWC_bgr: Bytes, *, min_score: float | None = None) -> list[Detection]:
         """Return what the picture (BGR bytes, any size) shows, best first; boxes in fractions of it.
 
-        Raises ValueError for an array that is no picture.
+        With `min_score` (above 0, at most 1) it stands for the card's thresholds. Raises ValueError for an array that is
+        no picture.
         """
         logits_BAK, offsets_BA4 = self.runtime.run(self.prepare(image_HWC_bgr))
-        return self.finish(logits_BAK[0], offsets_BA4[0])
+        return self.finish(logits_BAK[0], offsets_BA4[0], min_score=min_score)
 
     def prepare(self, image_HWC_bgr: Bytes) -> Floats:
         """Return images_1CHW, what the net takes; several may be joined along the first axis."""
         return preprocess(image_HWC_bgr, self.card.input_hw)
 
-    def finish(self, logits_AK: Floats, offsets_A4: Floats) -> list[Detection]:
-        """Return the detections of one picture from its rows of the runtime's outputs."""
+    def finish(self, logits_AK: Floats, offsets_A4: Floats, *, min_score: float | None = None) -> list[Detection]:
+        """Return the detections of one picture from its rows of the runtime's outputs; `min_score` as in `predict`."""
+        thresholds = self.card.thresholds if min_score is None else dict.fromkeys(self.card.labels, min_score)
         return postprocess(
             logits_AK,
             offsets_A4,
             self._anchors_cxcywh_A4,
-            thresholds=self.card.thresholds,
+            thresholds=thresholds,
             nms_iou=self.card.nms_iou,
+            unpublished=self.card.unpublished,
         )

@@ -4,7 +4,16 @@ import msgspec
 import pytest
 
 from gesturedet.anchors import CLASSROOM_ANCHORS
-from gesturedet.card import DigestMismatch, digest_of, load_release, read_card, write_card
+from gesturedet.card import (
+    WEIGHTS,
+    DigestMismatch,
+    digest_of,
+    find_release,
+    load_release,
+    read_card,
+    released_names,
+    write_card,
+)
 from tests.model.gesturedet.cards import card_for
 
 NET = b"not really a net"
@@ -86,3 +95,35 @@ def test_a_card_needs_a_threshold_for_each_label_in_the_order_of_the_classes(
     text = msgspec.json.decode(write_card(card_for((192, 320)))) | {"thresholds": thresholds}
     with pytest.raises(ValueError, match=fault):
         read_card(msgspec.json.encode(text), origin="card.json")
+
+
+def test_a_card_without_word_of_the_unpublished_publishes_every_label() -> None:
+    text = msgspec.json.decode(write_card(card_for((192, 320))))
+    del text["unpublished"]
+    assert read_card(msgspec.json.encode(text), origin="card.json").published == card_for((192, 320)).labels
+
+
+def test_an_unpublished_label_keeps_its_class_and_is_not_among_the_published() -> None:
+    card = msgspec.structs.replace(card_for((192, 320)), unpublished=("stand-up",))
+    assert read_card(write_card(card), origin="card.json") == card
+    assert card.labels == ("hand-raising", "stand-up", "sleeping")
+    assert card.published == ("hand-raising", "sleeping")
+
+
+@pytest.mark.parametrize(
+    ("unpublished", "fault"),
+    [
+        (("adult",), r"unpublished: \['adult'\] are none of the labels"),
+        (("hand-raising", "stand-up", "sleeping"), "unpublished: .* are all labels, expected one that is published"),
+    ],
+)
+def test_only_some_of_the_labels_may_be_unpublished(unpublished: tuple[str, ...], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        msgspec.structs.replace(card_for((192, 320)), unpublished=unpublished)
+
+
+def test_every_folder_of_the_packaged_weights_is_a_release_by_its_name() -> None:
+    assert "classroom" in released_names()
+    assert sorted(path.name for path in WEIGHTS.iterdir()) == list(released_names())
+    for name in released_names():
+        assert find_release(name).card.digest

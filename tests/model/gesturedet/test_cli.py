@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the command line trains with torch (the train extra)")
 
-from gesturedet import cli  # noqa: E402
+from gesturedet.commands import training as cli  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 

@@ -75,6 +75,22 @@ def test_no_more_than_top_k_are_reported_and_they_are_the_best() -> None:
     assert postprocess(*outputs, ANCHORS, thresholds=HALF, top_k=3) == every[:3]
 
 
+def test_an_unpublished_behaviour_is_never_found_however_sure_and_takes_its_share_of_the_scores() -> None:
+    logits, offsets = said((700, 2, 200.0), (1500, 1, 4.0))
+    logits[1500, 2] = 4.0
+    low = dict.fromkeys(BEHAVIOURS, 1e-6)
+    found = postprocess(logits, offsets, ANCHORS, thresholds=low, unpublished=("stand-up",))
+    assert {one.behaviour for one in found} == {"hand-raising", "sleeping"}
+    assert found[0].score == pytest.approx(np.exp(4) / (2 * np.exp(4) + 2), rel=1e-6)
+
+
+def test_the_unpublished_crowd_out_no_candidate() -> None:
+    many = [(place, 2, 9.0) for place in range(MOST_CANDIDATES)]
+    outputs = said(*many, (1500, 1, 4.0))
+    (found,) = postprocess(*outputs, ANCHORS, thresholds=HALF, unpublished=("stand-up",))
+    assert found.behaviour == "hand-raising"
+
+
 def plainly(logits: Floats, offsets: Floats, thresholds: dict[str, float], nms_iou: float) -> list[Detection]:
     """The slow and obvious way: softmax and decode everything, then go through each class from the best on."""
     scores, boxes = softmax(logits), decode(offsets, ANCHORS).clip(0, 1)
