@@ -137,6 +137,11 @@ def product_distilled() -> Recipe:
     return replace(product(), name="product_distilled", distillation=4.0)
 
 
+def product_mixed() -> Recipe:
+    """Return the product's recipe with one change: half of the pictures are seen through random filters."""
+    return replace(product(), name="product_mixed", augmentation=replace(STRONG_AUGMENTATION, mixing=0.5))
+
+
 def product_unfrozen() -> Recipe:
     """Return the product's recipe with one change: all of the backbone is trained."""
     return replace(product(), name="product_unfrozen", frozen_blocks=0)
@@ -149,6 +154,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "product_640": product_640,
     "product_adult": product_adult,
     "product_distilled": product_distilled,
+    "product_mixed": product_mixed,
     "product_unfrozen": product_unfrozen,
 }
 """`product` is the control of all that begin with its name: each differs from it in one stated choice."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gesturedet.boxes import area, iou_matrix
+from gesturedet.data.appearance import random_convolution
 from gesturedet.data.voc import Picture, Truth
 
 Window = tuple[float, float, float, float]
@@ -30,7 +31,7 @@ class AugmentConfig:
     """What may happen to a picture; probabilities are 0..1.
 
     The defaults are SSD's (its section 2.2 and its reference code). `blur`, `noise`, `jpeg`, `coarse` and `grey` are no
-    part of SSD: they make drawings look like what cheap cameras send.
+    part of SSD: they make drawings look like what cheap cameras send. `mixing`: random filters (`data.appearance`).
     `least_visible`: an object of which a crop leaves less than this fraction is ignored rather than taught.
     `least_side_px`: the same for one that becomes smaller than this in the net's input.
     """
@@ -47,6 +48,7 @@ class AugmentConfig:
     jpeg: float = 0.0
     coarse: float = 0.0
     grey: float = 0.0
+    mixing: float = 0.0
     least_visible: float = 0.25
     least_side_px: float = 4.0
 
@@ -202,6 +204,8 @@ def _distort(picture: Picture, rng: np.random.Generator) -> Picture:
 def _degrade(picture: Picture, config: AugmentConfig, rng: np.random.Generator) -> Picture:
     """Do what cheap cameras do: colour lost, detail lost, blur, noise, compression."""
     height, width = picture.shape[:2]
+    if config.mixing and rng.random() < config.mixing:
+        picture = random_convolution(picture, rng)
     if rng.random() < config.grey:
         picture = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if rng.random() < config.coarse:
