@@ -1,6 +1,5 @@
-"""`gesturedet`: train and evaluate from the command line. It alone reads arguments, prints and decides exit codes."""
+"""The commands that train, judge and release."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -239,16 +238,3 @@ class _Bar:
             *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
         ) as progress:
             yield from progress.track(loader, description=str(epoch + 1))
-
-
-def main() -> None:
-    """Run a command; bad input is one line on stderr and exit code 2, anything else is a fault of ours."""
-    try:
-        app()
-    except (ValueError, FileNotFoundError) as error:
-        Console(stderr=True).print(f"[bold red]error[/]: {error}", highlight=False)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()
