@@ -26,6 +26,8 @@ COMMANDS: dict[str, Row] = {
     "train": Row("gesturedet.commands.training", "Train a net on VOC pictures; after every epoch it is judged."),
     "evaluate": Row("gesturedet.commands.training", "Judge a checkpoint on VOC pictures."),
     "release": Row("gesturedet.commands.training", "Choose thresholds, export, quantise, examine and write a release."),
+    "export": Row("gesturedet.commands.export", "Turn a checkpoint into a release in full precision, not examined."),
+    "quantize": Row("gesturedet.commands.export", "Turn a release in full precision into one in int8, not examined."),
 }
 
 
