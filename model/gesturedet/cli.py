@@ -23,6 +23,7 @@ COMMANDS: dict[str, Row] = {
     "detect": Row("gesturedet.commands.detect", "Find behaviours in a picture, a folder, a video or a camera."),
     "bench": Row("gesturedet.commands.bench", "Measure how long a release takes, by runtime and threads."),
     "card": Row("gesturedet.commands.card", "Show what a release is, how it was made and how good it is."),
+    "explain": Row("gesturedet.commands.explain", "Draw what a net looks at, or what it got most wrong in an exam."),
     "train": Row("gesturedet.commands.training", "Train a net on VOC pictures; after every epoch it is judged."),
     "evaluate": Row("gesturedet.commands.training", "Judge a checkpoint on VOC pictures."),
     "release": Row("gesturedet.commands.training", "Choose thresholds, export, quantise, examine and write a release."),

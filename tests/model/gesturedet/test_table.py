@@ -51,7 +51,7 @@ def test_a_row_of_the_table_says_what_its_command_says(name: str) -> None:
     assert said.splitlines()[0].startswith(COMMANDS[name].help.removesuffix("."))
 
 
-def test_detect_bench_and_card_run_without_torch(tmp_path: Path) -> None:
+def test_detect_bench_card_and_the_sheets_of_explain_run_without_torch(tmp_path: Path) -> None:
     make_release(tmp_path / "release")
     assert cv2.imwrite(str(tmp_path / "a.png"), np.full((90, 160, 3), 255, dtype=np.uint8))
     detected = without_torch("detect", tmp_path / "a.png", "--model", tmp_path / "release")
@@ -60,12 +60,20 @@ def test_detect_bench_and_card_run_without_torch(tmp_path: Path) -> None:
     assert benched.returncode == 0
     assert "left out: eager: " in benched.stdout
     assert without_torch("card").returncode == 0
+    assert without_torch("explain", "--help").returncode == 0
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate"])
+@pytest.mark.parametrize("name", ["train", "export"])
 def test_a_command_that_needs_torch_says_so_in_one_line(name: str) -> None:
     done = without_torch(name, "anything")
     assert done.returncode == 2
     assert done.stderr == (
         f"error: {name}: the package torch is not installed, expected `pip install 'classpulse[train,cpu]'`\n"
     )
+
+
+def test_explaining_a_picture_needs_torch_and_says_so_in_one_line(tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9, 3), dtype=np.uint8))
+    done = without_torch("explain", "classroom", tmp_path / "a.png", "--out", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: explain: the package torch is not installed, expected the extra 'train'\n"
