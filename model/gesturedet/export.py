@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -33,6 +34,8 @@ from gesturedet.runtime.onnxruntime import OnnxRuntime
 OPSET = 18
 INPUT_NAME = "images"
 OUTPUT_NAMES = ("logits", "offsets")
+_WARNINGS, _ERRORS = 2, 3
+"""ONNX Runtime's severities; from warnings on is its default."""
 
 KEPT_IN_FLOAT = ("Sigmoid", "LayerNormalization", "ReduceMean", "Relu", "Concat")
 """Operations that int8 would make coarser and not faster.
@@ -141,14 +144,19 @@ class _Pictures(CalibrationDataReader):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's log lines, about packages that this net does not need, from people's terminals."""
+    """Keep the log lines of the exporter and the quantiser from people's terminals.
+
+    They are about packages that this net does not need, and about the weights that `_complete_weights` puts back.
+    """
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    onnxruntime.set_default_logger_severity(_ERRORS)
     try:
         yield
     finally:
         logger.setLevel(level)
+        onnxruntime.set_default_logger_severity(_WARNINGS)
 
 
 def _complete_weights(exported: onnx.ModelProto, net: GestureDet) -> None:

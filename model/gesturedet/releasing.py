@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import cv2
 import msgspec
@@ -27,12 +27,16 @@ from gesturedet.preprocess import preprocess
 from gesturedet.recipes import Recipe
 from gesturedet.runtime.base import Floats
 from gesturedet.runtime.onnxruntime import OnnxRuntime
+from gesturedet.sources import read_picture
 
+Thing = TypeVar("Thing")
 Precision = Literal["fp32", "int8"]
 Track = Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]]
 
 NMS_IOU = 0.45
 FRAME_WIDTH = 640
+UNCHOSEN = 0.5
+"""The threshold of a behaviour for which nobody has chosen one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,10 @@ def release(
         export_onnx(net, files["fp32"])
         quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
         for kind, file in files.items():
-            card = _draft(recipe, material, settings, name=name, lineage=descent, precision=kind)
+            card = _draft(recipe, material.sources, settings, name=name, lineage=descent, precision=kind)
             draft = write_release(Path(scratch) / kind, file, card)
             chosen = dict(thresholds or {}) or _thresholds(sit(draft, track(material.val, f"{kind} val")))
+            chosen = dict.fromkeys(card.labels, 1.0) | chosen
             figures[kind] = sit(draft, track(material.test, f"{kind} test"), chosen)
             if kind == precision:
                 exam = Exam(
@@ -85,10 +90,57 @@ def release(
     return figures
 
 
+def export_release(
+    checkpoint: Path,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    name: str,
+    thresholds: Mapping[str, float],
+    lineage: tuple[str, ...],
+) -> Release:
+    """Write a checkpoint as a release in full precision that has sat no exam.
+
+    `thresholds`: some or all behaviours; the others get `UNCHOSEN`. Raises ValueError for a name that is no behaviour.
+    """
+    state = read_checkpoint(checkpoint)
+    net = GestureDet(recipe.net)
+    net.load_state_dict(released_weights(state, recipe))
+    descent = lineage_of(state) + lineage
+    card = _draft(recipe, {}, trained_by(state), name=name, lineage=descent, precision="fp32")
+    if unknown := sorted(set(thresholds) - set(card.labels)):
+        raise ValueError(f"thresholds: {unknown[0]!r} is none of {', '.join(card.labels)}")
+    chosen = dict.fromkeys(card.labels, UNCHOSEN) | dict(thresholds)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "fp32.onnx"
+        export_onnx(net, file)
+        return write_release(folder, file, msgspec.structs.replace(card, thresholds=chosen))
+
+
+def quantise_release(full: Release, pictures: Sequence[Path], source: str, folder: Path) -> Release:
+    """Write the int8 form of a release in full precision; it keeps the thresholds and has sat no exam.
+
+    `pictures` show what ranges the maps have, and `source` says where they are from. Raises ValueError for a release that
+    is int8 already.
+    """
+    card = full.card
+    if card.precision != "fp32":
+        raise ValueError(f"{card.name}: precision is {card.precision}, expected fp32")
+    images = (preprocess(read_picture(path), card.input_hw) for path in pictures)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = Path(scratch) / "fp32.onnx", Path(scratch) / "int8.onnx"
+        files[0].write_bytes(full.onnx_bytes)
+        quantise(*files, images)
+        lineage = (*card.lineage, f"{card.name} {card.digest} (fp32)")
+        seeds = card.data_seeds | {"calibration": f"{len(pictures)} pictures of {source}"}
+        made = msgspec.structs.replace(card, precision="int8", lineage=lineage, data_seeds=seeds, exams=())
+        return write_release(folder, files[1], made)
+
+
 def sit(
     drafted: Release, pictures: Iterable[LabelledPicture], thresholds: Mapping[str, float] | None = None
 ) -> tuple[ClassFigures, ...]:
-    """Let a release sit an exam as a service would run it; see `figures.summarise`.
+    """Let a release sit an exam as a service would run it, in what it publishes; see `figures.summarise`.
 
     Everything above a very low score is asked for, so that average precision sees the whole curve.
     """
@@ -96,7 +148,9 @@ def sit(
     predictor = Predictor(Release(low, drafted.onnx_bytes), OnnxRuntime(drafted.onnx_bytes))
     labels = drafted.card.labels
     judged = judge(pictures, predictor.predict, behaviours=labels, at_least_hw=frame_hw(drafted.card.input_hw))
-    return summarise(list(judged), behaviours=labels, thresholds=thresholds)
+    all_thresholds = None if thresholds is None else dict.fromkeys(labels, 1.0) | dict(thresholds)
+    rows = summarise(list(judged), behaviours=labels, thresholds=all_thresholds)
+    return tuple(row for row in rows if row.behaviour in drafted.card.published)
 
 
 def read_thresholds(path: Path) -> tuple[dict[str, float], str]:
@@ -115,10 +169,15 @@ def read_thresholds(path: Path) -> tuple[dict[str, float], str]:
 
 def calibration_images(pictures: Sequence[LabelledPicture], recipe: Recipe, most: int) -> list[Floats]:
     """Return images_1CHW of so many training pictures, evenly spread over them."""
-    places = sorted(set(np.linspace(0, len(pictures) - 1, min(most, len(pictures))).round().astype(int).tolist()))
     size_hw = recipe.net.input_hw
-    decoded = (read_pixels(pictures[place], at_least_hw=frame_hw(size_hw)) for place in places)
+    decoded = (read_pixels(picture, at_least_hw=frame_hw(size_hw)) for picture in evenly(pictures, most))
     return [preprocess(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), size_hw) for rgb in decoded]
+
+
+def evenly(things: Sequence[Thing], most: int) -> list[Thing]:
+    """Return so many of them at most, evenly spread, in their order."""
+    places = sorted(set(np.linspace(0, len(things) - 1, min(most, len(things))).round().astype(int).tolist()))
+    return [things[place] for place in places]
 
 
 def source_of(root: Path, split: str, pictures: Sequence[LabelledPicture]) -> str:
@@ -142,7 +201,7 @@ def _thresholds(figures: Sequence[ClassFigures]) -> dict[str, float]:
 
 def _draft(
     recipe: Recipe,
-    material: Material,
+    sources: Mapping[str, str],
     settings: dict[str, Any],
     *,
     name: str,
@@ -159,7 +218,7 @@ def _draft(
         thresholds=dict.fromkeys(BEHAVIOURS, 1.0),
         nms_iou=NMS_IOU,
         anchors=recipe.net.anchors,
-        data_seeds=dict(material.sources),
+        data_seeds=dict(sources),
         recipe=settings,
         lineage=lineage,
         exams=(),

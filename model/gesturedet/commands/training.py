@@ -1,6 +1,5 @@
-"""`gesturedet`: train and evaluate from the command line. It alone reads arguments, prints and decides exit codes."""
+"""The commands that train, judge and release."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -280,19 +279,3 @@ class _Bar:
             *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
         ) as progress:
             yield from progress.track(loader, description=str(epoch + 1))
-
-
-def main() -> None:
-    """Run a command; an error is one line on stderr: exit code 2 for bad input, 1 for what went wrong on the way."""
-    try:
-        app()
-    except (ValueError, FileNotFoundError) as error:
-        Console(stderr=True).print(f"[bold red]error[/]: {error}", highlight=False)
-        sys.exit(2)
-    except (OSError, FloatingPointError) as error:
-        Console(stderr=True).print(f"[bold red]error[/]: {error}", highlight=False)
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

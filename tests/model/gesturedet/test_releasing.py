@@ -2,18 +2,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 torch = pytest.importorskip("torch", reason="a release is made from a torch checkpoint (the train extra)")
 pytest.importorskip("onnx", reason="a release is exported with onnx (the train extra)")
 
-from gesturedet.card import load_release  # noqa: E402
+from gesturedet.card import Release, load_release  # noqa: E402
 from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM  # noqa: E402
 from gesturedet.recipes import product  # noqa: E402
-from gesturedet.releasing import Material, calibration_images, read_thresholds, release, source_of  # noqa: E402
+from gesturedet.releasing import Material, calibration_images, read_thresholds, release, sit, source_of  # noqa: E402
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
+from tests.services.fake_release import make_release  # noqa: E402
 
 TINY = replace(product(), net=replace(CLASSROOM, input_hw=(64, 96)), batch=2)
 
@@ -98,3 +100,12 @@ def test_the_source_of_drawn_pictures_names_their_seeds(tmp_path: Path) -> None:
     source = source_of(tmp_path, "train", read_split(tmp_path, "train"))
 
     assert source == "synthroom recipe 1, split train, 960 x 540: 2 pictures of 2 rooms, seeds 7 to 9"
+
+
+def test_an_exam_has_no_figures_of_what_is_unpublished(tmp_path: Path) -> None:
+    make_release(tmp_path / "release")
+    drafted = load_release(tmp_path / "release")
+    hushed = Release(msgspec.structs.replace(drafted.card, unpublished=("stand-up",)), drafted.onnx_bytes)
+    root = write_voc(tmp_path / "voc", {"a": [("stand-up", (20, 10, 60, 80)), ("sleeping", (90, 10, 150, 80))]})
+    rows = sit(hushed, read_split(root, "train"), {"hand-raising": 0.5, "sleeping": 0.5})
+    assert [(row.behaviour, row.truths) for row in rows] == [("hand-raising", 0), ("sleeping", 1)]

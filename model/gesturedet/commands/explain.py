@@ -1,0 +1,101 @@
+"""`explain`: a picture → what the net looks at; an exam → what it got most wrong, as contact sheets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from gesturedet.annotated import write_picture
+from gesturedet.api import load
+from gesturedet.card import find_release
+from gesturedet.commands.options import ModelArgument, RuntimeOption, ThreadsOption, progress, say
+from gesturedet.data.voc import LabelledPicture, read_pixels, read_split
+from gesturedet.faults import Fault, contact_sheet, faults_of, tile, worst_alarms, worst_misses
+from gesturedet.judging import LEAST_SCORE, frame_hw
+from gesturedet.sources import Bytes, read_picture
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("explain")
+def explain_command(
+    model: ModelArgument,
+    shown: Annotated[Path, typer.Argument(help="A picture, or a folder in VOC layout as an exam.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the PNGs.")],
+    split: Annotated[str, typer.Option(help="Of an exam: list of pictures in ImageSets/Main.")] = "test",
+    most: Annotated[int, typer.Option(min=1, help="Of an exam: so many false alarms and misses.")] = 24,
+    recipe: Annotated[str, typer.Option(help="Of a checkpoint: the recipe it was trained with.")] = "product",
+    runtime: RuntimeOption = "onnxruntime",
+    threads: ThreadsOption = 1,
+) -> None:
+    """Draw what a net looks at, or what it got most wrong in an exam.
+
+    A picture: attention.png, coloured from its least to its most, and level-N.png, the best score at each place of a
+    level, coloured from 0 to 1; from a release or a checkpoint (.pt), in torch. An exam: false-alarms.png and misses.png
+    at the card's thresholds, from a release.
+    """
+    if shown.is_dir():
+        _explain_exam(model, shown, out, split=split, most=most, runtime=runtime, threads=threads)
+    elif shown.is_file():
+        _explain_picture(model, read_picture(shown), out, recipe=recipe)
+    else:
+        raise FileNotFoundError(f"shown: {str(shown)!r} is not there, expected a picture or a folder in VOC layout")
+
+
+def _explain_picture(model: str, image_bgr: Bytes, out: Path, *, recipe: str) -> None:
+    try:
+        from gesturedet import maps  # noqa: PLC0415 - torch: the other half of this command runs without it
+    except ModuleNotFoundError as error:
+        raise ValueError(f"explain: the package {error.name} is not installed, expected the extra 'train'") from error
+
+    checkpoint = model.endswith(".pt")
+    net = maps.net_of_checkpoint(Path(model), recipe) if checkpoint else maps.net_of_release(find_release(model))
+    seen = maps.look(net, image_bgr)
+    if seen.attention is None:
+        say("attention: this net has no spatial attention")
+    else:
+        _write_map(out / "attention.png", seen.attention, maps.heat(maps.stretched(seen.attention), image_bgr))
+    for number, level in enumerate(seen.levels, start=1):
+        _write_map(out / f"level-{number}.png", level, maps.heat(level, image_bgr))
+
+
+def _write_map(path: Path, values: NDArray[np.float32], drawn: Bytes) -> None:
+    write_picture(path, drawn)
+    rows, columns = values.shape
+    say(f"{path}: {columns} x {rows} places, {values.min():.4f} to {values.max():.4f}")
+
+
+def _explain_exam(model: str, exam: Path, out: Path, *, split: str, most: int, runtime: str, threads: int) -> None:
+    detector = load(model, runtime=runtime, threads=threads)
+    card = detector.card
+    thresholds = {label: card.thresholds[label] for label in card.published}
+    pictures = read_split(exam, split, labels=card.labels)
+    alarms: list[Fault] = []
+    misses: list[Fault] = []
+    with progress("pictures", len(pictures)) as advance:
+        for picture in pictures:
+            found = detector.predictor.predict(_pixels(picture, frame_hw(card.input_hw)), min_score=LEAST_SCORE)
+            wrong, missed = faults_of(picture, found, labels=card.labels, thresholds=thresholds)
+            alarms, misses = worst_alarms([*alarms, *wrong], most), worst_misses([*misses, *missed], most)
+            advance()
+    _write_sheet(out / "false-alarms.png", alarms, "false alarms")
+    _write_sheet(out / "misses.png", misses, "misses")
+
+
+def _write_sheet(path: Path, faults: Sequence[Fault], what: str) -> None:
+    if not faults:
+        path.unlink(missing_ok=True)
+        say(f"no {what}")
+        return
+    write_picture(path, contact_sheet([tile(fault, _pixels(fault.picture)) for fault in faults]))
+    say(f"{path}: the {len(faults)} worst {what}, scores {faults[0].score:.2f} to {faults[-1].score:.2f}")
+
+
+def _pixels(picture: LabelledPicture, at_least_hw: tuple[int, int] | None = None) -> Bytes:
+    rgb = read_pixels(picture, at_least_hw=at_least_hw)
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), dtype=np.uint8)

@@ -1,0 +1,74 @@
+"""`export` and `quantize`: a checkpoint → a release in full precision → its int8 form. Neither is examined."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gesturedet.card import Release, find_release
+from gesturedet.commands.options import ModelArgument, say
+from gesturedet.recipes import recipe_of
+from gesturedet.releasing import UNCHOSEN, evenly, export_release, quantise_release
+from gesturedet.sources import pictures_in
+
+app = typer.Typer(rich_markup_mode=None)
+
+OutOption = Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")]
+
+
+@app.command("export")
+def export_command(
+    checkpoint: Annotated[Path, typer.Argument(help="best.pt or last.pt of a run.")],
+    *,
+    out: OutOption,
+    recipe: Annotated[str, typer.Option(help="A function of gesturedet.recipes: what the run was.")] = "product",
+    name: Annotated[str, typer.Option(help="The release's name.")] = "gesturedet",
+    threshold: Annotated[
+        list[str] | None, typer.Option(help=f"BEHAVIOUR=SCORE, may be repeated; {UNCHOSEN:g} where not given.")
+    ] = None,
+    lineage: Annotated[
+        list[str] | None, typer.Option(help="To be told after what the run began with; may be repeated.")
+    ] = None,
+) -> None:
+    """Turn a checkpoint into a release in full precision, not examined; `release` does all, with figures."""
+    thresholds = read_pairs(threshold or ())
+    chosen = recipe_of(recipe)
+    _told(
+        export_release(checkpoint, chosen, out, name=name, thresholds=thresholds, lineage=tuple(lineage or ())),
+        out,
+    )
+
+
+@app.command("quantize")
+def quantize_command(
+    model: ModelArgument,
+    pictures: Annotated[
+        Path, typer.Argument(help="Folder of pictures of the kind that will be seen, or a VOC folder.")
+    ],
+    *,
+    out: OutOption,
+    most: Annotated[int, typer.Option(min=1, help="So many of the pictures, evenly spread.")] = 200,
+) -> None:
+    """Turn a release in full precision into one in int8, not examined; its maps' ranges come from the pictures."""
+    if not pictures.is_dir():
+        raise FileNotFoundError(f"pictures: {str(pictures)!r} is no folder, expected one with pictures")
+    full = find_release(model)
+    _told(quantise_release(full, evenly(pictures_in(pictures), most), pictures.name, out), out)
+
+
+def read_pairs(texts: Sequence[str]) -> dict[str, float]:
+    """Read `BEHAVIOUR=SCORE`. Raises ValueError naming what is none."""
+    pairs = {}
+    for text in texts:
+        name, _, score = text.partition("=")
+        try:
+            pairs[name] = float(score)
+        except ValueError as error:
+            raise ValueError(f"threshold: {text!r} is no BEHAVIOUR=SCORE, such as hand-raising=0.5") from error
+    return pairs
+
+
+def _told(released: Release, out: Path) -> None:
+    card, size = released.card, len(released.onnx_bytes) / 1e6
+    say(f"{out}: {card.name}, {card.precision}, {size:.1f} MB, digest {card.digest}")

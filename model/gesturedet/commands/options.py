@@ -1,0 +1,48 @@
+"""What the commands share: options that mean the same everywhere, the progress bar and how results are printed."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+MODEL_HELP = "A released model's name, a release's folder, or its ONNX file."
+
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP)]
+ModelOption = Annotated[str, typer.Option(help=MODEL_HELP)]
+RuntimeOption = Annotated[str, typer.Option(help="What runs the net; a name of gesturedet.runtime.base.RUNTIMES.")]
+ThreadsOption = Annotated[int, typer.Option(help="Threads of the runtime.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def say(text: str) -> None:
+    """Print a result: to standard output, at once, so that whoever reads a camera's lines sees them."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def tell(text: str) -> None:
+    """Print what is about the work and no result."""
+    sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal's standard error that is gone afterwards; gives a function to call after each of `total`."""
+    from rich.console import Console  # noqa: PLC0415 - keeps --help quick
+    from rich.progress import (  # noqa: PLC0415 - as above
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

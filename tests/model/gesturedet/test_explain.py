@@ -1,0 +1,162 @@
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="maps are taken from the net in torch (the train extra)")
+pytest.importorskip("onnx", reason="a release is read with onnx (the train extra)")
+
+from gesturedet.anchors import feature_sizes_hw  # noqa: E402
+from gesturedet.card import load_release  # noqa: E402
+from gesturedet.detector import BASELINE, CLASSROOM, GestureDet  # noqa: E402
+from gesturedet.engine import start, write_checkpoint  # noqa: E402
+from gesturedet.heads import Head  # noqa: E402
+from gesturedet.maps import heat, look, net_of_release, stretched  # noqa: E402
+from gesturedet.postprocess import softmax  # noqa: E402
+from gesturedet.preprocess import preprocess  # noqa: E402
+from gesturedet.recipes import product  # noqa: E402
+from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
+from tests.model.gesturedet.lively import lively_net  # noqa: E402
+from tests.model.gesturedet.running import Run, runner  # noqa: E402
+from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
+from tests.services.fake_release import make_release  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+SMALL = replace(CLASSROOM, input_hw=(96, 160))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    torch.set_num_threads(1)
+    return runner(capsys)
+
+
+@pytest.fixture(scope="module")
+def shown() -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 10, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(pixels, (480, 270)), dtype=np.uint8)
+
+
+def test_a_map_without_differences_stretches_to_nothing() -> None:
+    assert not stretched(np.full((2, 3), 0.7, np.float32)).any()
+    assert stretched(np.array([[0.5, 0.6, 0.7]], np.float32))[0] == pytest.approx([0.0, 0.5, 1.0], abs=1e-6)
+
+
+def test_heat_is_cold_at_0_warm_at_1_and_as_large_as_the_picture() -> None:
+    ramp = np.linspace(0, 1, 32, dtype=np.float32)[None].repeat(4, axis=0)
+    drawn = heat(ramp, np.full((40, 320, 3), 90, np.uint8)).astype(int)
+    assert drawn.shape == (40, 320, 3)
+    assert drawn[20, 50, 0] > drawn[20, 50, 2] + 50
+    assert drawn[20, 300, 2] > drawn[20, 300, 0] + 50
+
+
+def test_a_map_for_each_level_and_a_mask_within_0_and_1(shown: np.ndarray) -> None:
+    seen = look(lively_net(SMALL), shown)
+    assert [level.shape for level in seen.levels] == list(feature_sizes_hw(SMALL.input_hw))
+    assert seen.attention is not None
+    assert seen.attention.shape == feature_sizes_hw(SMALL.input_hw)[1]
+    assert 0 <= seen.attention.min() < seen.attention.max() <= 1
+
+
+def test_a_net_without_spatial_attention_has_no_mask(shown: np.ndarray) -> None:
+    assert look(GestureDet(replace(BASELINE, input_hw=(96, 160))).eval(), shown).attention is None
+
+
+def test_the_mask_is_what_the_net_multiplies_its_map_by(shown: np.ndarray) -> None:
+    net = lively_net(SMALL)
+    given: list[torch.Tensor] = []
+    net.spatial_attention.register_forward_hook(lambda _module, maps, out: given.extend((maps[0], out)))
+    with torch.inference_mode():
+        net(torch.from_numpy(preprocess(shown, SMALL.input_hw)))
+    factor = (given[1] / given[0])[0, given[0][0].abs().amin(dim=(1, 2)) > 1e-3].mean(dim=0).numpy()
+    seen = look(net, shown).attention
+    assert seen is not None
+    np.testing.assert_allclose(1 + seen, factor, atol=1e-3)
+
+
+def test_a_level_is_warm_where_its_own_head_finds_something(shown: np.ndarray) -> None:
+    net = lively_net(SMALL)
+    for head in net.class_heads.levels:
+        assert isinstance(head, Head)
+        torch.nn.init.zeros_(head.point.weight)
+        torch.nn.init.zeros_(head.point.bias)
+    finding = net.class_heads.levels[2]
+    with torch.no_grad():
+        finding.point.bias[1] = 9.0  # the first box of each cell says hand-raising
+    levels = look(net, shown).levels
+    assert [round(float(level.max()), 2) for level in levels] == [0.25, 0.25, 1.0, 0.25, 0.25, 0.25]
+
+
+def test_the_released_net_in_int8_is_rebuilt_up_to_its_bits(shown: np.ndarray) -> None:
+    release = load_release()
+    seen = look(net_of_release(release), shown)
+    logits = OnnxRuntime(release.onnx_bytes).run(preprocess(shown, release.card.input_hw))[0][0]
+    expected = softmax(logits)[:, 1:].max(axis=1)
+    best = np.concatenate([level.ravel() for level in seen.levels])
+    cells = expected.reshape(-1, release.card.anchors.per_cell).max(axis=1)
+    assert np.corrcoef(best, cells)[0, 1] > 0.9
+
+
+def test_explain_writes_a_png_for_the_mask_and_for_each_level_of_a_checkpoint(
+    run: Run, tmp_path: Path, shown: np.ndarray
+) -> None:
+    write_checkpoint(start(product(), []), tmp_path / "last.pt")
+    assert cv2.imwrite(str(tmp_path / "a.png"), shown)
+    ran = run("explain", tmp_path / "last.pt", tmp_path / "a.png", "--out", tmp_path / "out")
+    assert ran.code == 0
+    made = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in made] == ["attention.png", *(f"level-{number}.png" for number in range(1, 7))]
+    assert {cv2.imread(str(path)).shape for path in made} == {shown.shape}
+    assert f"{tmp_path / 'out' / 'level-1.png'}: 56 x 32 places" in ran.out
+
+
+def test_explain_draws_a_release_too(run: Run, tmp_path: Path, shown: np.ndarray) -> None:
+    assert cv2.imwrite(str(tmp_path / "a.png"), shown)
+    assert run("explain", "classroom", tmp_path / "a.png", "--out", tmp_path / "out").code == 0
+    assert len(list((tmp_path / "out").iterdir())) == 7
+
+
+def test_an_exam_without_a_fault_leaves_no_sheet(run: Run, tmp_path: Path) -> None:
+    make_release(tmp_path / "release")
+    write_voc(tmp_path / "voc", {"a": []}, split="test")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "misses.png").write_bytes(b"of another run")
+    ran = run("explain", tmp_path / "release", tmp_path / "voc", "--out", tmp_path / "out")
+    assert (ran.code, ran.out) == (0, "no false alarms\nno misses\n")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_exams_worst_false_alarms_and_misses_become_sheets(run: Run, tmp_path: Path) -> None:
+    make_release(tmp_path / "release")  # it sees a raised hand where a picture is bright
+    write_voc(tmp_path / "voc", {name: [("sleeping", (100, 60, 130, 80))] for name in "abc"}, split="test")
+    for name in "ab":
+        assert cv2.imwrite(str(tmp_path / "voc" / "JPEGImages" / f"{name}.jpg"), np.full((90, 160, 3), 255, np.uint8))
+    ran = run("explain", tmp_path / "release", tmp_path / "voc", "--out", tmp_path / "out", "--most", "2")
+    assert ran.code == 0
+    alarms, misses = (tmp_path / "out" / name for name in ("false-alarms.png", "misses.png"))
+    assert ran.out.splitlines() == [
+        f"{alarms}: the 2 worst false alarms, scores 1.00 to 1.00",
+        f"{misses}: the 2 worst misses, scores 0.00 to 0.00",
+    ]
+    assert cv2.imread(str(alarms)).shape == cv2.imread(str(misses)).shape == (276, 480, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "shown", "says"),
+    [
+        ("classroom", "absent.png", "absent.png' is not there, expected a picture or a folder in VOC layout"),
+        ("classroom", ".", "test.txt: no such list of pictures for split 'test'"),
+        ("cake", "a.png", "'cake' is none of the released models"),
+        ("{folder}/absent.pt", "a.png", "absent.pt is no file"),
+        ("{folder}/release", "a.png", "fake: its file has no gesturedet.config, expected one of `export`"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run: Run, tmp_path: Path, model: str, shown: str, says: str) -> None:
+    make_release(tmp_path / "release")
+    assert cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9, 3), np.uint8))
+    ran = run("explain", model.format(folder=tmp_path), tmp_path / shown, "--out", tmp_path / "out")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert says in ran.err
