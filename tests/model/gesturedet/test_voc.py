@@ -190,6 +190,8 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes) -> N
 
 def test_a_jpeg_that_ends_too_early_is_not_read_as_half_grey(tmp_path: Path) -> None:
     picture = picture_of(tmp_path, (360, 640))
+    noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    cv2.imwrite(str(picture.path), noise)
     whole = picture.path.read_bytes()
     picture.path.write_bytes(whole + b"a camera's trailing note")
     assert read_pixels(picture).shape == (360, 640, 3)
