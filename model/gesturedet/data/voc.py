@@ -85,7 +85,7 @@ def read_pixels(picture: LabelledPicture, *, at_least_hw: tuple[int, int] | None
     several times faster. Raises ValueError for a file that is no picture.
     """
     encoded = picture.path.read_bytes()
-    pixels = None if _is_cut_short(encoded) else _decode(encoded, _REDUCED[_reduction(picture.size_hw, at_least_hw)])
+    pixels = None if is_cut_short(encoded) else _decode(encoded, _REDUCED[_reduction(picture.size_hw, at_least_hw)])
     if pixels is None:
         raise ValueError(
             f"{picture.path}: {len(encoded)} bytes are not a readable picture, expected a whole JPEG or PNG"
@@ -106,8 +106,8 @@ def readable(pictures: Sequence[LabelledPicture]) -> tuple[tuple[LabelledPicture
     return tuple(fine), tuple(bad)
 
 
-def _is_cut_short(encoded: bytes) -> bool:
-    """Say whether a JPEG ends before its end: OpenCV would fill what is missing with grey and say nothing."""
+def is_cut_short(encoded: bytes) -> bool:
+    """Say whether a JPEG ends before its end: OpenCV 4 would fill what is missing with grey and say nothing."""
     return encoded.startswith(_JPEG) and encoded.rfind(_JPEG_END) < encoded.rfind(_JPEG_SCAN)
 
 
