@@ -101,6 +101,19 @@ def average_precision(ranking: Ranking) -> float:
     return _weighted_average_precision(ranking, np.ones(len(ranking.truths_by_group)))
 
 
+def eleven_point_precision(ranking: Ranking) -> float:
+    """Mean, over recalls of 0, 0.1 to 1, of the best precision at that recall or more (VOC 2007). NaN with nothing to find.
+
+    Recall is compared in whole numbers: as floats 3 of 10 would not reach 0.3.
+    """
+    if ranking.truths == 0:
+        return float("nan")
+    right_N = ranking.right.cumsum()
+    precision_N = right_N / np.arange(1, len(right_N) + 1)
+    reached = (precision_N[10 * right_N >= tenths * ranking.truths] for tenths in range(11))
+    return float(np.mean([found.max(initial=0.0) for found in reached]))
+
+
 def average_precision_interval(
     ranking: Ranking, *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from gesturedet.evaluation import (
     JudgedPicture,
     average_precision,
     average_precision_interval,
     best_threshold,
+    eleven_point_precision,
     operating_point,
     rank,
 )
@@ -66,6 +68,24 @@ def summarise(
             )
         )
     return tuple(rows)
+
+
+def report(pictures: Sequence[JudgedPicture], rows: Sequence[ClassFigures]) -> dict[str, Any]:
+    """Return all figures of an exam, to be written down; `rows` are those of `summarise`.
+
+    `map50` is the mean of the areas under the curves (VOC 2010 on), `map50_11_point` of the averages of eleven points (VOC
+    2007), `ap50_11_point` names those.
+    """
+    rankings = {row.behaviour: rank(pictures, class_id, least_iou=0.5) for class_id, row in enumerate(rows, start=1)}
+    points = {name: _rounded(eleven_point_precision(ranking)) for name, ranking in rankings.items()}
+    as_points = [replace(row, ap50=points[row.behaviour]) for row in rows]
+    return {
+        "pictures": len(pictures),
+        "map50": round(mean_average_precision(rows), 4),
+        "map50_11_point": round(mean_average_precision(as_points), 4),
+        "ap50_11_point": points,
+        "behaviours": [asdict(row) for row in rows],
+    }
 
 
 def mean_average_precision(figures: Sequence[ClassFigures]) -> float:

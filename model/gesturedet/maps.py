@@ -17,9 +17,9 @@ from torch import Tensor
 from gesturedet.anchors import feature_sizes_hw
 from gesturedet.attention import SpatialAttention
 from gesturedet.card import Release
+from gesturedet.checkpoint import read_checkpoint, released_weights
 from gesturedet.convolution import fold_batch_norm
 from gesturedet.detector import DetectorConfig, GestureDet
-from gesturedet.engine import read_checkpoint, released_weights
 from gesturedet.preprocess import preprocess
 from gesturedet.recipes import recipe_of
 from gesturedet.runtime.eager import CONFIG_KEY

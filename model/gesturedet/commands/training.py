@@ -1,5 +1,6 @@
 """The commands that train, judge and release."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,22 +23,21 @@ from rich.progress import (
 
 from gesturedet.card import PACKAGED
 from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
+from gesturedet.data.sources import VOC_CLASSES, Sources, names_in, sources_of
 from gesturedet.data.training_set import Example
-from gesturedet.data.voc import LabelledPicture, read_split, readable
+from gesturedet.data.voc import read_split
 from gesturedet.detector import GestureDet
-from gesturedet.engine import LAST, SAVE_EVERY, EpochFigures, evaluate, train
-from gesturedet.figures import ClassFigures, as_text, mean_average_precision, summarise
+from gesturedet.engine import SAVE_EVERY
+from gesturedet.figures import as_text
 from gesturedet.parallel import Crew, run_together
-from gesturedet.port import PACKAGE, fetch_coco_backbone, load_coco_backbone
+from gesturedet.port import fetch_coco_backbone
 from gesturedet.recipes import recipe_of
 from gesturedet.releasing import Material, read_thresholds, release, source_of
-from gesturedet.training_run import Run, resume, start
+from gesturedet.training_job import TrainJob, described, examine, recipe_behind
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
 
-Pictures = Annotated[Path, typer.Argument(help="Folder in VOC layout.")]
-Sets = Annotated[list[Path], typer.Argument(help="Folders in VOC layout, taken together.")]
 Split = Annotated[str, typer.Option(help="List of pictures in ImageSets/Main.")]
 RecipeName = Annotated[str, typer.Option(help="A function of gesturedet.recipes.")]
 CacheDir = Annotated[Path, typer.Option(help="Where ported weights are kept.")]
@@ -51,67 +51,27 @@ class PrecisionName(StrEnum):
     int8 = "int8"
 
 
-@dataclass(frozen=True)
-class TrainJob:
-    """One training run as the command line describes it; called once in each process."""
-
-    pictures: Sequence[Path]
-    split: str
-    val: Path
-    val_split: str
-    out: Path
-    recipe: str
-    epochs: int | None
-    weights: Path | None
-    champion: Path | None
-    continues: bool
-    coco: Path | None
-    device: str
-    threads: int
-    workers: int
-    save_every: int
-
-    def __call__(self, crew: Crew) -> None:
-        """Train, judge after every epoch, keep the last and the best."""
-        torch.set_num_threads(self.threads)
-        labels = recipe_of(self.recipe).labels
-        shown = _read(self.pictures, self.split, labels)
-        exam = _readable(_read([self.val], self.val_split, labels)) if crew.rank == 0 else ()
-        train(
-            self._run(shown),
-            shown,
-            self.out,
-            sit_exam=lambda run: summarise(evaluate(run.best_weights, exam, behaviours=labels), behaviours=labels),
-            after_epoch=_print_epoch,
-            track=_track(crew),
-            crew=crew,
-            workers=self.workers,
-            save_every=self.save_every,
-        )
-
-    def _run(self, shown: Sequence[LabelledPicture]) -> Run:
-        recipe = recipe_of(self.recipe)
-        if self.epochs is not None:
-            recipe = replace(recipe, epochs=self.epochs)
-        port = None if self.coco is None else partial(_port, self.coco)
-        if self.continues and (self.out / LAST).is_file():
-            return resume(recipe, self.out / LAST, device=self.device, port=port)
-        run = start(recipe, shown, device=self.device, port=port, weights=self.weights, champion=self.champion)
-        if port is not None:
-            use = "backbone" if not run.lineage else "backbone it is held to"
-            run.lineage = (*run.lineage, f"{use}: {PACKAGE} (Apache-2.0)")
-        return run
-
-
 @app.command("train")
 def train_command(
-    pictures: Sets,
+    pictures: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with the behaviours' pictures in VOC layout, taken together.")
+    ] = None,
     *,
-    out: Annotated[Path, typer.Option(help="Folder for last.pt, best.pt, log.jsonl and curves.png.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Instead: a VOCdevkit, or a folder in VOC layout with classes of its own.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Classes of --data, by comma; default: VOC's, or all its objects' names.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for last.pt, best.pt, log.jsonl, curves.png and figures.json.")
+    ] = Path("run"),
     split: Split = "train",
     val: Annotated[Path | None, typer.Option(help="Folder of the validation pictures; default: the first.")] = None,
     val_split: Split = "val",
-    recipe: RecipeName = "product",
+    recipe: Annotated[
+        str | None, typer.Option(help="A function of gesturedet.recipes; default: product, or voc for --data.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of this checkpoint.")] = None,
     champion: Annotated[
@@ -129,26 +89,25 @@ def train_command(
 ) -> None:
     """Train a net on VOC pictures; after every epoch it is judged on the validation pictures.
 
-    A run may be killed at any moment; --resume goes on from last.pt and comes to the same curve.
+    A run may be killed at any moment; --resume goes on from last.pt and comes to the same curve. With --data the net is
+    judged at the end on the folder's test pictures, on which nothing is chosen.
     """
+    sources = _sources(pictures or [], data, split, val, val_split)
+    chosen = described(recipe or ("product" if data is None else "voc"), _labels(sources, data, labels), epochs)
     begins_anew = weights is None and champion is None
-    ported = fetch_coco_backbone(cache) if coco and (begins_anew or recipe_of(recipe).distillation) else None
     job = TrainJob(
-        pictures=pictures,
-        split=split,
-        val=val or pictures[0],
-        val_split=val_split,
+        sources=sources,
         out=out,
-        recipe=recipe,
-        epochs=epochs,
+        recipe=chosen,
         weights=weights,
         champion=champion,
         continues=resume,
-        coco=ported,
+        coco=fetch_coco_backbone(cache) if coco and (begins_anew or chosen.distillation) else None,
         device=device,
         threads=threads,
         workers=workers,
         save_every=save_every,
+        track=_track,
     )
     run_together(processes, job)
 
@@ -156,21 +115,24 @@ def train_command(
 @app.command("evaluate")
 def evaluate_command(
     checkpoint: Annotated[Path, typer.Argument(help="last.pt or best.pt of a run.")],
-    pictures: Pictures,
+    pictures: Annotated[Path, typer.Argument(help="Folder in VOC layout, or a VOCdevkit: its 2007 test pictures.")],
     *,
     split: Split = "test",
-    recipe: RecipeName = "product",
+    recipe: Annotated[str | None, typer.Option(help="Default: the one that the checkpoint was made by.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, nothing else.")] = False,
     threads: Threads = 1,
 ) -> None:
     """Judge a checkpoint on VOC pictures."""
     torch.set_num_threads(threads)
-    chosen = recipe_of(recipe)
-    net = GestureDet(chosen.net)
     state = read_checkpoint(checkpoint)
+    chosen = recipe_behind(state, recipe)
+    net = GestureDet(chosen.net)
     load_weights(net, released_weights(state, chosen), state["file"])
-    exam = _readable(_read([pictures], split, chosen.labels))
-    shown = track(exam, description="pictures", console=console, transient=True)
-    console.print(as_text(summarise(evaluate(net, shown, behaviours=chosen.labels), behaviours=chosen.labels)))
+    shown = partial(track, description="pictures", console=console, transient=True)
+    listed = ((pictures / "VOC2007" if (pictures / "VOC2007").is_dir() else pictures, split),)
+    told = examine(net, listed, chosen.labels, shown, quiet=as_json)
+    if as_json:
+        print(json.dumps(told, indent=2))
 
 
 @app.command("release")
@@ -222,42 +184,25 @@ def release_command(
         console.print(as_text(rows))
 
 
-def _read(folders: Sequence[Path], split: str, labels: Sequence[str]) -> tuple[LabelledPicture, ...]:
-    """Read a split of some folders. Raises ValueError where a folder names no picture for it."""
-    found: list[LabelledPicture] = []
-    for folder in folders:
-        pictures = read_split(folder, split, labels=labels)
-        if not pictures:
-            raise ValueError(f"pictures: split {split!r} of {folder} names no picture, expected at least one")
-        found += pictures
-    return tuple(found)
+def _sources(pictures: Sequence[Path], data: Path | None, split: str, val: Path | None, val_split: str) -> Sources:
+    """What trains and examines; `val` is an exam of its own for --data too."""
+    if bool(pictures) == (data is not None):
+        raise ValueError(f"pictures: {len(pictures)} folders and --data {data}, expected either folders or --data")
+    if data is None:
+        return Sources(tuple((folder, split) for folder in pictures), ((val or pictures[0], val_split),))
+    found = sources_of(data)
+    return found if val is None else replace(found, val=((val, val_split),))
 
 
-def _readable(pictures: Sequence[LabelledPicture]) -> tuple[LabelledPicture, ...]:
-    """Leave out pictures whose files are damaged, and say so."""
-    fine, bad = readable(pictures)
-    _say_unreadable(bad, len(pictures))
-    return fine
-
-
-def _say_unreadable(names: Sequence[str], among: int | None = None) -> None:
-    if names:
-        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        of = "" if among is None else f" of {among}"
-        console.print(f"[yellow]skipped[/] {len(names)}{of} pictures that cannot be read: {shown}")
-
-
-def _print_epoch(run: Run, figures: EpochFigures, rows: Sequence[ClassFigures]) -> None:
-    console.print(
-        f"epoch {run.epoch}/{run.recipe.epochs}: loss {figures.loss:.3f} (class {figures.classification:.3f},"
-        f" place {figures.localisation:.3f}), val mAP50 {mean_average_precision(rows):.3f}"
-    )
-    console.print(as_text(rows))
-    _say_unreadable(figures.unreadable)
-
-
-def _port(weights: Path, model: GestureDet) -> None:
-    load_coco_backbone(model.backbone, weights)
+def _labels(sources: Sources, data: Path | None, labels: str | None) -> tuple[str, ...] | None:
+    """The classes of --data; None for the recipe's own."""
+    if data is None:
+        if labels is not None:
+            raise ValueError(f"labels: {labels!r} without --data, expected them with pictures of other classes only")
+        return None
+    if labels is not None:
+        return tuple(name.strip() for name in labels.split(","))
+    return VOC_CLASSES if sources.official else names_in(sources.train)
 
 
 def _track(crew: Crew) -> "_Bar":

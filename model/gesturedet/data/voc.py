@@ -6,6 +6,7 @@ Layout: `ImageSets/Main/<split>.txt` names the pictures, `Annotations/<name>.xml
 
 import json
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,16 +60,22 @@ def read_split(
     Raises FileNotFoundError for a missing list, annotation or picture and ValueError for one that says something
     impossible; both name file, key, value and expectation.
     """
+    names = listed_names(root, split)
+    groups = _read_groups(root)
+    unlabelled |= AUXILIARY - set(labels)
+    return tuple(_read_picture(root, name, groups.get(name, name), labels, unlabelled) for name in names)
+
+
+def listed_names(root: Path, split: str) -> list[str]:
+    """Return the names of a split's pictures. Raises FileNotFoundError for a missing list, ValueError for a name listed twice."""
     listing = root / "ImageSets" / "Main" / f"{split}.txt"
     if not listing.is_file():
         raise FileNotFoundError(f"{listing}: no such list of pictures for split {split!r}")
     names = [line.split()[0] for line in listing.read_text("utf-8").splitlines() if line.strip()]
-    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
         raise ValueError(f"{listing}: picture {repeated[0]!r} is listed more than once, expected each name once")
-    groups = _read_groups(root)
-    unlabelled |= AUXILIARY - set(labels)
-    return tuple(_read_picture(root, name, groups.get(name, name), labels, unlabelled) for name in names)
+    return names
 
 
 def read_pixels(picture: LabelledPicture, *, at_least_hw: tuple[int, int] | None = None) -> Picture:
@@ -78,7 +85,7 @@ def read_pixels(picture: LabelledPicture, *, at_least_hw: tuple[int, int] | None
     several times faster. Raises ValueError for a file that is no picture.
     """
     encoded = picture.path.read_bytes()
-    pixels = None if _is_cut_short(encoded) else _decode(encoded, _REDUCED[_reduction(picture.size_hw, at_least_hw)])
+    pixels = None if is_cut_short(encoded) else _decode(encoded, _REDUCED[_reduction(picture.size_hw, at_least_hw)])
     if pixels is None:
         raise ValueError(
             f"{picture.path}: {len(encoded)} bytes are not a readable picture, expected a whole JPEG or PNG"
@@ -99,8 +106,8 @@ def readable(pictures: Sequence[LabelledPicture]) -> tuple[tuple[LabelledPicture
     return tuple(fine), tuple(bad)
 
 
-def _is_cut_short(encoded: bytes) -> bool:
-    """Say whether a JPEG ends before its end: OpenCV would fill what is missing with grey and say nothing."""
+def is_cut_short(encoded: bytes) -> bool:
+    """Say whether a JPEG ends before its end: OpenCV 4 would fill what is missing with grey and say nothing."""
     return encoded.startswith(_JPEG) and encoded.rfind(_JPEG_END) < encoded.rfind(_JPEG_SCAN)
 
 

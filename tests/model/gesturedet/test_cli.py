@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["train", "{folder}", "--out", "{folder}/run", "--no-coco", "--recipe", "cake"], "'cake' is none of paper"),
         (["train", "{folder}", "--out", "{folder}/run", "--no-coco"], "1 do not fill one batch, expected at least 16"),
         (["evaluate", "{folder}/last.pt", "{folder}"], "is no file"),
+        (["train", "--no-coco"], "pictures: 0 folders and --data None, expected either folders or --data"),
+        (["train", "{folder}", "--data", "{folder}"], "pictures: 1 folders and --data"),
+        (["train", "{folder}", "--labels", "a", "--no-coco"], "labels: 'a' without --data"),
+        (["train", "--data", "{folder}/none", "--no-coco"], "expected a VOCdevkit or a folder in VOC layout"),
+        (["train", "--data", "{folder}", "--no-coco"], "labels: no object in"),
+        (
+            ["train", "--data", "{folder}", "--labels", "a", "--no-coco"],
+            "1 do not fill one batch, expected at least 64",
+        ),
+        (["train", "{folder}", "--no-coco", "--recipe", "product_distilled"], "holds the backbone to the ported one"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -61,3 +72,40 @@ def test_a_run_is_trained_resumed_and_evaluated(
     assert "epoch 1/2" not in resumed
     assert run(monkeypatch, "evaluate", str(out / "last.pt"), str(tmp_path), "--split", "val") == 0
     assert "stand-up            1" in capsys.readouterr().out
+
+
+def test_a_vocdevkit_is_trained_and_examined_by_one_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kit, out = tmp_path / "VOCdevkit", tmp_path / "run"
+    for year in ("VOC2007", "VOC2012"):
+        write_voc(kit / year, {f"{year}{i}": [("dog", (20, 10, 60, 80))] for i in range(4)}, split="trainval")
+    write_voc(kit / "VOC2007", {"t1": [("dog", (20, 10, 60, 80))], "t2": [("cat", (1, 1, 9, 9))]}, split="test")
+    (kit / "VOC2007" / "JPEGImages" / "t2.jpg").write_bytes(b"damaged")
+
+    common = ["--recipe", "voc_small", "--epochs", "1", "--no-coco", "--out", str(out)]
+    assert run(monkeypatch, "train", "--data", str(kit), *common) == 0
+
+    assert "skipped 1 pictures that cannot be read: t2" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"last.pt", "log.jsonl", "curves.png", "figures.json"}
+    told = json.loads((out / "figures.json").read_text())
+    assert (told["pictures"], told["unreadable"], len(told["behaviours"])) == (1, ["t2"], 20)
+    assert {row["behaviour"]: row["truths"] for row in told["behaviours"]}["dog"] == 1
+    assert run(monkeypatch, "evaluate", str(out / "last.pt"), str(kit), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == told
+
+
+def test_somebody_elses_folder_brings_its_own_classes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_voc(tmp_path, {f"p{i}": [(("cup", "pen")[i % 2], (20, 10, 60, 80))] for i in range(8)})
+    write_voc(tmp_path, {"v": [("pen", (20, 10, 60, 80))]}, split="val")
+    out = tmp_path / "run"
+    common = ["--recipe", "voc_small", "--epochs", "1", "--no-coco", "--out", str(out)]
+
+    assert run(monkeypatch, "train", "--data", str(tmp_path), *common) == 0
+    assert {path.name for path in out.iterdir()} == {"last.pt", "best.pt", "log.jsonl", "curves.png"}
+    assert run(monkeypatch, "evaluate", str(out / "best.pt"), str(tmp_path), "--split", "val") == 0
+    assert "cup                 0      -" in capsys.readouterr().out
+    assert run(monkeypatch, "train", "--data", str(tmp_path), "--labels", "cup", *common) == 2
+    assert "object name 'pen' is none of cup" in " ".join(capsys.readouterr().err.split())

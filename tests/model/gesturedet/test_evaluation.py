@@ -6,9 +6,11 @@ import pytest
 
 from gesturedet.evaluation import (
     JudgedPicture,
+    Ranking,
     average_precision,
     average_precision_interval,
     best_threshold,
+    eleven_point_precision,
     operating_point,
     rank,
 )
@@ -80,6 +82,31 @@ def test_two_pictures_by_hand() -> None:
 def test_precision_never_rises_towards_lower_recall() -> None:
     # wrong, right, right over 2 truths: precision 0, 1/2, 2/3, made falling: 2/3 everywhere.
     assert precision_of(picture([LEFT, RIGHT], [(MIDDLE, 0.9), (LEFT, 0.8), (RIGHT, 0.7)])) == pytest.approx(2 / 3)
+
+
+def test_eleven_points_of_nothing_to_find_and_of_nothing_found() -> None:
+    assert math.isnan(eleven_point_precision(rank([], 1, least_iou=0.5)))
+    assert eleven_point_precision(rank([picture([LEFT], [])], 1, least_iou=0.5)) == 0.0
+
+
+def ranked(right: Sequence[bool], truths: int) -> Ranking:
+    """Detections in this order, best first."""
+    scores = np.linspace(0.9, 0.1, len(right))
+    return Ranking(scores, np.array(right), np.zeros(len(right), dtype=np.int64), np.array([truths]))
+
+
+def test_eleven_points_and_the_area_by_hand() -> None:
+    # Recall 1/4, 1/4, 2/4, 3/4, 3/4 at precision 1, 1/2, 2/3, 3/4, 3/5. At recalls of 0, 0.1 and 0.2 the best precision is
+    # 1, from 0.3 to 0.7 it is 3/4, beyond nothing is found: (3 + 5 * 3/4) / 11. Area: 1/4 + 1/4 * 3/4 + 1/4 * 3/4.
+    ranking = ranked([True, False, True, True, False], 4)
+
+    assert eleven_point_precision(ranking) == pytest.approx(6.75 / 11)
+    assert average_precision(ranking) == pytest.approx(0.625)
+
+
+def test_a_recall_of_exactly_three_tenths_reaches_the_fourth_point() -> None:
+    assert eleven_point_precision(ranked([True] * 3, 10)) == pytest.approx(4 / 11)
+    assert eleven_point_precision(ranked([True] * 10, 10)) == 1.0
 
 
 def test_the_order_of_pictures_and_detections_does_not_matter() -> None:

@@ -11,13 +11,13 @@ pytest.importorskip("onnx", reason="a release is read with onnx (the train extra
 from gesturedet.anchors import feature_sizes_hw  # noqa: E402
 from gesturedet.card import load_release  # noqa: E402
 from gesturedet.detector import BASELINE, CLASSROOM, GestureDet  # noqa: E402
-from gesturedet.engine import start, write_checkpoint  # noqa: E402
 from gesturedet.heads import Head  # noqa: E402
 from gesturedet.maps import heat, look, net_of_release, stretched  # noqa: E402
 from gesturedet.postprocess import softmax  # noqa: E402
 from gesturedet.preprocess import preprocess  # noqa: E402
 from gesturedet.recipes import product  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
+from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.lively import lively_net  # noqa: E402
 from tests.model.gesturedet.running import Run, runner  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402

@@ -11,10 +11,10 @@ pytest.importorskip("onnx", reason="a release is exported with onnx (the train e
 
 from gesturedet.api import load  # noqa: E402
 from gesturedet.card import CARD_FILE, load_release, write_card  # noqa: E402
-from gesturedet.engine import Run as TrainingRun  # noqa: E402
-from gesturedet.engine import start, write_checkpoint  # noqa: E402
 from gesturedet.recipes import product  # noqa: E402
 from gesturedet.releasing import evenly  # noqa: E402
+from gesturedet.training_run import Run as TrainingRun  # noqa: E402
+from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.cards import EXAM  # noqa: E402
 from tests.model.gesturedet.lively import lively_net  # noqa: E402
 from tests.model.gesturedet.running import Ran, runner  # noqa: E402

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gesturedet.evaluation import JudgedPicture
-from gesturedet.figures import as_text, mean_average_precision, summarise
+from gesturedet.figures import as_text, mean_average_precision, report, summarise
 from gesturedet.labels import BEHAVIOURS
 
 
@@ -44,6 +44,20 @@ def test_a_class_that_is_never_published_is_told_and_not_averaged() -> None:
 
     assert (rows[3].behaviour, rows[3].ap50) == ("adult", 0.0)
     assert mean_average_precision(rows) == 1.0
+
+
+def test_a_report_has_both_averages() -> None:
+    pictures = [judged(1, 1, 0.8, "a"), judged(1, 2, 0.7, "b")]
+    told = report(pictures, summarise(pictures))
+
+    assert (told["pictures"], told["map50"], told["map50_11_point"]) == (
+        2,
+        0.5,
+        0.5455,
+    )  # one of two found: 6 of 11 points
+    assert told["ap50_11_point"] == {"hand-raising": 0.5455, "stand-up": None, "sleeping": None}
+    assert [row["truths"] for row in told["behaviours"]] == [2, 0, 0]
+    assert report([], summarise([]))["map50_11_point"] == 0.0
 
 
 def test_given_thresholds_are_kept() -> None:

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch", reason="recipes name a net (the train extra)")
 
 from gesturedet.anchors import anchors_cxcywh, feature_sizes_hw
-from gesturedet.detector import CLASSROOM
+from gesturedet.detector import CLASSROOM, PAPER
 from gesturedet.labels import BEHAVIOURS
 from gesturedet.loss import LossConfig
 from gesturedet.recipes import (
@@ -19,6 +19,8 @@ from gesturedet.recipes import (
     product_adult,
     recipe_differences,
     recipe_of,
+    voc,
+    with_labels,
 )
 
 
@@ -66,6 +68,27 @@ def test_a_larger_input_keeps_the_default_boxes_in_pixels(recipe: Recipe, input_
 def test_the_auxiliary_class_comes_behind_the_behaviours() -> None:
     assert product_adult().labels == (*BEHAVIOURS, "adult")
     assert product_adult().net == replace(CLASSROOM, num_classes=5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ((), "labels: '' is not a list of different names"),
+        (("a", "b", "a"), "labels: 'a, b, a' is not a list of different names"),
+        (("a", ""), "labels: 'a, ' is not a list of different names"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(labels: tuple[str, ...], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        with_labels(voc(), labels)
+
+
+def test_voc_has_twenty_classes_and_gives_way_to_others() -> None:
+    assert voc().net == replace(PAPER, num_classes=21)
+    assert (len(voc().labels), voc().labels[:2], voc().labels[-1]) == (20, ("aeroplane", "bicycle"), "tvmonitor")
+    assert list(voc().labels) == sorted(voc().labels)
+    assert [line.split(":")[0] for line in recipe_differences(paper(), voc())] == ["name", "net", "epochs", "labels"]
+    assert with_labels(voc(), ("WBC", "RBC")).net.num_classes == 3
 
 
 @pytest.mark.parametrize(

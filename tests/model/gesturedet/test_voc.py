@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gesturedet.data.voc import LabelledPicture, read_pixels, read_split, readable
+from gesturedet.data.voc import LabelledPicture, is_cut_short, read_pixels, read_split, readable
 from gesturedet.evaluation import JudgedPicture, average_precision, rank
 from gesturedet.labels import BEHAVIOURS
 from tests.model.gesturedet.voc_folder import annotation_xml, object_xml, write_annotation, write_voc
@@ -190,10 +190,15 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes) -> N
 
 def test_a_jpeg_that_ends_too_early_is_not_read_as_half_grey(tmp_path: Path) -> None:
     picture = picture_of(tmp_path, (360, 640))
+    noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    cv2.imwrite(str(picture.path), noise)
     whole = picture.path.read_bytes()
     picture.path.write_bytes(whole + b"a camera's trailing note")
     assert read_pixels(picture).shape == (360, 640, 3)
 
+    assert not is_cut_short(whole + b"a camera's trailing note")
+    assert is_cut_short(whole[: len(whole) // 2])
+    assert not is_cut_short(b"")
     picture.path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"a\.jpg: \d+ bytes are not a readable picture, expected a whole JPEG"):
         read_pixels(picture)

@@ -1,0 +1,153 @@
+"""One training run as the command line describes it: pictures and a recipe → a folder with checkpoints, curves, figures."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from gesturedet.checkpoint import State
+from gesturedet.data.sources import Listed, Sources, read_listed
+from gesturedet.data.training_set import Example
+from gesturedet.data.voc import LabelledPicture, readable
+from gesturedet.detector import GestureDet
+from gesturedet.engine import LAST, EpochFigures, evaluate, train
+from gesturedet.figures import ClassFigures, as_text, mean_average_precision, report, summarise
+from gesturedet.parallel import Crew
+from gesturedet.port import PACKAGE, load_coco_backbone
+from gesturedet.recipes import Recipe, recipe_of, with_labels
+from gesturedet.training_run import Run, resume, start
+
+FIGURES_FILE = "figures.json"
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Called once in each process. `coco`: the file with the ported weights; `continues`: go on with `last.pt` if there is one."""
+
+    sources: Sources
+    out: Path
+    recipe: Recipe
+    weights: Path | None
+    champion: Path | None
+    continues: bool
+    coco: Path | None
+    device: str
+    threads: int
+    workers: int
+    save_every: int
+    track: Callable[[Crew], Callable[[Iterable[Example], int], Iterable[Example]]]
+
+    def __call__(self, crew: Crew) -> None:
+        """Train, judge after every epoch, keep the last and the best; at the end sit the exam that nothing is chosen on."""
+        torch.set_num_threads(self.threads)
+        labels = self.recipe.labels
+        shown = read_listed(self.sources.train, labels)
+        val = read_exam(self.sources.val, labels) if crew.rank == 0 else ()
+        run = self._run(shown)
+        train(
+            run,
+            shown,
+            self.out,
+            sit_exam=(lambda run: _sit(run.best_weights, val, labels)) if val else None,
+            after_epoch=_print_epoch,
+            track=self.track(crew),
+            crew=crew,
+            workers=self.workers,
+            save_every=self.save_every,
+        )
+        if crew.rank == 0 and self.sources.test:
+            told = examine(run.best_weights, self.sources.test, labels)
+            (self.out / FIGURES_FILE).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+
+    def _run(self, shown: Sequence[LabelledPicture]) -> Run:
+        port = None if self.coco is None else Ported(self.coco)
+        if self.continues and (self.out / LAST).is_file():
+            return resume(self.recipe, self.out / LAST, device=self.device, port=port)
+        run = start(self.recipe, shown, device=self.device, port=port, weights=self.weights, champion=self.champion)
+        if port is not None:
+            use = "backbone it is held to" if self.weights or self.champion else "backbone"
+            run.lineage = (*run.lineage, f"{use}: {PACKAGE} (Apache-2.0)")
+        return run
+
+
+@dataclass(frozen=True)
+class Ported:
+    """Puts the weights of a file of `port.fetch_coco_backbone` into a net's backbone."""
+
+    weights: Path
+
+    def __call__(self, model: GestureDet) -> None:
+        """See `port.load_coco_backbone`."""
+        load_coco_backbone(model.backbone, self.weights)
+
+
+def recipe_behind(state: State, name: str | None = None) -> Recipe:
+    """Return the recipe that a checkpoint was made by, or the one of the given name, for the classes it was made for."""
+    made: dict[str, Any] = json.loads(state["recipe"])
+    recipe = recipe_of(name or made["name"])
+    return with_labels(recipe, tuple(made.get("labels", recipe.labels)))
+
+
+def read_exam(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[LabelledPicture, ...]:
+    """Read the pictures of an exam; those whose files are damaged are left out, and named."""
+    pictures = read_listed(listed, labels)
+    fine, bad = readable(pictures)
+    _say_unreadable(bad, f" of {len(pictures)}")
+    return fine
+
+
+def examine(
+    net: GestureDet,
+    listed: Sequence[Listed],
+    labels: Sequence[str],
+    track: Callable[[Sequence[LabelledPicture]], Iterable[LabelledPicture]] = lambda pictures: pictures,
+    *,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Let a net sit an exam, print its figures unless `quiet`, and return them with what was left out; see `figures.report`."""
+    pictures = read_listed(listed, labels)
+    pictures, bad = readable(pictures)
+    judged = evaluate(net, track(pictures), behaviours=labels)
+    rows = summarise(judged, behaviours=labels)
+    told = report(judged, rows) | {"unreadable": list(bad)}
+    if quiet:
+        return told
+    _say_unreadable(bad)
+    console.print(as_text(rows))
+    console.print(
+        f"{told['pictures']} pictures, mAP50 {told['map50']:.3f} by area, {told['map50_11_point']:.3f} by VOC 2007's 11 points"
+    )
+    return told
+
+
+def described(recipe: str, labels: tuple[str, ...] | None, epochs: int | None) -> Recipe:
+    """Return a recipe for other classes and another length, where they are given."""
+    chosen = recipe_of(recipe) if labels is None else with_labels(recipe_of(recipe), labels)
+    return chosen if epochs is None else replace(chosen, epochs=epochs)
+
+
+def _sit(net: GestureDet, exam: Sequence[LabelledPicture], labels: Sequence[str]) -> tuple[ClassFigures, ...]:
+    return summarise(evaluate(net, exam, behaviours=labels), behaviours=labels)
+
+
+def _say_unreadable(names: Sequence[str], among: str = "") -> None:
+    if names:
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        console.print(f"[yellow]skipped[/] {len(names)}{among} pictures that cannot be read: {shown}")
+
+
+def _print_epoch(run: Run, figures: EpochFigures, rows: Sequence[ClassFigures]) -> None:
+    judged = f", val mAP50 {mean_average_precision(rows):.3f}" if rows else ""
+    console.print(
+        f"epoch {run.epoch}/{run.recipe.epochs}: loss {figures.loss:.3f} (class {figures.classification:.3f},"
+        f" place {figures.localisation:.3f}){judged}"
+    )
+    if rows:
+        console.print(as_text(rows))
+    _say_unreadable(figures.unreadable)
