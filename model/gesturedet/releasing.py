@@ -21,7 +21,7 @@ from gesturedet.detector import GestureDet
 from gesturedet.export import export_onnx, quantise, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
-from gesturedet.labels import BEHAVIOURS
+from gesturedet.labels import AUXILIARY, BEHAVIOURS
 from gesturedet.predictor import Predictor
 from gesturedet.preprocess import preprocess
 from gesturedet.recipes import Recipe
@@ -212,10 +212,11 @@ def _draft(
         name=name,
         digest="",
         precision=precision,
-        labels=BEHAVIOURS,
+        labels=recipe.labels,
+        unpublished=tuple(label for label in recipe.labels if label in AUXILIARY),
         input_hw=recipe.net.input_hw,
         frame_width=FRAME_WIDTH,
-        thresholds=dict.fromkeys(BEHAVIOURS, 1.0),
+        thresholds=dict.fromkeys(recipe.labels, 1.0),
         nms_iou=NMS_IOU,
         anchors=recipe.net.anchors,
         data_seeds=dict(sources),

@@ -26,7 +26,7 @@ from gesturedet.detector import GestureDet
 from gesturedet.distillation import Teacher
 from gesturedet.recipes import Recipe
 from gesturedet.schedule import WeightAverage, freeze, optimiser
-from gesturedet.warm_start import load_released_weights
+from gesturedet.warm_start import load_released_weights, loosen_mask
 
 Port = Callable[[GestureDet], None]
 """Puts ported weights into a net's backbone."""
@@ -99,6 +99,7 @@ def start(
         lineage = _descent(released.card, recipe)
         load_released_weights(model, released.onnx_bytes, classes=len(released.card.labels) + 1)
         _settle(model, pictures, recipe)
+        loosen_mask(model, _first_images(pictures, recipe))
     if weights is not None:
         state = read_checkpoint(weights)
         lineage = lineage_of(state)
@@ -159,7 +160,11 @@ def _descent(card: ModelCard, recipe: Recipe) -> tuple[str, ...]:
 
 
 def _settle(part: torch.nn.Module, pictures: Sequence[LabelledPicture], recipe: Recipe) -> None:
-    settle_batch_norm(part, as_input(next(iter(batches(pictures, recipe))).image, torch.device("cpu")))
+    settle_batch_norm(part, _first_images(pictures, recipe))
+
+
+def _first_images(pictures: Sequence[LabelledPicture], recipe: Recipe) -> torch.Tensor:
+    return as_input(next(iter(batches(pictures, recipe))).image, torch.device("cpu"))
 
 
 def _run_of(recipe: Recipe, model: GestureDet, device: torch.device, port: Port | None) -> Run:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from gesturedet.attention import SpatialAttention
 from gesturedet.convolution import ConvBn, fill
 from gesturedet.detector import GestureDet
 
@@ -42,6 +43,29 @@ def load_released_weights(net: GestureDet, onnx_bytes: bytes, *, classes: int | 
             if found.shape != parameter.shape:
                 raise ValueError(f"{key}: shape {tuple(found.shape)} does not fit, expected {tuple(parameter.shape)}")
             parameter.copy_(found)
+
+
+MOST_LOGIT = 4.0
+"""Beyond it a sigmoid hardly moves, and neither does what is taught through it."""
+
+
+@torch.no_grad()
+def loosen_mask(net: GestureDet, images_BCHW: torch.Tensor) -> None:
+    """Scale the spatial mask's last convolution so that no logit on these pictures is beyond `MOST_LOGIT`.
+
+    A mask that has come to say 1 everywhere only doubles the map, and has no gradient by which it could ever say anything else.
+    """
+    if not isinstance(net.spatial_attention, SpatialAttention):
+        return
+    mask, logits = net.spatial_attention.mask, list[torch.Tensor]()
+    handle = mask.register_forward_hook(lambda _mask, _inputs, said: logits.append(said.abs().amax()))
+    was_training = net.training
+    net.eval()(images_BCHW)
+    net.train(was_training)
+    handle.remove()
+    scale = min(1.0, MOST_LOGIT / max(float(logits[0]), 1e-6))
+    for parameter in mask.parameters():
+        parameter.mul_(scale)
 
 
 def _with_more_classes(found: torch.Tensor, parameter: torch.Tensor, per_cell: int, classes: int) -> torch.Tensor:

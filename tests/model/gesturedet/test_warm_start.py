@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from gesturedet.convolution import fold_batch_norm, settle_batch_norm  # noqa: E
 from gesturedet.detector import CLASSROOM, DetectorConfig, GestureDet  # noqa: E402
 from gesturedet.export import export_onnx  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
-from gesturedet.warm_start import load_released_weights, weights_in  # noqa: E402
+from gesturedet.warm_start import MOST_LOGIT, load_released_weights, loosen_mask, weights_in  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
 
@@ -65,6 +66,39 @@ def test_the_released_int8_file_gives_a_net_that_says_nearly_the_same() -> None:
     warm_BAK = said(net, shown)[0].numpy()
 
     assert np.corrcoef(logits_BAK.ravel(), warm_BAK.ravel())[0, 1] > 0.99
+
+
+def mask_logits(net: GestureDet, shown: Any) -> Any:
+    logits: list[Any] = []
+    handle = net.spatial_attention.mask.register_forward_hook(lambda _m, _i, said: logits.append(said))
+    with torch.inference_mode():
+        net.eval()(shown)
+    handle.remove()
+    return logits[0]
+
+
+def test_a_mask_that_says_one_everywhere_can_be_taught_again() -> None:
+    torch.manual_seed(3)
+    net = GestureDet(SMALL)
+    with torch.no_grad():
+        net.spatial_attention.mask.bias.fill_(40.0)
+    before = mask_logits(net, images(SMALL))
+    assert torch.sigmoid(before).min() > 0.9999
+
+    loosen_mask(net, images(SMALL))
+
+    after = mask_logits(net, images(SMALL))
+    assert after.abs().max().item() == pytest.approx(MOST_LOGIT, rel=1e-3)
+    torch.testing.assert_close(after, before * (after.max() / before.max()), atol=1e-4, rtol=1e-3)
+
+
+def test_a_mask_that_can_be_taught_stays_what_it_is_and_a_net_without_one_too() -> None:
+    torch.manual_seed(3)
+    for net in (GestureDet(SMALL), GestureDet(replace(SMALL, spatial_attention=False))):
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        loosen_mask(net, images(SMALL))
+        for name, value in net.state_dict().items():
+            assert torch.equal(value, before[name]), name
 
 
 def test_a_file_of_another_net_is_refused_by_name(tmp_path: Path) -> None:
