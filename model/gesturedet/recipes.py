@@ -192,6 +192,30 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 """`product` is the control of all that begin with its name: each differs from it in one stated choice."""
 
 
+ABLATION: dict[str, tuple[bool, bool, bool, bool]] = {
+    "baseline": (False, False, False, False),
+    "+ fusion": (True, False, False, False),
+    "+ batch": (True, True, False, False),
+    "+ channel": (True, False, True, False),
+    "+ spatial": (True, False, False, True),
+    "all": (True, True, True, True),
+}
+"""The rows of the paper's table 1: fusion, then batch, channel and spatial attention; each attention alone on top of fusion."""
+
+
+def ablation(base: Recipe) -> dict[str, Recipe]:
+    """Return a recipe for each row of `ABLATION`; nothing else of `base` changes, so that rows can be compared."""
+    return {
+        row: replace(
+            base,
+            name=f"{base.name} {row}",
+            net=replace(base.net, fusion=fusion, channel_attention=channel, spatial_attention=spatial),
+            loss=replace(base.loss, batch_attention=batch),
+        )
+        for row, (fusion, batch, channel, spatial) in ABLATION.items()
+    }
+
+
 def recipe_of(name: str) -> Recipe:
     """Return the recipe of a name. Raises ValueError for a name that no recipe has."""
     if name not in RECIPES:

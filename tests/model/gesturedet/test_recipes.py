@@ -12,6 +12,7 @@ from gesturedet.loss import LossConfig
 from gesturedet.recipes import (
     RECIPES,
     Recipe,
+    ablation,
     paper,
     product,
     product_512,
@@ -68,6 +69,38 @@ def test_a_larger_input_keeps_the_default_boxes_in_pixels(recipe: Recipe, input_
 def test_the_auxiliary_class_comes_behind_the_behaviours() -> None:
     assert product_adult().labels == (*BEHAVIOURS, "adult")
     assert product_adult().net == replace(CLASSROOM, num_classes=5)
+
+
+def test_the_ablation_has_the_rows_of_the_papers_table() -> None:
+    rows = ablation(product())
+    switches = {
+        row: [
+            key
+            for key, on in (
+                ("fusion", recipe.net.fusion),
+                ("batch", recipe.loss.batch_attention),
+                ("channel", recipe.net.channel_attention),
+                ("spatial", recipe.net.spatial_attention),
+            )
+            if on
+        ]
+        for row, recipe in rows.items()
+    }
+
+    assert switches == {
+        "baseline": [],
+        "+ fusion": ["fusion"],
+        "+ batch": ["fusion", "batch"],
+        "+ channel": ["fusion", "channel"],
+        "+ spatial": ["fusion", "spatial"],
+        "all": ["fusion", "batch", "channel", "spatial"],
+    }
+    assert replace(rows["all"], name="product") == product()
+    assert {line.split(":")[0] for row in rows.values() for line in recipe_differences(rows["all"], row)} == {
+        "name",
+        "net",
+        "loss",
+    }
 
 
 @pytest.mark.parametrize(
