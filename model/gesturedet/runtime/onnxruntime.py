@@ -68,7 +68,7 @@ def _session(onnx_bytes: bytes, threads: int, providers: tuple[Provider, ...]) -
     if wanted not in available:
         raise RuntimeAbsent(f"{wanted} is not in this ONNX Runtime, which has {', '.join(available)}")
     try:
-        session = onnxruntime.InferenceSession(onnx_bytes, _options(threads), providers=list(providers))
+        session = onnxruntime.InferenceSession(onnx_bytes, session_options(threads), providers=list(providers))
     except _NO_NET as error:
         raise NetMismatch(f"onnx_bytes: ONNX Runtime cannot load them: {error}; expected an ONNX net") from error
     if session.get_providers()[0] != wanted:
@@ -80,7 +80,8 @@ def _ports(nodes: list[Any]) -> list[Port]:
     return [Port(node.name, tuple(size if isinstance(size, int) else None for size in node.shape)) for node in nodes]
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Return how every session here runs: so many threads, one operation after the other, no spinning."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -31,7 +31,7 @@ class OpenVino:
         check_threads(threads)
         net = _read(onnx_bytes)
         self.input: NetInput = net_input(_ports(net.inputs), _ports(net.outputs))
-        compiled = openvino.Core().compile_model(net, "CPU", _settings(threads, self.precision))
+        compiled = openvino.Core().compile_model(net, "CPU", settings(threads, self.precision))
         self._request = compiled.create_infer_request()
 
     def run(self, images: Images) -> tuple[Floats, Floats]:
@@ -56,7 +56,8 @@ def _read(onnx_bytes: bytes) -> Any:
         raise NetMismatch(f"onnx_bytes: OpenVINO cannot load them: {told} Expected an ONNX net") from error
 
 
-def _settings(threads: int, precision: str) -> dict[str, Any]:
+def settings(threads: int, precision: str) -> dict[str, Any]:
+    """Return how every net here runs: one stream of so many threads, for the shortest time of one picture."""
     return {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": precision,
