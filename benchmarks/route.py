@@ -85,10 +85,10 @@ def shares(way: Way) -> list[int]:
     return sorted((owners.count(index) for index in range(way.workers)), reverse=True)
 
 
-def site(folder: Path, clips: list[Path], way: Way) -> Path:
-    """A site file with one room and one camera for each clip."""
+def site(folder: Path, clips: list[Path], way: Way, model: Path | None = None) -> Path:
+    """A site file with one room and one camera for each clip; without a model, the one that comes with the package."""
     lines = ["[settings]", f'data = "{folder}/data"', f"detect_workers = {way.workers}"]
-    lines += [f"runtime_threads = {way.threads}", ""]
+    lines += [f"runtime_threads = {way.threads}", *([] if model is None else [f'model = "{model}"']), ""]
     for camera, clip in zip(cameras_of(way), clips, strict=True):
         lines += ["[[rooms]]", f'room = "{room_of(camera)}"', "", "[[cameras]]", f'camera = "{camera}"']
         lines += [f'source = "file://{clip}"', 'delivery = "complete"', "fps = 60.0", "frame_width = 640", ""]
@@ -132,11 +132,11 @@ def run_net(seconds: float) -> float:
     return count / (time.monotonic() - started)
 
 
-def run(clips: list[Path], frames: int, way: Way) -> dict[str, object]:
+def run(clips: list[Path], frames: int, way: Way, model: Path | None = None) -> dict[str, object]:
     """One run on a fresh data folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = site(folder, clips, way)
+        path = site(folder, clips, way, model)
         cpu: dict[str, dict[int, float]] = {}
         peak: list[float] = []
         started = time.monotonic()

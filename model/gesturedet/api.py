@@ -7,7 +7,6 @@
 N detections of one picture.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +20,7 @@ from gesturedet.card import ModelCard, find_release
 from gesturedet.drawing import draw_boxes
 from gesturedet.postprocess import Detection
 from gesturedet.predictor import Predictor
-from gesturedet.runtime.base import RUNTIMES, Runtime
+from gesturedet.runtime.base import open_runtime
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -106,7 +105,7 @@ def load(model: str | Path = "classroom", *, runtime: str = "onnxruntime", threa
     for fewer than one thread.
     """
     release = find_release(model)
-    return Detector(Predictor(release, _runtime(runtime)(release.onnx_bytes, threads=threads)))
+    return Detector(Predictor(release, open_runtime(runtime, release.onnx_bytes, threads=threads)))
 
 
 def as_bgr(image: Bytes) -> Bytes:
@@ -126,17 +125,6 @@ def as_bgr(image: Bytes) -> Bytes:
         f"image_bgr: shape {image.shape} of {image.dtype} is no picture, "
         "expected (height, width) or (height, width, 1, 3 or 4) of uint8"
     )
-
-
-def _runtime(name: str) -> Callable[..., Runtime]:
-    if name not in RUNTIMES:
-        raise ValueError(f"runtime: {name!r} is none of {', '.join(RUNTIMES)}")
-    module, _, made_by = RUNTIMES[name].partition(":")
-    try:
-        factory: Callable[..., Runtime] = getattr(import_module(module), made_by)
-    except ImportError as error:
-        raise ValueError(f"runtime: {name!r} needs what is not installed ({error})") from error
-    return factory
 
 
 def _in_pixels(found: list[Detection], size_hw: tuple[int, int], names: tuple[str, ...]) -> Detections:

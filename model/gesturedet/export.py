@@ -27,13 +27,12 @@ from gesturedet.anchors import anchors_cxcywh
 from gesturedet.card import CARD_FILE, MODEL_FILE, ModelCard, Release, digest_of, load_release, write_card
 from gesturedet.convolution import fold_batch_norm
 from gesturedet.detector import GestureDet
-from gesturedet.runtime.base import Floats
+from gesturedet.runtime.base import OUTPUTS, Floats
 from gesturedet.runtime.eager import CONFIG_KEY
 from gesturedet.runtime.onnxruntime import OnnxRuntime
 
 OPSET = 18
 INPUT_NAME = "images"
-OUTPUT_NAMES = ("logits", "offsets")
 _WARNINGS, _ERRORS = 2, 3
 """ONNX Runtime's severities; from warnings on is its default."""
 
@@ -43,6 +42,15 @@ KEPT_IN_FLOAT = ("Sigmoid", "LayerNormalization", "ReduceMean", "Relu", "Concat"
 The three of channel attention and the mask's sigmoid work on a few numbers. Joining all heads' outputs in int8 would force
 one scale on levels whose logits differ.
 """
+
+FOR_TENSORRT = {
+    "ActivationSymmetric": True,
+    "WeightSymmetric": True,
+    "QuantizeBias": False,
+    "AddQDQPairToWeight": True,
+    "DedicatedQDQPair": True,
+}
+"""TensorRT knows no zero points and no int32 constants, and fuses a pair of nodes best where one operation reads it."""
 
 
 def export_onnx(model: GestureDet, path: Path) -> None:
@@ -59,7 +67,7 @@ def export_onnx(model: GestureDet, path: Path) -> None:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
-            output_names=list(OUTPUT_NAMES),
+            output_names=list(OUTPUTS),
             dynamic_shapes=({0: torch.export.Dim("pictures")},),
             verbose=False,
         )
@@ -73,12 +81,14 @@ def export_onnx(model: GestureDet, path: Path) -> None:
     onnx.save(exported, path)
 
 
-def quantise(onnx_path: Path, out_path: Path, calibration_images: Iterable[Floats]) -> None:
+def quantise(onnx_path: Path, out_path: Path, calibration_images: Iterable[Floats], *, symmetric: bool = False) -> None:
     """Write an int8 form of an exported net (static, Q/DQ nodes, one scale for each channel of a weight).
 
     `calibration_images`: images_1CHW from `preprocess`, a hundred or so of the kind that will be seen; the ranges of all
     maps are taken from them. Weights use 7 of their 8 bits: processors without VNNI add two products in 16 bits, where 8
-    bits overflow. Raises ValueError when there is no picture to calibrate with.
+    bits overflow. `symmetric`: the form that TensorRT reads, with 0 in the middle of every range, whole 8 bits, float
+    biases and weights quantised in the graph; on a CPU it is coarser. Raises ValueError when there is no picture to
+    calibrate with.
     """
     reader = _Pictures(calibration_images)
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -91,12 +101,49 @@ def quantise(onnx_path: Path, out_path: Path, calibration_images: Iterable[Float
             reader,
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
+            reduce_range=not symmetric,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
             nodes_to_exclude=kept,
+            extra_options=FOR_TENSORRT if symmetric else {},
         )
+
+
+def take_bytes(onnx_path: Path, out_path: Path) -> None:
+    """Write a form of an exported net, quantised or not, that takes images_BHWC of bytes in BGR, as OpenCV decodes them.
+
+    What `preprocess.normalise` does is then the graph's. Raises ValueError for a net that already takes bytes.
+    """
+    net = onnx.load(onnx_path)
+    (images,) = net.graph.input
+    count, channels, height, width = images.type.tensor_type.shape.dim
+    if channels.dim_value != 3:
+        raise ValueError(f"{onnx_path}: its input has {channels.dim_value} channels, expected 3, first of (B, C, H, W)")
+    pixels = onnx.helper.make_tensor_value_info(
+        "pixels", onnx.TensorProto.UINT8, [count.dim_param, height.dim_value, width.dim_value, 3]
+    )
+    net.graph.initializer.extend(
+        [
+            onnx.numpy_helper.from_array(np.array([2, 1, 0]), "pixels.rgb"),
+            onnx.numpy_helper.from_array(np.float32(127.5), "pixels.middle"),
+            onnx.numpy_helper.from_array(np.float32(1 / 127.5), "pixels.scale"),
+        ]
+    )
+    nodes = [
+        onnx.helper.make_node("Transpose", ["pixels"], ["pixels_BCHW"], perm=[0, 3, 1, 2]),
+        onnx.helper.make_node("Gather", ["pixels_BCHW", "pixels.rgb"], ["pixels_RGB"], axis=1),
+        onnx.helper.make_node("Cast", ["pixels_RGB"], ["pixels_float"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Sub", ["pixels_float", "pixels.middle"], ["pixels_centred"]),
+        onnx.helper.make_node("Mul", ["pixels_centred", "pixels.scale"], [images.name]),
+        *net.graph.node,
+    ]
+    net.graph.ClearField("node")
+    net.graph.node.extend(nodes)
+    net.graph.ClearField("input")
+    net.graph.input.append(pixels)
+    onnx.checker.check_model(net)
+    onnx.save(net, out_path)
 
 
 def write_release(folder: Path, onnx_path: Path, card: ModelCard) -> Release:

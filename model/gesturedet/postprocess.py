@@ -1,4 +1,4 @@
-"""What the net says → detections: NumPy and OpenCV only, shared by every runtime.
+"""What the net says → detections: NumPy only, shared by every runtime.
 
 Legend: A default boxes, K classes (0 is background), N candidates: one default box taken for one behaviour.
 """
@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +15,15 @@ from gesturedet.boxes import decode
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 MOST_CANDIDATES = 1000
 """The best so many go on to suppression, whose time grows with their square: a picture of noise costs no more."""
 
 _SILENT = np.inf
+
+_BLOCK = 128
+"""Candidates suppressed at once: overlaps of more are mostly computed in vain, of fewer cost more calls than numbers."""
 
 _ROUNDING = 1e-3
 """The quick test on logits lets a little more through than the threshold; the exact test follows on the few left."""
@@ -66,11 +69,12 @@ def postprocess(
     candidates = find_candidates(logits_AK, np.array(least, dtype=np.float32))
     rows = candidates.rows
     boxes_xyxy_N4 = decode(offsets_A4[rows], anchors_cxcywh_A4[rows]).clip(0.0, 1.0)
-    kept = suppress(boxes_xyxy_N4, candidates.scores, candidates.classes, nms_iou)[:top_k]
+    kept = suppress(boxes_xyxy_N4, candidates.classes, nms_iou, top_k)
     behaviours = tuple(thresholds)
+    columns = (candidates.classes[kept], candidates.scores[kept], boxes_xyxy_N4[kept])
     return [
-        Detection(behaviours[candidates.classes[i] - 1], float(candidates.scores[i]), _corners(boxes_xyxy_N4[i]))
-        for i in kept
+        Detection(behaviours[class_id - 1], score, (x0, y0, x1, y1))
+        for class_id, score, (x0, y0, x1, y1) in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
@@ -100,27 +104,61 @@ def softmax(logits_AK: Floats) -> Floats:
     return result
 
 
-def suppress(boxes_xyxy_N4: Floats, scores_N: Floats, classes_N: Integers, nms_iou: float) -> list[int]:
-    """Return the places of the boxes that no better box of their class overlaps by more than `nms_iou`, best first.
+def suppress(boxes_xyxy_N4: Floats, classes_N: Integers, nms_iou: float, top_k: int) -> Integers:
+    """Return the places of the first `top_k` boxes that no better box of their class overlaps by more than `nms_iou`.
 
-    Takes candidates best first. Boxes without area (wholly outside the picture) are dropped.
+    Takes candidates best first, and returns them so. Boxes without area (wholly outside the picture) are dropped. A block
+    of candidates at a time is held against the boxes kept before it and against itself: few large steps, and no work on
+    candidates behind the last that is reported.
     """
-    sizes_N2 = boxes_xyxy_N4[:, 2:] - boxes_xyxy_N4[:, :2]
-    (real_M,) = np.nonzero((sizes_N2 > 0.0).all(axis=1))
-    if len(real_M) == 0:
-        return []
-    boxes_xywh_M4 = np.concatenate((boxes_xyxy_N4[real_M, :2], sizes_N2[real_M]), axis=1)
-    # The score threshold is 0 because all candidates have passed theirs. OpenCV returns places in its own order of equal
-    # scores, so they are sorted back: candidates are best first.
-    kept = cv2.dnn.NMSBoxesBatched(
-        boxes_xywh_M4.tolist(), scores_N[real_M].tolist(), classes_N[real_M].tolist(), 0.0, nms_iou
-    )
-    return [int(real_M[place]) for place in sorted(kept)]
+    (real_M,) = np.nonzero((boxes_xyxy_N4[:, 2:] > boxes_xyxy_N4[:, :2]).all(axis=1))
+    boxes = _Planes(boxes_xyxy_N4, classes_N, nms_iou)
+    kept = real_M[:0]
+    for start in range(0, len(real_M), _BLOCK):
+        block = real_M[start : start + _BLOCK]
+        if len(kept):
+            block = block[~boxes.cover(kept, block).any(axis=0)]
+        kept = np.concatenate((kept, block[_survivors(boxes.cover(block, block))]))
+        if len(kept) >= top_k:
+            break
+    return kept[:top_k]
 
 
-def _corners(box_xyxy_4: Floats) -> tuple[float, float, float, float]:
-    x0, y0, x1, y1 = box_xyxy_4.tolist()
-    return x0, y0, x1, y1
+class _Planes:
+    """Boxes as a plane for each of their numbers, and the test whether one overlaps another by too much.
+
+    `share`: boxes overlap by an IoU of more than t if their intersection is more than t / (1 + t) of both areas together.
+    """
+
+    def __init__(self, boxes_xyxy_N4: Floats, classes_N: Integers, nms_iou: float) -> None:
+        self._corners_4N = np.ascontiguousarray(boxes_xyxy_N4.T)
+        x0, y0, x1, y1 = self._corners_4N
+        self._share_N = (x1 - x0) * (y1 - y0) * np.float32(nms_iou / (1.0 + nms_iou))
+        self._classes_N = classes_N.astype(np.uint8)
+
+    def cover(self, better: Integers, worse: Integers) -> Mask:
+        """Tell, for every pair, whether both are of one class and overlap by too much; shape (better, worse)."""
+        x0, y0, x1, y1 = self._corners_4N[:, better, None]
+        u0, v0, u1, v1 = self._corners_4N[:, None, worse]
+        inter = np.minimum(x1, u1)
+        inter -= np.maximum(x0, u0)
+        np.maximum(inter, 0.0, out=inter)
+        height = np.minimum(y1, v1)
+        height -= np.maximum(y0, v0)
+        inter *= np.maximum(height, 0.0, out=height)
+        covers: Mask = inter > np.add.outer(self._share_N[better], self._share_N[worse])
+        covers &= self._classes_N[better, None] == self._classes_N[None, worse]
+        return covers
+
+
+def _survivors(covers_MM: Mask) -> Mask:
+    """Tell which of a block survive one another, best first: only a survivor drops those behind it that it covers."""
+    alive_M = np.ones(len(covers_MM), dtype=np.bool_)
+    covering = covers_MM.sum(axis=1) > 1  # every box covers itself
+    for place in np.flatnonzero(covering).tolist():
+        if alive_M[place]:
+            alive_M[place + 1 :] &= ~covers_MM[place, place + 1 :]
+    return alive_M
 
 
 def _check(

@@ -6,8 +6,8 @@ Legend: A default boxes, K classes, C channels, H and W.
 from gesturedet.anchors import anchors_cxcywh
 from gesturedet.card import ModelCard, Release
 from gesturedet.postprocess import Detection, postprocess
-from gesturedet.preprocess import Bytes, preprocess
-from gesturedet.runtime.base import Floats, Runtime
+from gesturedet.preprocess import Bytes, preprocess, preprocess_bytes
+from gesturedet.runtime.base import Floats, Images, Runtime
 
 
 class Predictor:
@@ -31,9 +31,10 @@ class Predictor:
         logits_BAK, offsets_BA4 = self.runtime.run(self.prepare(image_HWC_bgr))
         return self.finish(logits_BAK[0], offsets_BA4[0], min_score=min_score)
 
-    def prepare(self, image_HWC_bgr: Bytes) -> Floats:
-        """Return images_1CHW, what the net takes; several may be joined along the first axis."""
-        return preprocess(image_HWC_bgr, self.card.input_hw)
+    def prepare(self, image_HWC_bgr: Bytes) -> Images:
+        """Return one picture as the net takes it; several may be joined along the first axis."""
+        make = preprocess_bytes if self.runtime.input.in_bytes else preprocess
+        return make(image_HWC_bgr, self.card.input_hw)
 
     def finish(self, logits_AK: Floats, offsets_A4: Floats, *, min_score: float | None = None) -> list[Detection]:
         """Return the detections of one picture from its rows of the runtime's outputs; `min_score` as in `predict`."""

@@ -48,3 +48,12 @@ def preprocess(image_HWC_bgr: Bytes, input_hw: tuple[int, int]) -> Floats:
     """
     check_picture(image_HWC_bgr)
     return normalise(resize(image_HWC_bgr, input_hw))
+
+
+def preprocess_bytes(image_HWC_bgr: Bytes, input_hw: tuple[int, int]) -> Bytes:
+    """Turn a picture of any size, as OpenCV decodes it, into images_1HWC for a net that normalises them itself.
+
+    Raises ValueError for an array that is no picture.
+    """
+    check_picture(image_HWC_bgr)
+    return np.ascontiguousarray(resize(image_HWC_bgr, input_hw))[None]

@@ -3,35 +3,140 @@
 Legend: B pictures, C channels, H and W, A default boxes, K classes.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Images = NDArray[Any]
+"""images_BCHW of float32 from `preprocess`, or images_BHWC of bytes where the net itself normalises them."""
+
+OUTPUTS = ("logits", "offsets")
+
+
+class RuntimeAbsent(ValueError):
+    """A runtime cannot be had here: its package is not installed, or the machine lacks the device it needs."""
+
+
+class NetMismatch(ValueError):
+    """The bytes are no net of this detector: no ONNX, or other inputs or outputs than `export_onnx` gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of a net as its runtime tells of it; None in `shape` stands for any number."""
+
+    name: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetInput:
+    """What a net takes: pictures of `size_hw` pixels, as normalised floats or, `in_bytes`, as OpenCV decodes them."""
+
+    name: str
+    size_hw: tuple[int, int]
+    in_bytes: bool
 
 
 class Runtime(Protocol):
     """A loaded net, made as `Class(onnx_bytes, threads=1)`."""
 
-    def run(self, images_BCHW: Floats) -> tuple[Floats, Floats]:
-        """Take pictures from `preprocess` (any number of them); return logits_BAK and offsets_BA4.
+    input: NetInput
 
-        Raises ValueError for pictures of another size than the net's.
+    def run(self, images: Images) -> tuple[Floats, Floats]:
+        """Take any number of pictures, as `input` says; return logits_BAK and offsets_BA4.
+
+        Raises ValueError for pictures of another size or kind than the net's.
         """
 
 
 RUNTIMES: dict[str, str] = {
     "onnxruntime": "gesturedet.runtime.onnxruntime:OnnxRuntime",
+    "onnxruntime-cuda": "gesturedet.runtime.onnxruntime:OnnxRuntimeCuda",
+    "onnxruntime-tensorrt": "gesturedet.runtime.onnxruntime:OnnxRuntimeTensorRt",
+    "openvino": "gesturedet.runtime.openvino:OpenVino",
+    "openvino-bf16": "gesturedet.runtime.openvino:OpenVinoBf16",
+    "tensorrt": "gesturedet.runtime.tensorrt:TensorRt",
+    "tensorrt-fp16": "gesturedet.runtime.tensorrt:TensorRtFp16",
     "eager": "gesturedet.runtime.eager:EagerRuntime",
 }
 """Name → `module:Class`, imported on demand; each joins the contract suite of runtimes."""
 
+EXTRAS: dict[str, str] = {
+    "onnxruntime": "cpu",
+    "onnxruntime-cuda": "gpu",
+    "onnxruntime-tensorrt": "gpu",
+    "openvino": "openvino",
+    "openvino-bf16": "openvino",
+    "tensorrt": "gpu",
+    "tensorrt-fp16": "gpu",
+    "eager": "train",
+}
+"""Name → the extra of this package that brings what the runtime needs."""
 
-def check_images(images_BCHW: Floats, input_hw: tuple[int, int]) -> None:
-    """Raise ValueError unless the pictures fit the net."""
-    if images_BCHW.ndim != 4 or images_BCHW.shape[1:] != (3, *input_hw) or images_BCHW.dtype != np.float32:
-        raise ValueError(
-            f"images_BCHW: shape {images_BCHW.shape} of {images_BCHW.dtype} does not fit the net, "
-            f"expected (pictures, 3, {input_hw[0]}, {input_hw[1]}) of float32"
+
+def open_runtime(name: str, onnx_bytes: bytes, *, threads: int = 1) -> Runtime:
+    """Load a net into the runtime of a name.
+
+    Raises ValueError for a name that no runtime has or for fewer than one thread, NetMismatch for bytes that are no net
+    of this detector, RuntimeAbsent, naming the extra, where the runtime cannot be had.
+    """
+    if name not in RUNTIMES:
+        raise ValueError(f"runtime: {name!r} is none of {', '.join(sorted(RUNTIMES))}")
+    module, _, made_by = RUNTIMES[name].partition(":")
+    try:
+        made: Runtime = getattr(import_module(module), made_by)(onnx_bytes, threads=threads)
+    except (ImportError, RuntimeAbsent) as error:
+        extra = EXTRAS[name]
+        raise RuntimeAbsent(
+            f"runtime {name!r}: {error}; expected what the extra {extra!r} brings: pip install 'classpulse[{extra}]'"
+        ) from error
+    return made
+
+
+def check_threads(threads: int) -> None:
+    """Raise ValueError for fewer than one."""
+    if threads < 1:
+        raise ValueError(f"threads: {threads} is not at least 1")
+
+
+def net_input(inputs: Sequence[Port], outputs: Sequence[Port]) -> NetInput:
+    """Return what a net takes. Raises NetMismatch unless it takes pictures and says logits and offsets of the same boxes."""
+    found = {port.name: port.shape for port in outputs}
+    logits, offsets = (found.get(name, ()) for name in OUTPUTS)
+    if sorted(found) != sorted(OUTPUTS) or len(logits) != 3 or offsets != (logits[0], logits[1], 4):
+        raise NetMismatch(
+            f"onnx_bytes: outputs are {_told(outputs)}, "
+            "expected logits (any, boxes, classes) and offsets (any, boxes, 4) of the same boxes"
         )
+    if len(inputs) == 1:
+        match inputs[0].shape:
+            case (None, 3, int(height), int(width)):
+                return NetInput(inputs[0].name, (height, width), in_bytes=False)
+            case (None, int(height), int(width), 3):
+                return NetInput(inputs[0].name, (height, width), in_bytes=True)
+    raise NetMismatch(
+        f"onnx_bytes: inputs are {_told(inputs)}, expected one of (any, 3, height, width) or (any, height, width, 3)"
+    )
+
+
+def check_images(images: Images, wanted: NetInput) -> None:
+    """Raise ValueError unless the pictures fit the net."""
+    height, width = wanted.size_hw
+    shape = (height, width, 3) if wanted.in_bytes else (3, height, width)
+    kind = np.dtype(np.uint8 if wanted.in_bytes else np.float32)
+    if images.ndim != 4 or images.shape[1:] != shape or images.dtype != kind:
+        raise ValueError(
+            f"images: shape {images.shape} of {images.dtype} does not fit the net, "
+            f"expected (pictures, {shape[0]}, {shape[1]}, {shape[2]}) of {kind}"
+        )
+
+
+def _told(ports: Sequence[Port]) -> str:
+    shapes = (", ".join("any" if size is None else str(size) for size in port.shape) for port in ports)
+    return " and ".join(f"{port.name} ({shape})" for port, shape in zip(ports, shapes, strict=True)) or "none"

@@ -1,29 +1,87 @@
-"""The net on ONNX Runtime's CPU provider: what the product uses. Legend: see `runtime.base`."""
+"""The net on ONNX Runtime: on its CPU provider what the product uses. Legend: see `runtime.base`."""
+
+from typing import Any, ClassVar
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
-from gesturedet.runtime.base import Floats, check_images
+from gesturedet.runtime.base import (
+    OUTPUTS,
+    Floats,
+    Images,
+    NetInput,
+    NetMismatch,
+    Port,
+    RuntimeAbsent,
+    check_images,
+    check_threads,
+    net_input,
+)
+
+_NO_NET = (faults.InvalidProtobuf, faults.InvalidGraph, faults.InvalidArgument, faults.Fail, faults.NotImplemented)
+
+Provider = tuple[str, dict[str, str]]
+CPU: Provider = ("CPUExecutionProvider", {})
+CUDA: Provider = ("CUDAExecutionProvider", {"use_tf32": "0"})
+"""Without TF32, whose ten bits of mantissa would show in the parity with eager."""
 
 
 class OnnxRuntime:
-    """One session with a stated number of threads. Workers side by side take one each and never spin on shared cores."""
+    """One session with a stated number of threads. Workers side by side take one each and never spin on shared cores.
+
+    The first of `providers` has to run the net; those after it take only what it cannot.
+    """
+
+    providers: ClassVar[tuple[Provider, ...]] = (CPU,)
 
     def __init__(self, onnx_bytes: bytes, *, threads: int = 1) -> None:
-        if threads < 1:
-            raise ValueError(f"threads: {threads} is not at least 1")
-        self._session = onnxruntime.InferenceSession(onnx_bytes, _options(threads), providers=["CPUExecutionProvider"])
-        (images,) = self._session.get_inputs()
-        self._input_name = images.name
-        self._input_hw: tuple[int, int] = (images.shape[2], images.shape[3])
+        check_threads(threads)
+        self._session = _session(onnx_bytes, threads, self.providers)
+        self.input: NetInput = net_input(_ports(self._session.get_inputs()), _ports(self._session.get_outputs()))
 
-    def run(self, images_BCHW: Floats) -> tuple[Floats, Floats]:
-        """Return logits_BAK and offsets_BA4. Raises ValueError for pictures of another size than the net's."""
-        check_images(images_BCHW, self._input_hw)
-        logits_BAK, offsets_BA4 = self._session.run(["logits", "offsets"], {self._input_name: images_BCHW})
+    def run(self, images: Images) -> tuple[Floats, Floats]:
+        """Return logits_BAK and offsets_BA4. Raises ValueError for pictures of another size or kind than the net's."""
+        check_images(images, self.input)
+        logits_BAK, offsets_BA4 = self._session.run(list(OUTPUTS), {self.input.name: images})
         return logits_BAK, offsets_BA4
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+class OnnxRuntimeCuda(OnnxRuntime):
+    """The net on an NVIDIA GPU, layer by layer."""
+
+    providers = (CUDA, CPU)
+
+
+class OnnxRuntimeTensorRt(OnnxRuntime):
+    """The net on an NVIDIA GPU through ONNX Runtime's TensorRT; an engine is built at the start, for every start anew.
+
+    For a cache of engines, and for half precision, see `runtime.tensorrt`.
+    """
+
+    providers = (("TensorrtExecutionProvider", {}), CUDA, CPU)
+
+
+def _session(onnx_bytes: bytes, threads: int, providers: tuple[Provider, ...]) -> Any:
+    """Raise RuntimeAbsent where the first provider cannot be had: ONNX Runtime itself would quietly take the next."""
+    wanted = providers[0][0]
+    available = onnxruntime.get_available_providers()
+    if wanted not in available:
+        raise RuntimeAbsent(f"{wanted} is not in this ONNX Runtime, which has {', '.join(available)}")
+    try:
+        session = onnxruntime.InferenceSession(onnx_bytes, session_options(threads), providers=list(providers))
+    except _NO_NET as error:
+        raise NetMismatch(f"onnx_bytes: ONNX Runtime cannot load them: {error}; expected an ONNX net") from error
+    if session.get_providers()[0] != wanted:
+        raise RuntimeAbsent(f"{wanted} did not start, only {', '.join(session.get_providers())}: is there a GPU?")
+    return session
+
+
+def _ports(nodes: list[Any]) -> list[Port]:
+    return [Port(node.name, tuple(size if isinstance(size, int) else None for size in node.shape)) for node in nodes]
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Return how every session here runs: so many threads, one operation after the other, no spinning."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,14 +1,12 @@
 """Picture → detections: GestureDet behind the worker's seam `Eyes`."""
 
-from importlib import import_module
-
 from classpulse.detect.pictures import Picture
 from classpulse.errors import BadInput
 from classpulse.records import Detection
 from classpulse.settings import Settings, nearest
 from gesturedet.card import Release, load_release
 from gesturedet.predictor import Predictor
-from gesturedet.runtime.base import RUNTIMES
+from gesturedet.runtime.base import RUNTIMES, open_runtime
 
 SCORE_DIGITS = 4
 BOX_DIGITS = 5
@@ -39,12 +37,11 @@ def open_eyes(settings: Settings) -> GestureEyes:
     release = open_release(settings)
     if settings.runtime not in RUNTIMES:
         raise BadInput([f"runtime = {settings.runtime!r}: unknown; {nearest(settings.runtime, RUNTIMES)}"])
-    module, _, name = RUNTIMES[settings.runtime].partition(":")
     try:
-        factory = getattr(import_module(module), name)
-    except ImportError as error:
-        raise BadInput([f"runtime = {settings.runtime!r}: {error}; expected it to be installed"]) from error
-    return GestureEyes(Predictor(release, factory(release.onnx_bytes, threads=settings.runtime_threads)))
+        runtime = open_runtime(settings.runtime, release.onnx_bytes, threads=settings.runtime_threads)
+    except ValueError as error:  # RuntimeAbsent and NetMismatch are ValueErrors
+        raise BadInput([f"runtime = {settings.runtime!r}: {error}"]) from error
+    return GestureEyes(Predictor(release, runtime))
 
 
 def open_release(settings: Settings) -> Release:

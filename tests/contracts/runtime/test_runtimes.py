@@ -1,83 +1,162 @@
-"""What every runtime promises. A new one joins by its row in RUNTIMES."""
-
-from importlib import import_module
-from pathlib import Path
+"""What every runtime promises besides right numbers (test_parity). A new one joins by its row in RUNTIMES."""
 
 import numpy as np
+import onnx
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs torch (the train extra)")
-pytest.importorskip("onnx", reason="needs onnx (the train extra)")
-
-from gesturedet.detector import CLASSROOM, GestureDet  # noqa: E402
-from gesturedet.export import export_onnx  # noqa: E402
-from gesturedet.runtime.base import RUNTIMES, Floats, Runtime  # noqa: E402
-from tests.model.gesturedet.lively import LEAST_LOGIT, lively_net, pictures  # noqa: E402
+from gesturedet.detector import CLASSROOM
+from gesturedet.runtime.base import (
+    EXTRAS,
+    RUNTIMES,
+    NetMismatch,
+    Port,
+    Runtime,
+    RuntimeAbsent,
+    net_input,
+    open_runtime,
+)
+from tests.contracts.runtime.nets import FULL_ONLY, ON_A_GPU, Nets, cases, opened, rows
+from tests.model.gesturedet.lively import pictures
+from tests.support import require
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
 
-TOLERANCE = 1e-4
+BOXES = 14340
 
 
-@pytest.fixture(scope="module")
-def net() -> GestureDet:
-    return lively_net(CLASSROOM)
-
-
-@pytest.fixture(scope="module")
-def onnx_bytes(net: GestureDet, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path: Path = tmp_path_factory.mktemp("runtime") / "net.onnx"
-    export_onnx(net, path)
-    return path.read_bytes()
-
-
-@pytest.fixture(scope="module", params=sorted(RUNTIMES))
-def runtime(request: pytest.FixtureRequest, onnx_bytes: bytes) -> Runtime:
-    module, _, name = RUNTIMES[request.param].partition(":")
-    made: Runtime = getattr(import_module(module), name)(onnx_bytes, threads=1)
-    return made
-
-
-def some_images(count: int) -> Floats:
-    shown: Floats = pictures(max(count, 1), CLASSROOM)[:count]
-    return shown
+@pytest.fixture(scope="module", params=cases())
+def runtime(request: pytest.FixtureRequest, nets: Nets) -> Runtime:
+    name, precision = request.param
+    return opened(name, nets.of(name, precision))
 
 
 def test_no_pictures_give_no_outputs(runtime: Runtime) -> None:
-    logits, offsets = runtime.run(some_images(0))
-    assert logits.shape == (0, 14340, 4)
-    assert offsets.shape == (0, 14340, 4)
+    logits, offsets = runtime.run(pictures(1, CLASSROOM)[:0])
+    assert logits.shape == (0, BOXES, 4)
+    assert offsets.shape == (0, BOXES, 4)
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_outputs_are_those_of_the_net(runtime: Runtime, net: GestureDet, count: int) -> None:
-    images = some_images(count)
-    with torch.no_grad():
-        expected = net(torch.from_numpy(images))
-    assert float(expected[0].abs().max()) > LEAST_LOGIT
-    for said, wanted in zip(runtime.run(images), expected, strict=True):
-        assert said.dtype == np.float32
-        np.testing.assert_allclose(said, wanted.numpy(), atol=TOLERANCE)
+def test_each_picture_gives_logits_and_offsets_of_every_default_box(runtime: Runtime, count: int) -> None:
+    logits, offsets = runtime.run(pictures(count, CLASSROOM))
+    assert logits.shape == (count, BOXES, 4)
+    assert offsets.shape == (count, BOXES, 4)
+    assert logits.dtype == offsets.dtype == np.float32
 
 
-def test_the_same_picture_gives_the_same_bytes(runtime: Runtime) -> None:
-    first, second = runtime.run(some_images(1)), runtime.run(some_images(1))
-    assert [one.tobytes() for one in first] == [one.tobytes() for one in second]
+def test_more_pictures_than_an_engine_takes_at_once_are_all_answered_in_order(runtime: Runtime) -> None:
+    images = np.repeat(pictures(2, CLASSROOM), 9, axis=0)
+    logits, _ = runtime.run(images)
+    assert len(logits) == 18
+    np.testing.assert_allclose(logits[[0, 17]], runtime.run(images[[0, 17]])[0], atol=0.05)
+    assert np.abs(logits[0] - logits[17]).max() > 1.0
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 300, 300), (1, 1, 256, 448), (3, 256, 448)])
+def test_the_same_picture_gives_the_same_bytes_and_they_outlive_the_next_call(runtime: Runtime) -> None:
+    images = pictures(2, CLASSROOM)
+    first = runtime.run(images[:1])
+    kept = [one.tobytes() for one in first]
+    runtime.run(images[1:])
+    assert [one.tobytes() for one in first] == kept
+    assert [one.tobytes() for one in runtime.run(images[:1])] == kept
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 300, 300), (1, 1, 256, 448), (3, 256, 448), (1, 256, 448, 3)])
 def test_pictures_of_another_shape_are_refused(runtime: Runtime, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"does not fit the net, expected \(pictures, 3, 256, 448\) of float32"):
         runtime.run(np.zeros(shape, dtype=np.float32))
 
 
-def test_pictures_in_bytes_are_refused(runtime: Runtime) -> None:
+def test_pictures_in_bytes_are_refused_by_a_net_of_floats(runtime: Runtime) -> None:
     with pytest.raises(ValueError, match="of uint8 does not fit the net"):
         runtime.run(np.zeros((1, 3, 256, 448), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("name", sorted(RUNTIMES))
-def test_no_threads_are_refused(name: str, onnx_bytes: bytes) -> None:
-    module, _, made_by = RUNTIMES[name].partition(":")
+@pytest.mark.parametrize("name", rows())
+def test_no_threads_are_refused(name: str, nets: Nets) -> None:
+    opened(name, nets.fp32)
     with pytest.raises(ValueError, match="threads: 0 is not at least 1"):
-        getattr(import_module(module), made_by)(onnx_bytes, threads=0)
+        open_runtime(name, nets.fp32, threads=0)
+
+
+@pytest.mark.parametrize("name", rows())
+@pytest.mark.parametrize("content", [b"", b"no net at all"])
+def test_bytes_that_are_no_net_are_refused_in_one_line(name: str, content: bytes, nets: Nets) -> None:
+    opened(name, nets.fp32)
+    with pytest.raises(NetMismatch, match=r"^onnx_bytes: .*[Ee]xpected [^\n]*$"):
+        open_runtime(name, content)
+
+
+@pytest.mark.parametrize("name", rows())
+def test_a_net_with_other_outputs_is_refused_naming_them_and_what_was_expected(name: str, nets: Nets) -> None:
+    opened(name, nets.fp32)
+    net = onnx.load_from_string(nets.fp32)
+    del net.graph.output[1]
+    with pytest.raises(
+        NetMismatch, match=r"onnx_bytes: outputs are logits \(any, 14340, 4\), expected logits .* and offsets"
+    ):
+        open_runtime(name, net.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.gpu) if name in ON_A_GPU else name for name in FULL_ONLY]
+)
+def test_where_only_full_precision_is_taken_a_quantised_net_is_refused(name: str, nets: Nets) -> None:
+    opened(name, nets.fp32)
+    with pytest.raises(ValueError, match=r"onnx_bytes: .*expected .*full precision"):
+        open_runtime(name, nets.symmetric)
+
+
+def test_a_name_that_no_runtime_has_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"runtime: 'opencv' is none of eager, onnxruntime, .*, tensorrt-fp16"):
+        open_runtime("opencv", b"")
+
+
+def test_every_runtime_says_which_extra_brings_it() -> None:
+    assert EXTRAS.keys() == RUNTIMES.keys()
+
+
+@pytest.mark.parametrize("name", ON_A_GPU)
+def test_a_runtime_that_cannot_be_had_names_the_extra_that_brings_it(name: str, nets: Nets) -> None:
+    try:
+        open_runtime(name, nets.fp32)
+    except RuntimeAbsent as absent:
+        assert str(absent).startswith(f"runtime {name!r}: ")  # noqa: PT017 - there is nothing to see where it can be had
+        assert "expected what the extra 'gpu' brings: pip install 'classpulse[gpu]'" in str(absent)  # noqa: PT017
+
+
+IMAGES = Port("images", (None, 3, 96, 160))
+LOGITS, OFFSETS = Port("logits", (None, 100, 4)), Port("offsets", (None, 100, 4))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "told"),
+    [
+        ((IMAGES,), (), "outputs are none, expected logits"),
+        ((IMAGES,), (Port("boxes", (1, 100, 4)), LOGITS), r"outputs are boxes \(1, 100, 4\) and logits"),
+        ((IMAGES,), (LOGITS, Port("offsets", (None, 99, 4))), "of the same boxes"),
+        ((IMAGES,), (LOGITS, Port("offsets", (None, 100, 5))), r"offsets \(any, 100, 5\), expected"),
+        ((IMAGES,), (Port("logits", (None, 100)), OFFSETS), r"outputs are logits \(any, 100\) and"),
+        ((), (LOGITS, OFFSETS), "inputs are none, expected one of"),
+        ((IMAGES, IMAGES), (LOGITS, OFFSETS), "inputs are images .* and images .*, expected one of"),
+        ((Port("images", (1, 3, 96, 160)),), (LOGITS, OFFSETS), r"inputs are images \(1, 3, 96, 160\), expected"),
+        ((Port("images", (None, 3, None, None)),), (LOGITS, OFFSETS), r"\(any, 3, any, any\), expected"),
+    ],
+)
+def test_a_net_of_other_inputs_or_outputs_is_refused(
+    inputs: tuple[Port, ...], outputs: tuple[Port, ...], told: str
+) -> None:
+    with pytest.raises(NetMismatch, match=told):
+        net_input(inputs, outputs)
+
+
+def test_outputs_count_by_name_and_not_by_order() -> None:
+    found = net_input((Port("x", (None, 96, 160, 3)),), (OFFSETS, LOGITS))
+    assert (found.name, found.size_hw, found.in_bytes) == ("x", (96, 160), True)
+
+
+def test_openvino_is_there_where_it_is_required(nets: Nets) -> None:
+    try:
+        open_runtime("openvino", nets.fp32)
+    except RuntimeAbsent as absent:
+        require("openvino", None, str(absent))

@@ -93,4 +93,4 @@ def test_bench_names_what_cannot_run_the_release_and_measures_the_rest(run: Run,
 def test_a_runtime_that_was_asked_for_and_cannot_run_the_release_is_an_error(run: Run, release: Path) -> None:
     assert run("bench", release, "--runtime", "eager").code == 2
     ran = run("bench", release, "--runtime", "cake")
-    assert (ran.code, ran.err.startswith("error: runtime: 'cake' is none of onnxruntime")) == (2, True)
+    assert (ran.code, ran.err.startswith("error: runtime: 'cake' is none of eager, onnxruntime")) == (2, True)

@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
 
 from gesturedet.card import load_release  # noqa: E402
 from gesturedet.detector import CLASSROOM, PAPER, GestureDet  # noqa: E402
-from gesturedet.export import export_onnx, quantise, write_release  # noqa: E402
+from gesturedet.export import export_onnx, quantise, take_bytes, write_release  # noqa: E402
 from gesturedet.runtime.eager import EagerRuntime, net_of  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from tests.model.gesturedet.cards import card_for  # noqa: E402
@@ -123,3 +123,24 @@ def test_a_release_whose_card_speaks_of_another_net_is_not_written(
     with pytest.raises(ValueError, match=r"logits \(1, 14340, 4\) .* expected \(1, 14340, 2\) and \(1, 14340, 4\)"):
         write_release(tmp_path / "release", exported[1], card)
     assert not (tmp_path / "release").exists()
+
+
+def test_the_form_for_tensorrt_has_no_zero_points_no_int32_and_all_of_8_bits(
+    exported: tuple[GestureDet, Path], tmp_path: Path
+) -> None:
+    quantise(exported[1], tmp_path / "symmetric.onnx", pictures(6, WIDE)[:, None], symmetric=True)
+    graph = onnx.load(tmp_path / "symmetric.onnx").graph
+    assert not any(
+        onnx.numpy_helper.to_array(tensor).any() for tensor in graph.initializer if "zero_point" in tensor.name
+    )
+    assert onnx.TensorProto.INT32 not in {tensor.data_type for tensor in graph.initializer}
+    weights = {tensor.name for tensor in graph.initializer if tensor.name.endswith("weight")}
+    quantised_weights = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] in weights]
+    assert len(quantised_weights) == 91  # every convolution
+
+
+def test_a_net_cannot_be_made_to_take_bytes_twice(exported: tuple[GestureDet, Path], tmp_path: Path) -> None:
+    take_bytes(exported[1], tmp_path / "bytes.onnx")
+    with pytest.raises(ValueError, match=r"bytes\.onnx: its input has 256 channels, expected 3, first of"):
+        take_bytes(tmp_path / "bytes.onnx", tmp_path / "twice.onnx")
+    assert not (tmp_path / "twice.onnx").exists()

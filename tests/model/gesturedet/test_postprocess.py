@@ -153,3 +153,17 @@ def test_outputs_that_do_not_belong_together_are_refused(shapes: tuple[tuple[int
 def test_a_threshold_out_of_range_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match=f"thresholds: stand-up = {threshold} is not a score above 0 and at most 1"):
         postprocess(*said(), ANCHORS, thresholds=HALF | {"stand-up": threshold})
+
+
+def test_more_candidates_than_are_suppressed_at_once_end_as_in_the_plain_way() -> None:
+    random = np.random.default_rng(7)
+    logits = random.normal(0, 3, (len(ANCHORS), 4)).astype(np.float32)
+    logits[:, 0] += 4
+    offsets = random.normal(0, 1, (len(ANCHORS), 4)).astype(np.float32)
+    crowd = int((softmax(logits)[:, 1:] >= 0.5).sum())
+    assert 3 * 128 < crowd <= MOST_CANDIDATES
+    expected = plainly(logits, offsets, HALF, 0.3)
+    assert 128 < len(expected) < crowd
+    assert postprocess(logits, offsets, ANCHORS, thresholds=HALF, nms_iou=0.3, top_k=10**6) == expected
+    for top_k in (1, 127, 128, 129):
+        assert postprocess(logits, offsets, ANCHORS, thresholds=HALF, nms_iou=0.3, top_k=top_k) == expected[:top_k]

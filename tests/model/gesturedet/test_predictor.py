@@ -8,7 +8,7 @@ from gesturedet.anchors import anchors_cxcywh
 from gesturedet.boxes import cxcywh_to_xyxy
 from gesturedet.card import Release
 from gesturedet.predictor import Predictor
-from gesturedet.runtime.base import RUNTIMES, Floats
+from gesturedet.runtime.base import RUNTIMES, Floats, Images, NetInput
 from tests.model.gesturedet.cards import card_for
 
 INPUT_HW = (96, 160)
@@ -19,7 +19,14 @@ ANCHORS = anchors_cxcywh(INPUT_HW, CARD.anchors)
 class FindsRed:
     """A runtime that says `stand-up` about one default box when the picture is red, and nothing otherwise."""
 
-    def run(self, images_BCHW: Floats) -> tuple[Floats, Floats]:
+    def __init__(self, *, in_bytes: bool = False) -> None:
+        self.input = NetInput("images", INPUT_HW, in_bytes)
+
+    def run(self, images: Images) -> tuple[Floats, Floats]:
+        if self.input.in_bytes:
+            assert images.dtype == np.uint8
+            images = (images[..., ::-1].transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
+        images_BCHW = images
         assert images_BCHW.shape[1:] == (3, *INPUT_HW)
         logits = np.zeros((len(images_BCHW), len(ANCHORS), 4), dtype=np.float32)
         logits[..., 0] = 9.0
@@ -49,6 +56,13 @@ def test_preparing_and_finishing_apart_gives_the_same_as_predicting() -> None:
     logits, offsets = PREDICTOR.runtime.run(prepared)
     assert PREDICTOR.finish(logits[0], offsets[0]) == PREDICTOR.predict(BLUE)
     assert PREDICTOR.finish(logits[1], offsets[1]) == PREDICTOR.predict(RED)
+
+
+def test_a_net_that_normalises_its_pictures_itself_gets_them_in_bytes() -> None:
+    inside = Predictor(Release(CARD, b""), FindsRed(in_bytes=True))
+    assert inside.prepare(RED).shape == (1, *INPUT_HW, 3)
+    assert inside.predict(RED) == PREDICTOR.predict(RED) != []
+    assert inside.predict(BLUE) == []
 
 
 def test_what_is_no_picture_is_refused() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gesturedet.preprocess import preprocess, resize
+from gesturedet.preprocess import normalise, preprocess, preprocess_bytes, resize
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,15 @@ from gesturedet.preprocess import preprocess, resize
 def test_what_is_no_picture_is_refused(picture: Any, told: str) -> None:
     with pytest.raises(ValueError, match=rf"image_HWC: {told} is no picture, expected \(height, width, 3\) of uint8"):
         preprocess(picture, (192, 320))
+    with pytest.raises(ValueError, match=rf"image_HWC: {told} is no picture"):
+        preprocess_bytes(picture, (192, 320))
+
+
+def test_bytes_are_resized_and_nothing_else_happens_to_them() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (360, 640, 3)).astype(np.uint8)
+    images = preprocess_bytes(picture, (192, 320))
+    assert (images.shape, images.dtype) == ((1, 192, 320, 3), np.uint8)
+    np.testing.assert_array_equal(normalise(images[0]), preprocess(picture, (192, 320)))
 
 
 def test_blue_green_red_bytes_become_red_green_blue_from_minus_one_to_one() -> None:

@@ -64,3 +64,16 @@ def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_runtime_is_answered_with_the_nearest(folder: Path) -> None:
     with pytest.raises(BadInput, match="runtime = 'onnxruntim': unknown; nearest is onnxruntime"):
         opened(folder, runtime="onnxruntim")
+
+
+def test_a_runtime_that_cannot_be_had_is_answered_with_the_extra_that_brings_it(folder: Path) -> None:
+    try:
+        opened(folder, runtime="tensorrt")
+    except BadInput as refused:
+        assert "runtime = 'tensorrt': " in str(refused)  # noqa: PT017 - with a GPU there is nothing to refuse
+        assert "pip install 'classpulse[gpu]'" in str(refused)  # noqa: PT017
+
+
+def test_a_runtime_without_threads_is_refused(folder: Path) -> None:
+    with pytest.raises(BadInput, match="runtime = 'onnxruntime': threads: 0 is not at least 1"):
+        opened(folder, runtime_threads=0)  # type: ignore[arg-type]
