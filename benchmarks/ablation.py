@@ -152,6 +152,7 @@ def main() -> None:
     table = summary(rows, args)
     order = sorted(table, key=lambda row: table[row]["map50"])
     papers = sorted(table, key=PAPER.__getitem__)
+    complete = len(table) == len(rows) and all(len(row["seeds"]) == len(args.seeds) for row in table.values())
     figures = {
         "recipe": base.name,
         "epochs": base.epochs,
@@ -159,9 +160,9 @@ def main() -> None:
         "backbone": "random" if args.cache is None else "COCO",
         "train": [folder.name for folder in args.train],
         "test": args.test.name,
-        "complete": len(table) == len(rows) and all(len(row["seeds"]) == len(args.seeds) for row in table.values()),
+        "complete": complete,
         "order": order,
-        "order_is_the_papers": order == papers,
+        "order_is_the_papers": order == papers if complete else None,
         "rows": table,
     }
     write_result("ablation", figures)
