@@ -106,12 +106,12 @@ def _lesson_seeds(folder: Path) -> dict[str, int]:
 
 def _picture_facts(folder: Path) -> dict[str, Any]:
     made = _json(folder / "manifest.json")
-    adults = sum(len(row["adults"]) for row in made["pictures"])
     return {
         "recipe": made["recipe"],
         "size_wh": [made["width"], made["height"]],
         "objects": made["counts"],
-        "adults": adults,
+        "adults": sum(len(row["adults"]) for row in made["pictures"]),
+        "look_alikes": sum(row.get("facts", {}).get("hard", 0) for row in made["pictures"]),
     }
 
 

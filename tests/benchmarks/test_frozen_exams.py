@@ -1,6 +1,7 @@
 """An exam is its committed hashes: one changed byte and it is another."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from benchmarks.exams.frozen import check, freeze
 from benchmarks.exams.table import EXAMS, LessonExam, PictureExam
 
 from synthroom.labels import Label
+from synthroom.lesson import LESSON_RECIPE, truth_path
 from synthroom.pictures import DataSet, Still, write_stills
 from synthroom.seeds import LESSON_OFFSET, SEED_RANGES
 
@@ -19,7 +21,7 @@ LESSONS = LessonExam("lessons", first=0, lengths_s=(12, 15), gestures=True)
 
 def still(shade: int) -> Still:
     rgb = np.full((60, 100, 3), shade, np.uint8)
-    return Still(rgb, (Label("sleeping", 1, (10, 10, 40, 30), 1.0),), ((50, 0, 90, 60),), 90)
+    return Still(rgb, (Label("sleeping", 1, (10, 10, 40, 30), 1.0),), ((50, 0, 90, 60),), 90, facts={"hard": 2})
 
 
 @pytest.fixture
@@ -71,7 +73,8 @@ def test_frozen_pictures_are_the_exam_and_their_file_says_what_they_hold(tmp_pat
     assert len(check(ROOMS, rooms, tmp_path)) == 64
 
     told = json.loads((tmp_path / "rooms.json").read_text())
-    assert (told["rooms"], told["count"], told["objects"], told["adults"]) == (2, 6, {"sleeping": 6}, 6)
+    assert (told["rooms"], told["count"], told["objects"]) == (2, 6, {"sleeping": 6})
+    assert (told["adults"], told["look_alikes"]) == (6, 12)
     assert told["files"][3]["name"] == "rooms_000001_0"
 
 
@@ -128,6 +131,20 @@ def test_what_was_drawn_is_frozen_once_and_checked_from_then_on(tmp_path: Path, 
     (rooms / "JPEGImages" / "rooms_000000_0.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match=r"rooms_000000_0\.jpg: SHA-256"):
         draw.settle(ROOMS, rooms, frozen)
+
+
+def test_an_exam_that_is_whole_is_not_drawn_again(tmp_path: Path, rooms: Path) -> None:
+    draw.draw(ROOMS, rooms, 1)
+    check(ROOMS, rooms, tmp_path)
+
+    folder = tmp_path / "played"
+    folder.mkdir()
+    for job in draw.lesson_jobs(LESSONS, folder):
+        job.clip.write_bytes(b"clip")
+        plan = {**asdict(job.plan), "pupils": list(job.plan.pupils)}
+        truth_path(job.clip).write_text(json.dumps({"seed": job.seed, "recipe": LESSON_RECIPE, "plan": plan}))
+    draw.draw(LESSONS, folder, 1)
+    assert {clip.read_bytes() for clip in folder.glob("*.mp4")} == {b"clip"}
 
 
 def test_the_exams_are_as_large_as_promised_and_share_no_seed() -> None:
