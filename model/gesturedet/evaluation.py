@@ -122,14 +122,32 @@ def average_precision_interval(
     Rooms, not detections, are drawn with replacement, because pictures of one room resemble each other.
     (NaN, NaN) if there was nothing to find.
     """
-    if ranking.truths == 0:
+    draws = room_draws(len(ranking.truths_by_group), resamples=resamples, seed=seed)
+    return interval(average_precisions(ranking, draws), confidence=confidence)
+
+
+def room_draws(rooms: int, *, resamples: int = 1000, seed: int = 0) -> NDArray[np.int64]:
+    """Draw as many rooms as there are, with replacement: how often each of them comes, (resamples, rooms)."""
+    if rooms == 0:
+        return np.zeros((resamples, 0), dtype=np.int64)
+    return np.random.default_rng(seed).multinomial(rooms, np.full(rooms, 1.0 / rooms), size=resamples)
+
+
+def average_precisions(ranking: Ranking, draws: NDArray[np.int64]) -> Floats:
+    """Return the average precision of each draw of rooms (see `room_draws`); NaN for one with nothing to find."""
+    return np.array([_weighted_average_precision(ranking, weights.astype(np.float64)) for weights in draws])
+
+
+def interval(values: Floats, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Say between which values the middle `confidence` of resampled ones lie, those without a value aside.
+
+    (NaN, NaN) if none has one.
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
         return (float("nan"), float("nan"))
-    rng = np.random.default_rng(seed)
-    rooms = len(ranking.truths_by_group)
-    draws = rng.multinomial(rooms, np.full(rooms, 1.0 / rooms), size=resamples)
-    values = [_weighted_average_precision(ranking, weights.astype(np.float64)) for weights in draws]
     tail = (1.0 - confidence) / 2
-    low, high = np.nanquantile(values, (tail, 1.0 - tail))
+    low, high = np.quantile(known, (tail, 1.0 - tail))
     return float(low), float(high)
 
 

@@ -102,28 +102,39 @@ class LessonJob:
 
     clip: Path
     seed: int
-    seconds: int
+    plan: LessonPlan
 
 
 def film(job: LessonJob, tick: Callable[[], None] = lambda: None) -> Path:
     """Film one lesson with this process's renderer, unless it lies there already."""
-    plan = lesson_plan(job.seconds)
-    if not is_done(job.clip, job.seed):
-        make_lesson(own_renderer(plan.width, plan.height), job.clip, job.seed, plan, tick)
+    if not is_done(job.clip, job.seed, job.plan):
+        make_lesson(own_renderer(job.plan.width, job.plan.height), job.clip, job.seed, job.plan, tick)
     return job.clip
 
 
-def lesson_plan(seconds: int) -> LessonPlan:
-    """The usual lesson, with gestures in proportion to its length."""
+def film_all(jobs: list[LessonJob], workers: int) -> None:
+    """Film what is not filmed yet, with a bar: a frame a step for one worker, else a lesson a step."""
+    with _bar() as bar:
+        if workers == 1:
+            one_thread()
+            for job in jobs:
+                task = bar.add_task(job.clip.name, total=job.plan.frames)
+                film(job, partial(bar.advance, task))
+                bar.update(task, completed=job.plan.frames)
+        else:
+            task = bar.add_task("lessons", total=len(jobs))
+            for _ in work(film, jobs, workers):
+                bar.advance(task)
+
+
+def lesson_plan(seconds: int, *, fps: int = LessonPlan.fps, gestures: bool = True) -> LessonPlan:
+    """The usual lesson, with gestures in proportion to its length, or none."""
     usual = LessonPlan()
     share = seconds * 1000 / usual.duration_ms
-    return replace(
-        usual,
-        hands=max(round(usual.hands * share), 1),
-        stands=max(round(usual.stands * share), 1),
-        sleeps=max(round(usual.sleeps * share), 1),
-        duration_ms=seconds * 1000,
+    hands, stands, sleeps = (
+        max(round(wanted * share), 1) if gestures else 0 for wanted in (usual.hands, usual.stands, usual.sleeps)
     )
+    return replace(usual, hands=hands, stands=stands, sleeps=sleeps, duration_ms=seconds * 1000, fps=fps)
 
 
 @app.command()
@@ -132,22 +143,14 @@ def lessons(
     split: Split = "demo",
     count: Annotated[int, typer.Option(help="lessons the folder shall hold")] = 3,
     seconds: Annotated[int, typer.Option(help="length of each lesson", min=45)] = 100,
+    fps: Annotated[int, typer.Option(help="frames a second", min=1)] = LessonPlan.fps,
+    gestures: Annotated[bool, typer.Option(help="whether anybody does one of the behaviours")] = True,
     workers: Workers = 1,
 ) -> None:
     """Film animated lessons with their true timelines; goes on where it was stopped, lesson by lesson."""
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [LessonJob(out / f"lesson-{i + 1}.mp4", lesson_seed(split, i), seconds) for i in range(count)]
-    with _bar() as bar:
-        if workers == 1:
-            one_thread()
-            for job in jobs:
-                task = bar.add_task(job.clip.name, total=lesson_plan(seconds).frames)
-                film(job, partial(bar.advance, task))
-                bar.update(task, completed=lesson_plan(seconds).frames)
-        else:
-            task = bar.add_task(f"{split} lessons", total=count)
-            for _ in work(film, jobs, workers):
-                bar.advance(task)
+    plan = lesson_plan(seconds, fps=fps, gestures=gestures)
+    film_all([LessonJob(out / f"lesson-{i + 1}.mp4", lesson_seed(split, i), plan) for i in range(count)], workers)
     print(f"{out}: {count} lessons")
 
 

@@ -8,7 +8,7 @@ nearest to it that has one, in fractions of the picture; absent for a gesture th
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ LEAST_SEEN = 0.7
 
 @dataclass(frozen=True)
 class LessonPlan:
-    """How a lesson is filmed: pupils' bounds, gestures wanted, length, pace and size."""
+    """How a lesson is filmed: pupils' bounds, gestures wanted (none: nobody does anything), length, pace and size."""
 
     pupils: tuple[int, int] = (14, 20)
     hands: int = 18
@@ -206,17 +206,22 @@ def truth(play: Play, plan: LessonPlan, seen: dict[int, Seen]) -> dict[str, obje
         "seed": play.scene.seed,
         "recipe": LESSON_RECIPE,
         "pupils": len(play.scene.pupils),
+        "plan": _told(plan),
         "spans": spans,
     }
 
 
-def is_done(clip: Path, seed: int) -> bool:
-    """Whether this lesson lies there already, whole and of this recipe."""
+def _told(plan: LessonPlan) -> dict[str, object]:
+    return {**asdict(plan), "pupils": list(plan.pupils)}
+
+
+def is_done(clip: Path, seed: int, plan: LessonPlan) -> bool:
+    """Whether this lesson lies there already, whole, of this recipe and plan."""
     beside = truth_path(clip)
     if not (clip.exists() and beside.exists()):
         return False
     found = json.loads(beside.read_text())
-    return (found.get("seed"), found.get("recipe")) == (seed, LESSON_RECIPE)
+    return (found.get("seed"), found.get("recipe"), found.get("plan")) == (seed, LESSON_RECIPE, _told(plan))
 
 
 def truth_path(clip: Path) -> Path:

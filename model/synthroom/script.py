@@ -107,7 +107,10 @@ def _try_gesture(
     if behaviour == HAND_RAISING:
         start = float(rng.choice(questions)) + float(rng.gamma(2.0, 600))
     else:
-        start = float(rng.uniform(2500, duration_ms - lasts - 2500))
+        latest = duration_ms - lasts - 2500
+        if latest < 2500:  # it does not fit into so short a lesson
+            return None
+        start = float(rng.uniform(2500, latest))
     if start + lasts > duration_ms - 2000:
         return None
     return Gesture(int(rng.choice(pupils)), behaviour, int(start), int(start) + lasts)

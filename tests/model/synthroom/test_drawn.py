@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from classpulse.demo.bundled import LESSONS
+from classpulse.demo.truth import load_truth
 from gesturedet.data.voc import read_split
 from synthroom.crew import own_renderer
-from synthroom.lesson import LessonPlan, make_lesson, staged, truth_path
+from synthroom.lesson import LessonPlan, is_done, make_lesson, staged, truth_path
 from synthroom.moments import MOMENTS_MS, moments
 from synthroom.pictures import DataSet, Still, write_scene, write_stills
 from synthroom.renderer import Renderer
@@ -109,6 +110,22 @@ def test_a_lesson_is_filmed_the_same_again_and_its_boxes_say_where_it_was_seen(
     for span in told["spans"]:
         assert 0 <= span["started_ms"] < span["ended_ms"] <= plan.duration_ms
         assert "box_xyxy" in span or not span["visible"]
+
+
+def test_a_lesson_without_gestures_is_filmed_and_its_truth_is_empty(renderer: Renderer, tmp_path: Path) -> None:
+    plan = replace(PLAN, hands=0, stands=0, sleeps=0, duration_ms=12_000, fps=1)
+    clip, seed = tmp_path / "quiet.mp4", lesson_seed("train", 1)
+    make_lesson(renderer, clip, seed, plan, lambda: None)
+
+    told = load_truth(truth_path(clip))
+    shown = frames(clip)
+    assert (told.spans, told.fps, told.duration_ms, told.pupils) == ((), 1, 12_000, 12)
+    assert len(shown) == 12
+    assert len(set(shown)) == 12, "they do nothing that counts, yet they move"
+    assert is_done(clip, seed, plan)
+    for other in (replace(plan, hands=1), replace(plan, fps=2), replace(plan, pupils=(12, 13))):
+        assert not is_done(clip, seed, other)
+    assert not is_done(clip, seed + 1, plan)
 
 
 def frames(clip: Path) -> list[bytes]:

@@ -26,6 +26,14 @@ def test_nobody_cast_means_nothing_planned() -> None:
     assert plan_gestures(np.random.default_rng(0), {}, {HAND_RAISING: 3}, 60_000) == []
 
 
+def test_what_does_not_fit_into_a_short_lesson_is_left_out() -> None:
+    cast = {behaviour: [1, 2, 3] for behaviour in BEHAVIOURS}
+    planned = plan_gestures(np.random.default_rng(0), cast, {HAND_RAISING: 2, SLEEPING: 1}, 20_000)
+
+    assert {one.behaviour for one in planned} == {HAND_RAISING}
+    assert all(one.ended_ms <= 18_000 for one in planned)
+
+
 def test_a_body_rests_before_its_first_hold_and_after_its_last() -> None:
     track = rise_and_fall()
     assert (track.at(-50)[1][2], track.at(99_000)[1][2]) == (0, 0)
