@@ -144,6 +144,7 @@ def release_command(
     ],
     val: Annotated[Path, typer.Option(help="Folder of the validation pictures: thresholds come from them.")],
     test: Annotated[Path, typer.Option(help="Folder of the frozen exam.")],
+    test_split: Annotated[str, typer.Option(help="The exam's list of pictures.")] = "test",
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = PACKAGED,
     recipe: RecipeName = "product",
     precision: Annotated[PrecisionName, typer.Option(help="What is released; both are examined.")] = PrecisionName.fp32,
@@ -158,12 +159,18 @@ def release_command(
 ) -> None:
     """Choose thresholds, export, quantise, examine and write a release."""
     torch.set_num_threads(threads)
-    folders = {"train": train_pictures, "val": [val], "test": [test]}
-    sets = {split: [read_split(folder, split) for folder in some] for split, some in folders.items()}
-    pictures = {split: [picture for found in some for picture in found] for split, some in sets.items()}
+    folders, lists = {"train": train_pictures, "val": [val], "test": [test]}, {"test": test_split}
+    labels = recipe_of(recipe).labels
+    sets = {
+        use: [read_split(folder, lists.get(use, use), labels=labels) for folder in some]
+        for use, some in folders.items()
+    }
+    pictures = {use: [picture for found in some for picture in found] for use, some in sets.items()}
     sources = {
-        split: "; ".join(source_of(folder, split, found) for folder, found in zip(some, sets[split], strict=True))
-        for split, some in folders.items()
+        use: "; ".join(
+            source_of(folder, lists.get(use, use), found) for folder, found in zip(some, sets[use], strict=True)
+        )
+        for use, some in folders.items()
     }
     chosen: dict[str, float] | None = None
     if thresholds is not None:
