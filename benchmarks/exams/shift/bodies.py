@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from benchmarks.exams.shift.fields import Shape, Surface, ball, joined, limb, rippled, surface
+from benchmarks.exams.shift.fields import Shape, Surface, ball, cut, half_space, joined, limb, rippled, surface
 from benchmarks.exams.shift.looks import Look
 from benchmarks.exams.shift.posture import Pose
 from benchmarks.exams.shift.reach import Limb, arms_of
@@ -48,8 +48,8 @@ def _hand_frame(arm: Limb, build: Build, side: int) -> Array:
 def _torso(body: Body, thick: float) -> Iterator[Shape]:
     trunk, build = body.trunk, body.trunk.build
     ahead, g = trunk.chest_turn[:, 1], build.girth
-    hips, chest = (build.hip + 0.045) * g + thick, build.shoulder * 0.8 * g + thick
-    waist = build.shoulder * 0.7 * g + thick
+    hips, chest = (build.hip + 0.032) * g + thick, build.shoulder * 0.74 * g + thick
+    waist = build.shoulder * 0.62 * g + thick
     yield limb(trunk.pelvis, trunk.waist, hips, waist, flat=ahead, depth=0.8)
     below = trunk.chest - trunk.chest_turn[:, 2] * chest * 0.8
     yield limb(trunk.waist, below, waist, chest, flat=ahead, depth=0.74)
@@ -90,7 +90,7 @@ def _top(body: Body, look: Look) -> Surface:
     shapes = (*_torso(body, thick), *_sleeves(body, look), *_collar(body, look))
     rng = np.random.default_rng([look.seed, 2])
     waves = rng.normal(0, 1, (8, 3)) * rng.uniform(30, 75, (8, 1))
-    cloth = rippled(joined(shapes, 0.022), waves, rng.uniform(0, 6.3, 8), 0.006 + look.loose_m * 0.45)
+    cloth = rippled(joined(shapes, 0.022), waves, rng.uniform(0, 6.3, 8), 0.005 + look.loose_m * 0.35)
     joints = [j for a in body.arms for j in (a.shoulder, a.elbow, a.wrist)] + [body.trunk.pelvis, body.trunk.chest]
     made = _meshed(cloth, joints, 0.24)
     rest = (made.points - body.trunk.chest) @ body.trunk.chest_turn
@@ -129,9 +129,11 @@ def _bottom(body: Body, look: Look) -> Surface:
     else:
         middle = (body.legs[0].knee + body.legs[1].knee) / 2
         across = unit(body.legs[1].hip - body.legs[0].hip)
-        wide = float(np.linalg.norm(body.legs[1].knee - body.legs[0].knee)) / 2 + 0.1
+        wide = float(np.linalg.norm(body.legs[1].knee - body.legs[0].knee)) / 2 + 0.06 * t
         depth = np.cross(across, unit(middle - trunk.pelvis))
-        shapes.append(limb(trunk.pelvis, middle, trunk.build.hip + 0.06, wide, flat=depth, depth=0.6))
+        hem = trunk.pelvis + (middle - trunk.pelvis) * 0.95
+        cone = limb(trunk.pelvis, middle, trunk.build.hip + 0.04, wide, flat=depth, depth=0.085 * t / wide)
+        shapes.append(cut(cone, half_space(hem, middle - trunk.pelvis)))
     return _meshed(joined(shapes, 0.02), joints, 0.17, 0.018)
 
 

@@ -16,7 +16,7 @@ from benchmarks.exams.shift.looks import Look, colour, draw_look, draw_uniform
 from benchmarks.exams.shift.posture import Arm, Pose
 from benchmarks.exams.shift.room import Plan, Seat, clutter, draw_plan, fit_out, room_solids, seating
 from benchmarks.exams.shift.skeleton import Build, Place, desk_height, draw_build, seat_height
-from benchmarks.exams.shift.vectors import Array, frame, turn, vec
+from benchmarks.exams.shift.vectors import Array, Vector, frame, turn, vec
 from benchmarks.exams.shift.view import Camera
 
 Rng = np.random.Generator
@@ -174,8 +174,8 @@ def _meshes(person: Person, pose: Pose, body: Body) -> Iterator[tuple[str, int, 
         yield f"hand/{part}", part, _tinted(right_hand(arm.hand), skin), matrix
 
 
-def _tinted(surface: Surface, tint: Array) -> Surface:
-    return replace(surface, paint=np.tile(np.float32(tint), (len(surface.points), 1)))
+def _tinted(surface: Surface, tint: Vector) -> Surface:
+    return replace(surface, paint=np.tile(np.asarray(tint, np.float32), (len(surface.points), 1)))
 
 
 def _held(arm: Arm, hand: Array, side: int, body: Body, rng: Rng) -> list[furniture.Solid]:
@@ -232,12 +232,11 @@ def _wardrobe(look: Look) -> dict[str, Any]:
 def _materials(rng: Rng) -> dict[str, Any]:
     top = (colour(rng, (0.25, 0.6), (0.3, 0.75)), colour(rng, (0.0, 0.15), (0.55, 0.85)))[int(rng.random() < 0.4)]
     floor, brown = colour(rng, (0.05, 0.5), (0.12, 0.55)), (0.35, 0.19, 0.08)
+    worn = (floor[0] * 0.85, floor[1] * 0.85, floor[2] * 0.85)
     return {
         "desk": materials.wood(_wooden(rng) if rng.random() < 0.6 else top, 3.0, float(rng.uniform(0.25, 0.6))),
         "wood": materials.wood(brown if rng.random() < 0.5 else _wooden(rng), 4.0, 0.5),
-        "floor": materials.tiles(
-            floor, tuple(c * 0.85 for c in floor), float(rng.uniform(0.25, 0.6)), boards=bool(rng.random() < 0.4)
-        ),  # type: ignore[arg-type]
+        "floor": materials.tiles(floor, worn, float(rng.uniform(0.25, 0.6)), boards=bool(rng.random() < 0.4)),
         "wall": materials.wall(),
         "ceiling": materials.plain("ceiling", (0.75, 0.75, 0.73), rough=0.9),
         "metal": materials.painted("metal", rough=0.35, metallic=0.6),

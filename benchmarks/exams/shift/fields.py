@@ -63,10 +63,10 @@ def ball(centre: Vector, radii: Vector, turned: Array | None = None) -> Shape:
 def half_space(point: Vector, outward: Vector) -> Shape:
     """Everything behind a plane."""
     p, n = np.asarray(point, np.float32), np.asarray(outward, np.float32)
-    n = n / np.float32(np.linalg.norm(n))
+    length = float(np.linalg.norm(n))
 
     def distance(points: F32) -> F32:
-        result: F32 = (points - p) @ n
+        result: F32 = ((points - p) @ n / length).astype(np.float32)
         return result
 
     return distance

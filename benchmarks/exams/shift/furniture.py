@@ -65,7 +65,9 @@ def merged(solids: Sequence[Solid]) -> dict[str, Surface]:
 def _together(group: list[Solid]) -> Surface:
     starts = np.cumsum([0, *(len(s.surface.points) for s in group[:-1])])
     faces = np.concatenate([s.surface.faces + start for s, start in zip(group, starts, strict=True)])
-    paint: list[F32] = [np.tile(np.float32(s.tint or (0.5, 0.5, 0.5)), (len(s.surface.points), 1)) for s in group]
+    paint: list[F32] = [
+        np.tile(np.array(s.tint or (0.5, 0.5, 0.5), np.float32), (len(s.surface.points), 1)) for s in group
+    ]
     points = np.concatenate([s.surface.points for s in group])
     return Surface(points, faces.astype(np.int32), np.concatenate(paint))
 

@@ -59,6 +59,7 @@ def _crossed(rng: Rng) -> Pose:
         pitch=spread(rng, -12, 6),
         nod=spread(rng, -8, 15),
         look=spread(rng, -40, 40),
+        shift_m=(0, -0.05),
     )
 
 

@@ -52,15 +52,12 @@ def developed(linear: F32, film: Film, rng: np.random.Generator) -> U8:
     grey = linear.mean(axis=2)
     scale = 0.17 / max(float(np.exp(np.log(grey + 1e-4).mean())), 1e-5) * 2**film.stops
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    light = (
-        linear * scale * np.float32(film.cast) * (1 - film.vignette * (x * x + y * y) / 2)[..., None].astype(np.float32)
-    )
+    dimmed = 1 - film.vignette * (x * x + y * y) / 2
+    light: F32 = (linear * scale * np.array(film.cast) * dimmed[..., None]).astype(np.float32)
     if film.blur:
         light = cv2.GaussianBlur(light, (0, 0), film.blur)
-    noise = 0.5 * rng.normal(0, 1, light.shape).astype(np.float32) + 0.8 * rng.normal(0, 1, (height, width, 1)).astype(
-        np.float32
-    )
-    light = light + noise * np.sqrt(np.float32(film.grain**2) + np.maximum(light, 0) * np.float32(film.grain * 0.04))
+    grains = 0.5 * rng.normal(0, 1, light.shape) + 0.8 * rng.normal(0, 1, (height, width, 1))
+    light = light + (grains * np.sqrt(film.grain**2 + np.maximum(light, 0) * film.grain * 0.04)).astype(np.float32)
     toned = _tone(np.maximum(light, 0), film.contrast)
     mean = toned.mean(axis=2, keepdims=True)
     result: U8 = np.clip((mean + (toned - mean) * film.saturation) * 255 + 0.5, 0, 255).astype(np.uint8)

@@ -140,8 +140,7 @@ def plain(name: str, colour: Colour, *, rough: float, emit: float = 0.0) -> Any:
     """One colour, perhaps shining."""
     n = Nodes(name)
     n.material.cycles.emission_sampling = "NONE"
-    glow = {"Emission_Color": rgba(colour), "Emission_Strength": emit} if emit else {}
-    return n.done(rgba(colour), rough=rough, **glow)
+    return n.done(rgba(colour), rough=rough, Emission_Color=rgba(colour), Emission_Strength=emit)
 
 
 def wall() -> Any:

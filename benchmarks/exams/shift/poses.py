@@ -24,7 +24,7 @@ def raised_hand(rng: np.random.Generator) -> Pose:
         raised="R",
         right=arm(rng, mode, hand),
         left=other,
-        pitch=spread(rng, 4, 18) if mode == "raise-desk" else spread(rng, -4, 12),
+        pitch=spread(rng, 7, 22) if mode == "raise-desk" else spread(rng, -4, 12),
         roll=spread(rng, -8, 3) if mode == "raise-straight" else spread(rng, -3, 4),
         twist=spread(rng, -8, 10),
         nod=spread(rng, -12, 8),

@@ -146,9 +146,11 @@ def _akimbo(trunk: Trunk, arm: Arm, side: int) -> Limb:
 
 
 def _cross(trunk: Trunk, arm: Arm, side: int) -> Limb:
-    front = trunk.chest_turn @ vec(-side * (0.1 + 0.02 * arm.aside), 0.19 + 0.02 * side, -0.17 + 0.02 * side)
+    front = trunk.chest_turn @ vec(-side * (0.1 + 0.02 * arm.aside), 0.165 + 0.02 * side, -0.15 + 0.02 * side)
     fingers = trunk.chest_turn @ vec(-side, -0.15, 0.25)
-    return _reach(trunk, side, trunk.chest + front, (side, 0.2, -0.6), fingers, trunk.chest_turn @ vec(0, -1, 0))
+    wrist = trunk.chest + front
+    wrist[2] = max(wrist[2], trunk.place.desk_m + 0.05 if trunk.place.edge_m < wrist[1] else 0.0)
+    return _reach(trunk, side, wrist, (side, 0.2, -0.6), fingers, trunk.chest_turn @ vec(0, -1, 0))
 
 
 def _floor(trunk: Trunk, arm: Arm, side: int) -> Limb:

@@ -1,6 +1,6 @@
 """A classroom by seed: its walls, furniture and seats. The board hangs on the wall at y = length; seats look along y."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -323,15 +323,16 @@ def seating(
 
 def clutter(seat: Seat, desk_m: float, rng: Rng, *, clear: bool) -> list[Solid]:
     """What lies on one pupil's part of the desk; `clear` keeps its middle free for arms and heads."""
-    solids, rotation, at = [], turn(yaw=seat.yaw), vec(seat.x, seat.y, desk_m)
-    for chance, make, x, y in (
+    solids, rotation, at = list[Solid](), turn(yaw=seat.yaw), vec(seat.x, seat.y, desk_m)
+    things: tuple[tuple[float, Callable[[], list[Solid]], float, float], ...] = (
         (0.0 if clear else 0.45, lambda: book(rng, opened=True), 0.0, 0.42),
         (0.35, lambda: book(rng, opened=False), 0.2, 0.52),
         (0.4, lambda: bottle(rng), 0.26, 0.56),
         (0.5, lambda: case(rng), -0.14, 0.55),
         (0.5, sheet, 0.04, 0.36),
         (0.0 if clear else 0.06, lambda: laptop(rng), 0.0, 0.42),
-    ):
+    )
+    for chance, make, x, y in things:
         if rng.random() < chance:
             spot = at + rotation @ vec(x + rng.normal(0, 0.03), y + rng.normal(0, 0.03), 0)
             solids += moved(make(), spot, seat.yaw + rng.normal(0, 10))

@@ -58,7 +58,7 @@ def seat_height(build: Build) -> float:
 
 def desk_height(build: Build) -> float:
     """Where this body's desk should be: a little over its elbows when it sits."""
-    return seat_height(build) + 0.09 + build.torso - build.upper_arm + 0.03
+    return seat_height(build) + 0.09 + build.torso - build.upper_arm + 0.07
 
 
 @dataclass(frozen=True)
