@@ -17,7 +17,7 @@ from benchmarks.exams.shift.vectors import Array
 from benchmarks.exams.shift.view import Camera
 from mathutils import Matrix
 
-SAMPLES, BOUNCES = 6, 2
+SAMPLES, BOUNCES = 4, 2
 
 
 @dataclass(frozen=True)

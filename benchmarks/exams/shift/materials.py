@@ -121,7 +121,7 @@ def cloth(pattern: str, first: Colour, second: Colour, rng: np.random.Generator)
             colour = n.mix(n.noise(at, 160.0), a, n.mix(0.5, a, b))
         case _:
             colour = a
-    folds = n.noise(at, 16.0)
+    folds = n.noise(at, 16.0, 1.0)
     return n.done(colour, rough=0.92, bump=folds, strength=0.35, Sheen_Weight=0.25)
 
 
@@ -146,8 +146,8 @@ def plain(name: str, colour: Colour, *, rough: float, emit: float = 0.0) -> Any:
 def wall() -> Any:
     """Painted plaster with stains."""
     n = Nodes("wall")
-    stains = n.mix(0.3, n.attribute("paint"), n.noise(n.place(), 0.9, 6.0), "SOFT_LIGHT")
-    return n.done(stains, rough=0.85, bump=n.noise(n.place(), 60.0), strength=0.08)
+    stains = n.mix(0.3, n.attribute("paint"), n.noise(n.place(), 0.9, 3.0), "SOFT_LIGHT")
+    return n.done(stains, rough=0.85)
 
 
 def wood(colour: Colour, scale: float, rough: float) -> Any:
@@ -174,7 +174,7 @@ def tiles(first: Colour, second: Colour, size_m: float, *, boards: bool) -> Any:
         ("Row Height", size_m if not boards else 0.12),
     ):
         n.put(brick, key, value)
-    worn = n.mix(0.3, brick.outputs[0], n.noise(n.place(), 2.2, 6.0), "SOFT_LIGHT")
+    worn = n.mix(0.3, brick.outputs[0], n.noise(n.place(), 2.2, 3.0), "SOFT_LIGHT")
     return n.done(worn, rough=0.35 if boards else 0.28)
 
 
