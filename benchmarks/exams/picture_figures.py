@@ -154,6 +154,7 @@ def _false_alarms(sitting: Sitting, rooms: Sequence[str], draws: Integers) -> di
         "by_behaviour": by_behaviour,
         "per_picture": rounded(total / max(len(sitting.judged), 1)),
         "per_picture_interval": rounded_interval(share_interval(alarms, pictures, draws)),
+        "on_adults_per_picture": rounded(int(on_adults.sum()) / max(len(sitting.judged), 1)),
         "on_adults_per_picture_interval": rounded_interval(share_interval(on_adults, pictures, draws)),
     }
 

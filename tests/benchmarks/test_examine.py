@@ -95,6 +95,7 @@ def test_figures_of_three_rooms_by_hand() -> None:
         "by_behaviour": {HAND: 1, STAND: 1, SLEEP: 0},
         "per_picture": pytest.approx(2 / 3, abs=1e-4),
         "per_picture_interval": 0,
+        "on_adults_per_picture": pytest.approx(1 / 3, abs=1e-4),
         "on_adults_per_picture_interval": 0,
     }
     assert told["false_alarms"]["per_picture_interval"] == (0.0, 1.0)
