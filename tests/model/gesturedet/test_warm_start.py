@@ -10,7 +10,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
 
 from gesturedet.card import PACKAGED, load_release  # noqa: E402
 from gesturedet.convolution import fold_batch_norm, settle_batch_norm  # noqa: E402
-from gesturedet.detector import CLASSROOM, DetectorConfig, GestureDet  # noqa: E402
+from gesturedet.detector import CLASSROOM, DetectorConfig, GestureDet, looking_at  # noqa: E402
 from gesturedet.export import export_onnx  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from gesturedet.warm_start import MOST_LOGIT, load_released_weights, loosen_mask, weights_in  # noqa: E402
@@ -58,9 +58,10 @@ def test_settling_batch_norm_changes_nothing_that_a_warm_net_says(tmp_path: Path
 
 def test_the_released_int8_file_gives_a_net_that_says_nearly_the_same() -> None:
     released = load_release(PACKAGED)
-    net = GestureDet(CLASSROOM)
+    config = looking_at(CLASSROOM, released.card.input_hw)
+    net = GestureDet(config)
     load_released_weights(net, released.onnx_bytes)
-    shown = images(CLASSROOM)
+    shown = images(config)
 
     logits_BAK, _ = OnnxRuntime(released.onnx_bytes).run(shown.numpy())
     warm_BAK = said(net, shown)[0].numpy()
