@@ -115,16 +115,13 @@ def _infrared(rgb: U8) -> U8:
 
 
 def _smear(length_px: float, degrees: float) -> npt.NDArray[np.float32]:
-    side = int(length_px) | 1
-    kernel = np.zeros((side, side), np.float32)
-    dx, dy = np.cos(np.radians(degrees)) * length_px / 2, np.sin(np.radians(degrees)) * length_px / 2
-    middle = side / 2
-    start, end = (
-        (round((middle - dx) * 16), round((middle - dy) * 16)),
-        (round((middle + dx) * 16), round((middle + dy) * 16)),
-    )
-    cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA, 4)
-    kernel[side // 2, side // 2] = max(float(kernel[side // 2, side // 2]), 1.0)
+    """A line of this length through the middle of a kernel, from left to right at 0 degrees; it sums to 1."""
+    reach = int(np.ceil(length_px / 2))
+    along = np.linspace(-length_px / 2, length_px / 2, 16 * reach + 1)
+    columns = np.rint(along * np.cos(np.radians(degrees))).astype(int) + reach
+    rows = np.rint(along * np.sin(np.radians(degrees))).astype(int) + reach
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    np.add.at(kernel, (rows, columns), 1.0)
     whole: npt.NDArray[np.float32] = kernel / kernel.sum()
     return whole
 
@@ -141,7 +138,9 @@ def _noise(height: int, width: int) -> U8:
 
 def encode_jpeg(rgb: U8, quality: int) -> bytes:
     """JPEG bytes of a picture."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = False, np.zeros(0, np.uint8)
+    if 0 not in rgb.shape:
+        done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"picture of shape {rgb.shape}: expected one that JPEG can hold")
     return bytes(data)

@@ -26,7 +26,7 @@ from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 TINY = Recipe(
     name="tiny",
-    net=replace(CLASSROOM, input_hw=(64, 96)),
+    net=replace(CLASSROOM, input_hw=(64, 96), anchors=load_release(PACKAGED).card.anchors),
     epochs=2,
     batch=4,
     learning_rate=0.01,

@@ -39,7 +39,7 @@ def test_every_world_shows_all_behaviours_in_about_its_shares(world: object) -> 
 def test_in_training_and_in_the_hard_exam_hard_negatives_outnumber_positives(scene: Scene) -> None:
     for split in ("train", "hard"):
         rng = np.random.default_rng(1)
-        kinds = [pose.kind for _ in range(12) for pose in pose_class(scene, rng, WORLDS[split])]
+        kinds = [pose.kind for _ in range(30) for pose in pose_class(scene, rng, WORLDS[split])]
         hard = sum(kind in (*HARD, LIE_AWAKE) for kind in kinds)
         assert hard > sum("/" in kind for kind in kinds)
 

@@ -84,12 +84,12 @@ def test_a_set_of_pictures_knows_what_it_lacks_and_draws_that_again(renderer: Re
     assert jpeg.read_bytes() == before
 
 
-@pytest.mark.parametrize(("split", "recipe"), [("val", 3), ("train", 2), ("train", "moments")])
+@pytest.mark.parametrize(("split", "recipe"), [("val", 4), ("train", 3), ("train", "moments")])
 def test_a_folder_of_another_split_or_recipe_is_refused(tmp_path: Path, split: str, recipe: int | str) -> None:
     DataSet(tmp_path, "train").save()
 
     with pytest.raises(
-        ValueError, match=r"manifest\.json: split and recipe are \('train', 3\): expected .*another folder"
+        ValueError, match=r"manifest\.json: split and recipe are \('train', 4\): expected .*another folder"
     ):
         DataSet(tmp_path, split, recipe=recipe)
 

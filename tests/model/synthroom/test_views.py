@@ -68,8 +68,8 @@ def test_a_lens_without_bend_moves_nothing() -> None:
 
 def test_a_bent_lens_keeps_the_corners_and_magnifies_the_middle() -> None:
     x, y = bent(160, 90, 0.25)
-    assert abs(x[0, 0]) < 0.2
-    assert abs(y[0, 0]) < 0.2
+    assert abs(x[0, 0]) < 0.3
+    assert abs(y[0, 0]) < 0.3
     assert x[45, 81] - x[45, 80] == pytest.approx(1 / 1.25, abs=0.01)
 
 
