@@ -11,7 +11,7 @@ from gesturedet.anchors import PAPER_ANCHORS  # noqa: E402
 from gesturedet.card import PACKAGED, load_release  # noqa: E402
 from gesturedet.checkpoint import lineage_of, read_checkpoint  # noqa: E402
 from gesturedet.data.augment import NO_AUGMENTATION  # noqa: E402
-from gesturedet.data.training_set import EpochSampler, Example, batches  # noqa: E402
+from gesturedet.data.training_set import Example, batches  # noqa: E402
 from gesturedet.data.voc import LabelledPicture, read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM, GestureDet, looking_at  # noqa: E402
 from gesturedet.engine import EpochFigures, evaluate, train, train_one_epoch  # noqa: E402
@@ -19,7 +19,7 @@ from gesturedet.figures import ClassFigures, summarise  # noqa: E402
 from gesturedet.journal import read_log  # noqa: E402
 from gesturedet.labels import BEHAVIOURS  # noqa: E402
 from gesturedet.recipes import Optimiser, Recipe  # noqa: E402
-from gesturedet.schedule import WeightAverage, freeze, rate_at  # noqa: E402
+from gesturedet.schedule import freeze  # noqa: E402
 from gesturedet.training_run import Run, resume, start, write_checkpoint  # noqa: E402
 from gesturedet.warm_start import load_released_weights  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
@@ -348,45 +348,6 @@ def test_ported_weights_settle_their_statistics_without_changing_the_backbone(
     backbone = run.model.eval().backbone
     torch.testing.assert_close(backbone(image)[2], maps[0], rtol=1e-3, atol=1e-4)
     assert float(backbone.state_dict()["stem.norm.running_mean"].abs().max()) > 0
-
-
-def test_the_average_starts_as_the_model_and_follows_it_slowly() -> None:
-    model = torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.zeros_(model.weight)
-    average: Any = WeightAverage(model, decay=0.5)
-    torch.nn.init.ones_(model.weight)
-
-    average.update(model)  # keeps 1 / 11
-    average.update(model)  # keeps 2 / 12
-
-    assert average.model.weight.item() == pytest.approx(1 - 1 / 11 * 2 / 12)
-
-
-def test_the_rate_warms_up_and_decays() -> None:
-    cosine = replace(TINY, epochs=11, warm_up_epochs=1, learning_rate=1.0, last_rate=0.1)
-    exponential = replace(cosine, decay="exponential")
-
-    assert rate_at(0, cosine) == pytest.approx(0.001)
-    assert [rate_at(at, cosine) for at in (0.5, 1, 6, 11)] == pytest.approx([0.5, 1.0, 0.55, 0.1])
-    assert [rate_at(at, exponential) for at in (1, 6, 11)] == pytest.approx([1.0, 0.1**0.5, 0.1])
-
-
-def test_processes_share_an_epoch_without_overlap() -> None:
-    samplers = [EpochSampler(11, seed=1, rank=rank, processes=2) for rank in (0, 1)]
-
-    first, second = ([index for _, index in sampler] for sampler in samplers)
-
-    assert len(first) == len(second) == 5
-    assert len(set(first) | set(second)) == 10
-
-
-def test_each_epoch_has_an_order_of_its_own() -> None:
-    sampler = EpochSampler(50, seed=1)
-    first = list(sampler)
-    sampler.epoch = 1
-
-    assert [index for _, index in first] != [index for _, index in sampler]
-    assert list(EpochSampler(50, seed=1)) == first
 
 
 def test_the_progress_sees_every_batch(pictures: tuple[LabelledPicture, ...], tmp_path: Path) -> None:
