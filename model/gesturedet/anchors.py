@@ -1,7 +1,7 @@
 """Default boxes: what each output of the net speaks about, for any input size.
 
 The net has six levels. Every level halves the map of the one before, rounding up, because all its stride-2 convolutions
-pad to do so: 300 x 300 gives 38, 19, 10, 5, 3, 2 and 256 x 448 gives 32 x 56, 16 x 28, 8 x 14, 4 x 7, 2 x 4, 1 x 2.
+pad to do so: 300 x 300 gives 38, 19, 10, 5, 3, 2 and 288 x 512 gives 36 x 64, 18 x 32, 9 x 16, 5 x 8, 3 x 4, 2 x 2.
 """
 
 import math
@@ -55,15 +55,15 @@ PAPER_ANCHORS = AnchorSpec(
 
 CLASSROOM_ANCHORS = AnchorSpec(
     name="classroom",
-    scales=(0.045, 0.12, 0.225, 0.375, 0.4875, 0.6, 0.75),
+    scales=(0.04, 0.32 / 3, 0.2, 1 / 3, 1.3 / 3, 1.6 / 3, 2 / 3),
     ratios=(0.45, 0.8, 1.4),
     between_ratios=(0.45, 0.8, 1.4),
 )
 """The product's: pupils are small (0.05 to 0.35 of the picture's height) and have the shapes of people, not of buses.
 
-Two sizes a level times three shapes: standing (narrow), hand raised (nearly square), asleep on a desk (wide). 16:9
-pictures are stretched to the net's input; at 256 x 448 that makes people 2 % narrower. The scales
-were chosen by the share of such pupils, in pictures of 16:9, that some box overlaps by 0.5 or 0.4.
+Two sizes a level times three shapes: standing (narrow), hand raised (nearly square), asleep on a desk (wide). The scales were
+chosen at 256 x 448 by the share of such pupils, in pictures of 16:9, that some box overlaps by 0.5 or 0.4; they are as
+many pixels at 288 x 512.
 """
 
 ANCHOR_SPECS: dict[str, AnchorSpec] = {spec.name: spec for spec in (PAPER_ANCHORS, CLASSROOM_ANCHORS)}

@@ -55,7 +55,7 @@ PAPER = DetectorConfig()
 BASELINE = DetectorConfig(fusion=False, channel_attention=False, spatial_attention=False)
 """MobileNetV2-SSDLite: 1474 MFLOPs with 21 classes."""
 
-CLASSROOM = replace(PAPER, input_hw=(256, 448), anchors=CLASSROOM_ANCHORS)
+CLASSROOM = replace(PAPER, input_hw=(288, 512), anchors=CLASSROOM_ANCHORS)
 """The product's: a wide input for 16:9 cameras and default boxes of the size of pupils."""
 
 

@@ -111,15 +111,10 @@ def product() -> Recipe:
     )
 
 
-def product_512() -> Recipe:
-    """Return the product's recipe with one change: 288 x 512 pixels; its default boxes are as many pixels as before."""
-    return replace(product(), name="product_512", net=looking_at(CLASSROOM, (288, 512)))
-
-
 def product_640() -> Recipe:
-    """Return the product's recipe with one change: 352 x 640 pixels, whole cells on the three finest levels.
+    """Return the product's recipe with one change: 352 x 640 pixels; its default boxes are as many pixels as the product's.
 
-    16:9 would be 360 rows; like the product's own 256 for 252, 352 is the nearest multiple of 32.
+    16:9 would be 360 rows; 352 is the nearest multiple of 32, so that the three finest levels have whole cells.
     """
     return replace(product(), name="product_640", net=looking_at(CLASSROOM, (352, 640)))
 
@@ -180,7 +175,6 @@ def voc_small() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper": paper,
     "product": product,
-    "product_512": product_512,
     "product_640": product_640,
     "product_adult": product_adult,
     "product_distilled": product_distilled,

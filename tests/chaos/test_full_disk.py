@@ -83,15 +83,20 @@ def make_room(*stages: psutil.Process) -> None:
         resource.prlimit(stage.pid, resource.RLIMIT_FSIZE, (most, most))
 
 
-def filled_at_work(bus: Bus, *stages: psutil.Process) -> bool:
-    """Halt ingest and detect, and fill the disk for them if each has something to write; whether it was filled."""
-    with halted(*stages):
+def filled_at_work(bus: Bus, ingest: psutil.Process, detect: psutil.Process) -> bool:
+    """Fill the disk for each of the two as soon as it has something to write; whether it is filled for both.
+
+    Ingest comes first: a camera that waits for detect tries to write as soon as detect, which still goes on, is near enough.
+    """
+    with halted(ingest, detect):
         waiting = bus.lag("detect", FRAMES)[0]
         states = [decode(record) for record in bus.latest(INGEST_STATE)]
         playing = any(isinstance(state, IngestState) and not state.ended for state in states)
         assert playing, "the lessons were over before all stages met the full disk"
+        if waiting > 0:
+            fill(ingest)
         if 0 < waiting < MOST_WAITING:
-            fill(*stages)
+            fill(detect)
             return True
     return False
 

@@ -21,7 +21,7 @@ from tests.support import require
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
 
-BOXES = 14340
+BOXES = 18480
 
 
 @pytest.fixture(scope="module", params=cases())
@@ -61,15 +61,15 @@ def test_the_same_picture_gives_the_same_bytes_and_they_outlive_the_next_call(ru
     assert [one.tobytes() for one in runtime.run(images[:1])] == kept
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 300, 300), (1, 1, 256, 448), (3, 256, 448), (1, 256, 448, 3)])
+@pytest.mark.parametrize("shape", [(1, 3, 300, 300), (1, 1, 288, 512), (3, 288, 512), (1, 288, 512, 3)])
 def test_pictures_of_another_shape_are_refused(runtime: Runtime, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"does not fit the net, expected \(pictures, 3, 256, 448\) of float32"):
+    with pytest.raises(ValueError, match=r"does not fit the net, expected \(pictures, 3, 288, 512\) of float32"):
         runtime.run(np.zeros(shape, dtype=np.float32))
 
 
 def test_pictures_in_bytes_are_refused_by_a_net_of_floats(runtime: Runtime) -> None:
     with pytest.raises(ValueError, match="of uint8 does not fit the net"):
-        runtime.run(np.zeros((1, 3, 256, 448), dtype=np.uint8))
+        runtime.run(np.zeros((1, 3, 288, 512), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("name", rows())
@@ -93,7 +93,7 @@ def test_a_net_with_other_outputs_is_refused_naming_them_and_what_was_expected(n
     net = onnx.load_from_string(nets.fp32)
     del net.graph.output[1]
     with pytest.raises(
-        NetMismatch, match=r"onnx_bytes: outputs are logits \(any, 14340, 4\), expected logits .* and offsets"
+        NetMismatch, match=r"onnx_bytes: outputs are logits \(any, 18480, 4\), expected logits .* and offsets"
     ):
         open_runtime(name, net.SerializeToString())
 

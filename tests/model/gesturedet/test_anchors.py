@@ -22,7 +22,7 @@ def test_the_paper_has_11658_default_boxes() -> None:
 
 def test_maps_halve_and_round_up() -> None:
     assert feature_sizes_hw((300, 300)) == ((38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (2, 2))
-    assert feature_sizes_hw((256, 448)) == ((32, 56), (16, 28), (8, 14), (4, 7), (2, 4), (1, 2))
+    assert feature_sizes_hw((288, 512)) == ((36, 64), (18, 32), (9, 16), (5, 8), (3, 4), (2, 2))
     assert feature_sizes_hw((1, 1)) == ((1, 1),) * 6
 
 
@@ -50,12 +50,12 @@ def test_the_first_boxes_are_as_worked_by_hand() -> None:
 
 
 def test_specs_are_alike_in_fractions_or_in_pixels() -> None:
-    shrunk = as_many_pixels(CLASSROOM_ANCHORS, at_hw=(256, 448), for_hw=(512, 896))
+    shrunk = as_many_pixels(CLASSROOM_ANCHORS, at_hw=(288, 512), for_hw=(576, 1024))
 
     assert shrunk.scales[0] == CLASSROOM_ANCHORS.scales[0] / 2
-    assert alike((CLASSROOM_ANCHORS, (256, 448)), (shrunk, (512, 896)))
-    assert alike((CLASSROOM_ANCHORS, (256, 448)), (CLASSROOM_ANCHORS, (512, 896)))
-    assert not alike((CLASSROOM_ANCHORS, (256, 448)), (shrunk, (256, 448)))
+    assert alike((CLASSROOM_ANCHORS, (288, 512)), (shrunk, (576, 1024)))
+    assert alike((CLASSROOM_ANCHORS, (288, 512)), (CLASSROOM_ANCHORS, (576, 1024)))
+    assert not alike((CLASSROOM_ANCHORS, (288, 512)), (shrunk, (288, 512)))
     assert not alike((CLASSROOM_ANCHORS, (300, 300)), (PAPER_ANCHORS, (300, 300)))
 
 
@@ -77,7 +77,7 @@ def best_overlaps(spec: AnchorSpec) -> NDArray[np.float32]:
     height = np.exp(random.uniform(np.log(0.05), np.log(0.35), 2000))
     width = height * np.exp(random.uniform(np.log(0.4), np.log(1.6), 2000)) * 9 / 16
     pupils = np.stack((random.uniform(0.1, 0.9, 2000), random.uniform(0.2, 0.8, 2000), width, height), axis=1)
-    overlaps = iou_matrix(cxcywh_to_xyxy(pupils), cxcywh_to_xyxy(anchors_cxcywh((256, 448), spec)))
+    overlaps = iou_matrix(cxcywh_to_xyxy(pupils), cxcywh_to_xyxy(anchors_cxcywh((288, 512), spec)))
     best: NDArray[np.float32] = overlaps.max(axis=1)
     return best
 

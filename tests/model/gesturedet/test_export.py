@@ -120,7 +120,7 @@ def test_a_release_whose_card_speaks_of_another_net_is_not_written(
     exported: tuple[GestureDet, Path], tmp_path: Path
 ) -> None:
     card = msgspec.structs.replace(card_for(WIDE.input_hw), labels=("stand-up",), thresholds={"stand-up": 0.5})
-    with pytest.raises(ValueError, match=r"logits \(1, 14340, 4\) .* expected \(1, 14340, 2\) and \(1, 14340, 4\)"):
+    with pytest.raises(ValueError, match=r"logits \(1, 18480, 4\) .* expected \(1, 18480, 2\) and \(1, 18480, 4\)"):
         write_release(tmp_path / "release", exported[1], card)
     assert not (tmp_path / "release").exists()
 

@@ -11,11 +11,9 @@ from gesturedet.labels import BEHAVIOURS
 from gesturedet.loss import LossConfig
 from gesturedet.recipes import (
     RECIPES,
-    Recipe,
     ablation,
     paper,
     product,
-    product_512,
     product_640,
     product_adult,
     recipe_differences,
@@ -30,7 +28,7 @@ def test_recipes_are_found_by_name() -> None:
     assert paper().net.input_hw == (300, 300)
     assert (paper().batch, paper().learning_rate, paper().momentum, paper().weight_decay) == (64, 0.002, 0.9, 1e-4)
     assert paper().loss == LossConfig(batch_attention=True, alpha=0.5, beta=0.5, negatives_per_positive=3)
-    assert product().net.input_hw == (256, 448)
+    assert product().net.input_hw == (288, 512)
     assert [recipe_of(name).name for name in RECIPES] == list(RECIPES)
     with pytest.raises(ValueError, match="recipe: 'papers' is none of paper, product"):
         recipe_of("papers")
@@ -39,7 +37,6 @@ def test_recipes_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("product_512", ["net"]),
         ("product_640", ["net"]),
         ("product_adult", ["net", "labels"]),
         ("product_distilled", ["distillation"]),
@@ -52,16 +49,15 @@ def test_a_candidate_differs_from_its_control_in_one_choice(name: str, changed: 
     assert [line.split(":")[0] for line in differences] == ["name", *changed]
 
 
-@pytest.mark.parametrize(("recipe", "input_hw"), [(product_512(), (288, 512)), (product_640(), (352, 640))])
-def test_a_larger_input_keeps_the_default_boxes_in_pixels(recipe: Recipe, input_hw: tuple[int, int]) -> None:
-    net = recipe.net
+def test_a_larger_input_keeps_the_default_boxes_in_pixels() -> None:
+    net, input_hw = product_640().net, (352, 640)
 
     assert net == replace(CLASSROOM, input_hw=input_hw, anchors=net.anchors)
     finest = prod(feature_sizes_hw(input_hw)[0]) * net.anchors.per_cell
     for place in (0, finest):  # the first box of the first two levels
         here = anchors_cxcywh(input_hw, net.anchors)[place, 2:] * input_hw[::-1]
-        there_at = place and prod(feature_sizes_hw((256, 448))[0]) * net.anchors.per_cell
-        there = anchors_cxcywh((256, 448), CLASSROOM.anchors)[there_at, 2:] * (448, 256)
+        there_at = place and prod(feature_sizes_hw((288, 512))[0]) * net.anchors.per_cell
+        there = anchors_cxcywh((288, 512), CLASSROOM.anchors)[there_at, 2:] * (512, 288)
         assert here.tolist() == pytest.approx(there.tolist(), rel=1e-5)
     assert [(height % 2, width % 2) for height, width in feature_sizes_hw(input_hw)[:2]] == [(0, 0)] * 2
 
