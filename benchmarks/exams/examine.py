@@ -1,7 +1,8 @@
 """Question: how good are releases on the frozen exams. `python -m benchmarks.exams.examine RELEASE... --exams FOLDER`.
 
 FOLDER is what `draw.py` filled; every exam in it must be the frozen one, byte for byte. With several releases, the loss of mAP from
-the first to each other one is told as well: give fp32, then int8. Writes `results/exams.json` and prints tables for docs/detector.md.
+the first to each other one is told as well: give fp32, then int8, or the control and then the candidates. Writes
+`results/exams.json`, or the result of another name, and prints tables for docs/detector.md.
 """
 
 import argparse
@@ -85,13 +86,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("releases", nargs="+", help="names of released models, or folders")
     parser.add_argument("--exams", type=Path, required=True, help="the folder that draw.py filled")
+    parser.add_argument("--result", default="exams", help="name of the result file")
     asked = parser.parse_args(argv)
     try:
         figures = examine([find_release(name) for name in asked.releases], asked.exams)
     except (ValueError, OSError, BadInput) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    write_result("exams", figures)
+    write_result(asked.result, figures)
     print(as_markdown(figures))
     return 0
 

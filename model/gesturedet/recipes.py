@@ -119,6 +119,14 @@ def product_640() -> Recipe:
     return replace(product(), name="product_640", net=looking_at(CLASSROOM, (352, 640)))
 
 
+def product_300() -> Recipe:
+    """Return the product's recipe with the paper's net: 300 x 300 pixels and SSD's default boxes. The paper model is of it.
+
+    The paper's own recipe begins with nothing but a backbone and takes 120 epochs; this one goes on from a classroom net.
+    """
+    return replace(product(), name="product_300", net=PAPER)
+
+
 def product_adult() -> Recipe:
     """Return the product's recipe with one change: adults are a class of their own, to be learned and never published."""
     return _of_classes(product(), (*BEHAVIOURS, "adult"), name="product_adult")
@@ -175,6 +183,7 @@ def voc_small() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper": paper,
     "product": product,
+    "product_300": product_300,
     "product_640": product_640,
     "product_adult": product_adult,
     "product_distilled": product_distilled,

@@ -97,7 +97,8 @@ def start(
     if champion is not None:
         released = load_release(champion)
         lineage = _descent(released.card, recipe)
-        load_released_weights(model, released.onnx_bytes, classes=len(released.card.labels) + 1)
+        known, same_boxes = len(released.card.labels) + 1, _same_boxes(released.card, recipe)
+        load_released_weights(model, released.onnx_bytes, classes=known, heads=same_boxes)
         _settle(model, pictures, recipe)
         loosen_mask(model, _first_images(pictures, recipe))
     if weights is not None:
@@ -147,16 +148,19 @@ def _descent(card: ModelCard, recipe: Recipe) -> tuple[str, ...]:
     """The lineage of a net that goes on from a release.
 
     The recipe may add labels behind the release's and look at another size. Raises ValueError for a release with other
-    labels or other default boxes.
+    labels.
     """
-    boxes = (recipe.net.anchors, recipe.net.input_hw)
-    for key, fits, found, expected in (
-        ("labels", recipe.labels[: len(card.labels)] == card.labels, card.labels, recipe.labels),
-        ("anchors", alike((card.anchors, card.input_hw), boxes), card.anchors, recipe.net.anchors),
-    ):
-        if not fits:
-            raise ValueError(f"champion: its {key} are {found}, expected {expected} as in recipe {recipe.name!r}")
-    return (*card.lineage, f"{card.name} {card.digest} ({card.precision})")
+    if recipe.labels[: len(card.labels)] != card.labels:
+        raise ValueError(
+            f"champion: its labels are {card.labels}, expected {recipe.labels} as in recipe {recipe.name!r}"
+        )
+    without = "" if _same_boxes(card, recipe) else ", without its heads"
+    return (*card.lineage, f"{card.name} {card.digest} ({card.precision}){without}")
+
+
+def _same_boxes(card: ModelCard, recipe: Recipe) -> bool:
+    """Whether a release speaks about the recipe's default boxes, so that its heads can go on."""
+    return alike((card.anchors, card.input_hw), (recipe.net.anchors, recipe.net.input_hw))
 
 
 def _settle(part: torch.nn.Module, pictures: Sequence[LabelledPicture], recipe: Recipe) -> None:

@@ -19,20 +19,26 @@ from gesturedet.detector import GestureDet
 Array = NDArray[Any]
 
 
-def load_released_weights(net: GestureDet, onnx_bytes: bytes, *, classes: int | None = None) -> None:
+def load_released_weights(
+    net: GestureDet, onnx_bytes: bytes, *, classes: int | None = None, heads: bool = True
+) -> None:
     """Give a net the weights of an exported file, in full precision or int8; each batch norm only adds its bias.
 
     The running statistics are unknown: `convolution.settle_batch_norm` before the first step. `classes`: how many the file
-    knows, background included, where the net has some more behind them; those start quiet. Raises ValueError for a file that
-    lacks a weight of this net or has it in another shape.
+    knows, background included, where the net has some more behind them; those start quiet. Without `heads` they stay as they
+    are: what they say is about other default boxes. Raises ValueError for a file that lacks a weight of this net or has it
+    in another shape.
     """
     shapes = (net.config.anchors.per_cell, classes or net.config.num_classes)
     weights = weights_in(onnx.load_from_string(onnx_bytes))
-    bricks = {name: brick for name, brick in net.named_modules() if isinstance(brick, ConvBn)}
+    left = () if heads else ("class_heads.", "box_heads.")
+    bricks = {
+        name: brick for name, brick in net.named_modules() if isinstance(brick, ConvBn) and not name.startswith(left)
+    }
     for name, brick in bricks.items():
         kernel, bias = (_tensor(weights, f"{name}.conv.{part}") for part in ("weight", "bias"))
         fill(brick, kernel, bias, layer=name)
-    inside = tuple(f"{name}." for name in bricks)
+    inside = (*(f"{name}." for name in bricks), *left)
     with torch.no_grad():
         for key, parameter in net.named_parameters():
             if key.startswith(inside):

@@ -191,12 +191,24 @@ def test_a_champion_begins_a_net_that_knows_one_class_more_or_looks_at_another_s
     torch.testing.assert_close(large[0], plain[0], atol=1e-2, rtol=1e-2)
 
 
-def test_a_champion_with_other_default_boxes_and_two_beginnings_are_refused(
+def test_a_champion_with_other_default_boxes_gives_all_but_its_heads(pictures: tuple[LabelledPicture, ...]) -> None:
+    other = replace(TINY, net=replace(TINY.net, anchors=PAPER_ANCHORS))
+    same, changed = (start(recipe, pictures, champion=PACKAGED) for recipe in (TINY, other))
+    shown = torch.rand(2, 3, *TINY.net.input_hw) * 2 - 1
+
+    with torch.inference_mode():
+        maps = [run.best_weights.eval().backbone(shown) for run in (same, changed)]
+        said = [run.best_weights.read(*one)[0] for run, one in zip((same, changed), maps, strict=True)]
+
+    for one, two in zip(*maps, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-3, rtol=1e-3)
+    assert float(said[1].abs().max()) < 0.5 * float(said[0].abs().max()), "fresh heads are quiet"
+    assert [run.lineage[-1].endswith(", without its heads") for run in (same, changed)] == [False, True]
+
+
+def test_a_champion_of_other_classes_and_two_beginnings_are_refused(
     pictures: tuple[LabelledPicture, ...], tmp_path: Path
 ) -> None:
-    other = replace(TINY, net=replace(TINY.net, anchors=PAPER_ANCHORS))
-    with pytest.raises(ValueError, match=r"champion: its anchors are .*, expected .* as in recipe 'tiny'"):
-        start(other, pictures, champion=PACKAGED)
     strangers = replace(TINY, labels=("cat", "dog", "cow"))
     with pytest.raises(
         ValueError, match=r"champion: its labels are .*'hand-raising'.*, expected \('cat', 'dog', 'cow'\)"

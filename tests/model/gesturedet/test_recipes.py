@@ -37,6 +37,7 @@ def test_recipes_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
+        ("product_300", ["net"]),
         ("product_640", ["net"]),
         ("product_adult", ["net", "labels"]),
         ("product_distilled", ["distillation"]),
