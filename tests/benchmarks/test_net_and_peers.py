@@ -76,8 +76,9 @@ def test_how_many_times_as_fast_is_the_peers_time_over_ours() -> None:
     }
 
 
-def test_a_peer_and_ours_of_one_row_are_timed_in_the_same_process() -> None:
+def test_a_peer_and_ours_are_timed_in_the_precision_of_their_row_and_in_the_same_process() -> None:
     cases = peers.net_cases(dict.fromkeys(("GestureDet 300", "YOLO11n 320"), FILES))
+    assert all(case.make.args[1] == FILES["int8" if " int8, " in case.name else "fp32"] for case in cases)  # type: ignore[attr-defined]
     groups = {name: [c.group for c in cases if c.name.startswith(name)] for name in ("GestureDet 300", "YOLO11n 320")}
     assert groups["GestureDet 300"] == groups["YOLO11n 320"]
     assert set(groups["YOLO11n 320"]) == {
