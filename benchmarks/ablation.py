@@ -93,6 +93,25 @@ def summary(rows: dict[str, Recipe], args: argparse.Namespace) -> dict[str, Any]
     return table
 
 
+def figures_of(base: Recipe, rows: dict[str, Recipe], args: argparse.Namespace) -> dict[str, Any]:
+    """What is written: the table, whether it is complete, and then whether its order is the paper's."""
+    table = summary(rows, args)
+    order = sorted(table, key=lambda row: table[row]["map50"])
+    complete = len(table) == len(rows) and all(len(row["seeds"]) == len(args.seeds) for row in table.values())
+    return {
+        "recipe": base.name,
+        "epochs": base.epochs,
+        "batch": base.batch,
+        "backbone": "random" if args.cache is None else "COCO",
+        "train": [folder.name for folder in args.train],
+        "test": args.test.name,
+        "complete": complete,
+        "order": order,
+        "order_is_the_papers": order == sorted(table, key=PAPER.__getitem__) if complete else None,
+        "rows": table,
+    }
+
+
 def draw(table: dict[str, Any], path: Path) -> None:
     """Our rows as bars with the seeds' spread, the paper's as marks, each in points above its own baseline."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -149,24 +168,9 @@ def main() -> None:
                 train(replace(rows[row], seed=seed), folder_of(args.out, row, seed), args, deadline)
     except OutOfTime:
         print("out of time: the same command goes on")
-    table = summary(rows, args)
-    order = sorted(table, key=lambda row: table[row]["map50"])
-    papers = sorted(table, key=PAPER.__getitem__)
-    complete = len(table) == len(rows) and all(len(row["seeds"]) == len(args.seeds) for row in table.values())
-    figures = {
-        "recipe": base.name,
-        "epochs": base.epochs,
-        "batch": base.batch,
-        "backbone": "random" if args.cache is None else "COCO",
-        "train": [folder.name for folder in args.train],
-        "test": args.test.name,
-        "complete": complete,
-        "order": order,
-        "order_is_the_papers": order == papers if complete else None,
-        "rows": table,
-    }
+    figures = figures_of(base, rows, args)
     write_result("ablation", figures)
-    draw(table, RESULTS / "ablation.png")
+    draw(figures["rows"], RESULTS / "ablation.png")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ def gesturedet(*arguments: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT / "model").stdout
 
 
-def measure(root: Path, epochs: int, work: Path) -> dict[str, Any]:
+def measure(root: Path, epochs: int, work: Path, command: Callable[..., str] = gesturedet) -> dict[str, Any]:
     """Train and examine; both commands have to say the same of the test pictures."""
     run, started, before = work / "run", time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     options = ("--recipe", RECIPE, "--epochs", str(epochs), "--out", str(run), "--cache", str(work), "--resume")
-    print(gesturedet("train", "--data", str(root), *options))
+    print(command("train", "--data", str(root), *options))
     trained_s, cpu_s = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     told = json.loads((run / "figures.json").read_text())
-    again = json.loads(gesturedet("evaluate", str(run / "last.pt"), str(root), "--json"))
+    again = json.loads(command("evaluate", str(run / "last.pt"), str(root), "--json"))
     if told != again:
         raise SystemExit(f"train said {told}, evaluate {again}")
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]

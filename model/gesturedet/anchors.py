@@ -66,8 +66,6 @@ chosen at 256 x 448 by the share of such pupils, in pictures of 16:9, that some 
 many pixels at 288 x 512.
 """
 
-ANCHOR_SPECS: dict[str, AnchorSpec] = {spec.name: spec for spec in (PAPER_ANCHORS, CLASSROOM_ANCHORS)}
-
 
 def as_many_pixels(spec: AnchorSpec, *, at_hw: tuple[int, int], for_hw: tuple[int, int]) -> AnchorSpec:
     """Return the spec for inputs of `for_hw` whose default boxes are as many pixels as `spec` makes them at `at_hw`."""

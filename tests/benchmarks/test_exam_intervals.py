@@ -106,4 +106,5 @@ def test_a_share_is_of_sums_not_of_rooms() -> None:
     draws = np.array([[1, 1]])
 
     assert share_interval([1, 0], [1, 9], draws) == (0.1, 0.1)
+    assert share_interval([3, 0], [4, 4], draws) == (0.375, 0.375)
     assert share_interval([1, 0], [1, 0], np.array([[1, 1], [0, 2]])) == (1.0, 1.0)  # the second draw holds nothing

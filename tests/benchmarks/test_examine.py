@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from benchmarks.exams import examine
@@ -102,6 +104,18 @@ def test_figures_of_three_rooms_by_hand() -> None:
     # each of five detections a bin of its own: gaps 0.1, 0.6, 0.7, 0.2, 0.6
     assert told["calibration"]["detections"] == 5
     assert told["calibration"]["error"] == pytest.approx(2.2 / 5, abs=1e-4)
+
+
+def test_pictures_of_one_room_are_drawn_together() -> None:
+    sitting = sat({name: ([(HAND, LEFT)], [(HAND, LEFT, 0.8)] if name == "a" else []) for name in "ab"})
+    together = replace(sitting, judged=[replace(picture, group="r") for picture in sitting.judged])
+
+    apart, told = picture_figures(sitting), picture_figures(together)
+
+    assert (apart["rooms"], told["rooms"], told["pictures"]) == (2, 1, 2)
+    assert apart["behaviours"][0]["recall_interval"] == (0.0, 1.0)
+    assert told["behaviours"][0]["recall_interval"] == (0.5, 0.5)
+    assert told["map50_interval"] == (0.5, 0.5)
 
 
 def test_objects_are_judged_by_size_and_what_finds_others_does_not_count() -> None:
@@ -265,6 +279,27 @@ def test_a_release_sees_what_a_service_would_report_and_more(folder: Path, tmp_p
     assert [picture.group for picture in sitting.judged] == ["0", "1"]
     assert sitting.judged[1].truth_class_ids.tolist() == [4]
     assert [len(picture.scores) for picture in sitting.judged] == [1, 0]
+
+
+def test_what_is_below_the_cards_threshold_is_ranked_and_is_no_alarm(folder: Path, tmp_path: Path) -> None:
+    for shade, name in ((160, "one"), (255, "two")):  # a score of 0.087 and one of 1
+        cv2.imwrite(str(folder / "rooms" / "JPEGImages" / f"{name}.jpg"), np.full((90, 160, 3), shade, np.uint8))
+    pictures = read_split(folder / "rooms", "rooms", labels=LABELS)
+
+    sitting = sit(find_release(tmp_path / "release"), pictures)
+
+    unsure, sure = sitting.judged
+    assert unsure.scores.tolist() == pytest.approx([0.087], abs=0.01)
+    assert sure.scores.tolist() == pytest.approx([1.0], abs=0.01)
+    assert [len(alarms) for alarms in sitting.alarms] == [0, 1]
+    assert sitting.alarms[1][0].behaviour == HAND
+
+
+def test_a_release_that_keeps_a_behaviour_to_itself_does_not_sit(folder: Path, tmp_path: Path) -> None:
+    release = find_release(tmp_path / "release")
+    hushed = replace(release, card=msgspec.structs.replace(release.card, unpublished=(STAND,)))
+    with pytest.raises(ValueError, match="fake: publishes hand-raising, sleeping, expected hand-raising, stand-up, sl"):
+        sit(hushed, [])
 
 
 def test_another_exam_than_the_frozen_one_and_no_exam_at_all_are_refused(folder: Path, tmp_path: Path) -> None:

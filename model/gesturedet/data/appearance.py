@@ -13,7 +13,7 @@ _SIDES = (1, 3, 5)
 
 
 def random_convolution(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Return the picture (H, W, 3) mixed with itself through one random filter, as bright and as rich in contrast as before."""
+    """Return the picture (H, W, 3) mixed with itself through one random filter, which is as rich in contrast as the picture."""
     side = _SIDES[int(rng.integers(len(_SIDES)))]
     kernels = rng.normal(0.0, 1.0 / np.sqrt(3 * side * side), (3, 3, side, side)).astype(np.float32)
     centred = picture.astype(np.float32) - np.float32(picture.mean())

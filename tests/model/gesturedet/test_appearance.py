@@ -38,3 +38,11 @@ def test_a_mixed_picture_is_as_bright_as_it_was() -> None:
     for seed in range(10):
         changed = random_convolution(picture(), np.random.default_rng(seed))
         assert changed.mean() == pytest.approx(picture().mean(), abs=15)
+
+
+def test_contrast_and_colours_are_neither_lost_nor_made_glaring() -> None:
+    given = picture().astype(float)
+    for seed in range(30):
+        changed = random_convolution(picture(), np.random.default_rng(seed)).astype(float)
+        assert 0.5 < changed.std() / given.std() < 1.1
+        assert 0.4 < changed.std(2).mean() / given.std(2).mean() < 1.2

@@ -56,6 +56,19 @@ def test_no_augmentation_only_scales() -> None:
     np.testing.assert_allclose(truth.boxes_xyxy, [box])
 
 
+def test_a_picture_is_seen_through_random_filters_as_often_as_asked_and_its_boxes_stay() -> None:
+    box = (0.25, 0.25, 0.5, 0.5)
+    shown = scene(box) // 2 + 40
+    (plain, _), (mixed, truth), (never, _) = (
+        augment(shown, truth_of(box), SIZE_HW, replace(NO_AUGMENTATION, mixing=mixing), np.random.default_rng(3))
+        for mixing in (0.0, 1.0, 1e-9)
+    )
+
+    assert np.abs(mixed.astype(int) - plain).mean() > 5
+    np.testing.assert_array_equal(never, plain)
+    np.testing.assert_allclose(truth.boxes_xyxy, [box])
+
+
 def test_a_mirrored_box_counts_from_the_other_side() -> None:
     truth = move_truth(truth_of((0.1, 0.2, 0.4, 0.5)), WHOLE, flipped=True, size_hw=SIZE_HW, config=NO_AUGMENTATION)
 

@@ -41,6 +41,7 @@ def test_recipes_are_found_by_name() -> None:
         ("product_640", ["net"]),
         ("product_adult", ["net", "labels"]),
         ("product_distilled", ["distillation"]),
+        ("product_mixed", ["augmentation"]),
         ("product_unfrozen", ["frozen_blocks"]),
     ],
 )

@@ -8,12 +8,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch (the train extra)")
 onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
 
-from gesturedet.card import PACKAGED, load_release  # noqa: E402
+from gesturedet.card import PACKAGED, digest_of, load_release, write_card  # noqa: E402
 from gesturedet.convolution import fold_batch_norm, settle_batch_norm  # noqa: E402
+from gesturedet.data.training_set import as_input, batches  # noqa: E402
+from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM, DetectorConfig, GestureDet, looking_at  # noqa: E402
 from gesturedet.export import export_onnx  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
+from gesturedet.training_run import start  # noqa: E402
 from gesturedet.warm_start import MOST_LOGIT, load_released_weights, loosen_mask, weights_in  # noqa: E402
+from tests.model.gesturedet.cards import card_for  # noqa: E402
+from tests.model.gesturedet.test_engine import TINY  # noqa: E402
+from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
 
@@ -91,6 +97,30 @@ def test_a_mask_that_says_one_everywhere_can_be_taught_again() -> None:
     after = mask_logits(net, images(SMALL))
     assert after.abs().max().item() == pytest.approx(MOST_LOGIT, rel=1e-3)
     torch.testing.assert_close(after, before * (after.max() / before.max()), atol=1e-4, rtol=1e-3)
+
+
+def test_a_run_that_begins_with_a_champion_of_such_a_mask_can_teach_it(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    champion = GestureDet(SMALL)
+    with torch.no_grad():
+        champion.spatial_attention.mask.bias.fill_(40.0)
+    export_onnx(champion, tmp_path / "model.onnx")
+    card = card_for(SMALL.input_hw, digest=digest_of((tmp_path / "model.onnx").read_bytes()), anchors=SMALL.anchors)
+    (tmp_path / "card.json").write_bytes(write_card(card))
+    things = {f"p{index}": [("hand-raising", (10, 20, 50, 80))] for index in range(4)}
+    pictures = read_split(write_voc(tmp_path / "voc", things), "train")
+
+    run = start(replace(TINY, net=SMALL), pictures, champion=tmp_path)
+
+    shown = as_input(next(iter(batches(pictures, run.recipe))).image, run.device)
+    assert mask_logits(run.model, shown).abs().max().item() == pytest.approx(MOST_LOGIT, rel=1e-2)
+
+
+def test_loosening_leaves_a_net_in_the_mode_it_was_in() -> None:
+    net = GestureDet(SMALL)
+    for mode in (True, False):
+        loosen_mask(net.train(mode), images(SMALL))
+        assert net.training is mode
 
 
 def test_a_mask_that_can_be_taught_stays_what_it_is_and_a_net_without_one_too() -> None:

@@ -25,7 +25,7 @@ def test_labels_are_counted_by_class_and_size_and_difficult_ones_apart(tmp_path:
     rgb = np.zeros((100, 100, 3), np.uint8)
     small, large = Label("sleeping", 1, (0, 0, 5, 10), 1.0), Label("hand-raising", 2, (0, 0, 50, 30), 1.0)
     unsure = Label("hand-raising", 3, (60, 60, 90, 90), 1.0)
-    still = Still(rgb, (small, large), ((70, 0, 90, 60),), 90, (unsure,), {"view": "wide", "light": "dim", "hard": 4})
+    still = Still(rgb, (small, large), ((60, 0, 99, 60),), 90, (unsure,), {"view": "wide", "light": "dim", "hard": 4})
     data = DataSet(tmp_path, "train")
     data.add(write_stills(tmp_path, "train", 0, 10_000_000, [still, still, still]))
     data.save()
@@ -35,7 +35,7 @@ def test_labels_are_counted_by_class_and_size_and_difficult_ones_apart(tmp_path:
     assert (card["pictures"], card["rooms"], card["hard_negatives"]) == (3, 1, 12)
     assert (card["views"], card["lights"]) == ({"wide": 3}, {"dim": 3})
     assert card["labels"] == {
-        "adult": {"all": 3, "2 to 20 %": 3},
+        "adult": {"all": 3, "over 20 %": 3},
         "hand-raising": {"all": 3, "2 to 20 %": 3},
         "sleeping": {"all": 3, "0.5 to 2 %": 3},
     }

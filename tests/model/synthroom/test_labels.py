@@ -130,6 +130,29 @@ def test_a_box_under_sixteen_pixels_is_dropped() -> None:
     assert small is None
 
 
+def test_a_world_may_label_smaller_boxes() -> None:
+    somebody, vertices = person()
+    seen = picture(hidden=tuple(BODY))
+    seen.persons[50:62, 50:62], seen.parts[50:62, 50:62] = 7, TORSO
+    found = [
+        label(seen, somebody, pose("stand-up/down"), vertices * 0.1, np.eye(4), least_px=least) for least in (12, 13)
+    ]
+    assert [None if one is None else one.box_xyxy for one in found] == [(50, 50, 62, 62), None]
+
+
+def test_behind_a_lens_the_box_is_where_the_pixels_are_and_the_share_that_of_the_straight_picture() -> None:
+    somebody, vertices = person()
+    shifted = picture(hidden=tuple(BODY))
+    shifted.persons[40:52, 10:30], shifted.parts[40:52, 10:30] = 7, TORSO  # too few pixels for a share of their own
+    found = label(shifted, somebody, pose("stand-up/down"), vertices, np.eye(4), straight=picture())
+    hidden = label(picture(), somebody, pose("stand-up/down"), vertices, np.eye(4), straight=picture(tuple(BODY)))
+
+    assert found is not None
+    assert found.box_xyxy == (10, 40, 30, 52)
+    assert found.visible > 0.8
+    assert hidden is None
+
+
 def test_the_area_of_a_free_square_is_nearly_its_own() -> None:
     points = np.stack(np.meshgrid(np.linspace(0, 40, 80), np.linspace(0, 40, 80)), -1).reshape(-1, 2)
     area = projected_area(np.concatenate([points, np.ones((6400, 1))], 1))

@@ -30,6 +30,46 @@ def test_night_is_grey() -> None:
     assert np.array_equal(out[..., 1], out[..., 2])
 
 
+def test_noise_is_as_strong_as_stated() -> None:
+    grey = np.full((90, 160, 3), 128, np.uint8)
+    for noise in (0.0, 8.0):
+        assert expose(grey, replace(PLAIN, noise=noise), np.random.default_rng(1)).std() == pytest.approx(
+            noise, abs=0.5
+        )
+
+
+def test_each_colour_has_its_gain() -> None:
+    grey = np.full((90, 160, 3), 128, np.uint8)
+    tinted = expose(grey, replace(PLAIN, cast=(1.2, 1.0, 0.8)), np.random.default_rng(1))
+    np.testing.assert_allclose(tinted.mean((0, 1)), [153.6, 128, 102.4], atol=1)
+
+
+def test_contrast_stretches_what_is_bright_from_what_is_dark() -> None:
+    halves = np.full((90, 160, 3), 98, np.uint8)
+    halves[:, 80:] = 158
+    spread = [np.ptp(expose(halves, replace(PLAIN, contrast=c), np.random.default_rng(1))) for c in (1.0, 1.4)]
+    assert spread == [60, 84]
+
+
+def test_a_camera_of_few_pixels_loses_fine_stripes() -> None:
+    stripes = np.zeros((90, 160, 3), np.uint8)
+    stripes[:, ::2] = 255
+    fine, coarse = (
+        expose(stripes, replace(PLAIN, pixels=share), np.random.default_rng(1), mean=128).std() for share in (1.0, 0.5)
+    )
+    assert coarse < 0.2 * fine
+
+
+def test_a_bright_window_spreads_over_what_is_beside_it() -> None:
+    window = np.full((90, 160, 3), 60, np.uint8)
+    window[20:60, 40:100] = 250
+    dull, glowing = (
+        expose(window, replace(PLAIN, glow=glow), np.random.default_rng(1), mean=128) for glow in (0.0, 0.5)
+    )
+    assert glowing[40, 102:105].mean() > dull[40, 102:105].mean() + 20
+    assert np.array_equal(glowing[:, :5], dull[:, :5])
+
+
 def test_motion_smears_along_its_direction_only() -> None:
     line = np.zeros((60, 60, 3), np.uint8)
     line[:, 30] = 255

@@ -9,7 +9,7 @@ from synthroom.lens import bend, block
 from synthroom.people import Person, Spot
 from synthroom.renderer import Picture
 from synthroom.sitting import Draw
-from synthroom.views import CLOSER, LIGHTS, VIEWS, draw_light, draw_view
+from synthroom.views import CLOSER, LIGHTS, PLACES, VIEWS, draw_light, draw_view, hang
 from tests.model.synthroom.test_labels import person
 
 PLAN = draw_plan(np.random.default_rng(3), pupils=20, scale=0.7, kinds=("double",))
@@ -32,6 +32,24 @@ def test_cameras_hang_inside_the_room_two_to_three_metres_high(view: str) -> Non
         assert x0 < x < x1
         assert y0 < y < y1
         assert 2.0 <= z <= min(3.2, PLAN.height)
+
+
+@pytest.mark.parametrize("place", list(PLACES))
+def test_a_camera_hangs_by_the_wall_that_its_place_names(place: str) -> None:
+    x0, y0, x1, y1 = PLAN.bounds
+    for seed in range(20):
+        x, y = hang(Draw(np.random.default_rng(seed)), PLAN, place)
+        away = {"front": y - y0, "middle": y - y0, "back": y1 - y, "side": min(x - x0, x1 - x)}[place]
+        assert 0.2 <= away <= 0.6
+
+
+def test_only_wide_lenses_bend_lines_much() -> None:
+    cameras = [
+        draw_view(Draw(np.random.default_rng(seed)), PLAN, pupils(), view) for view in VIEWS for seed in range(60)
+    ]
+    bent_much = {wide: [c.barrel > 0.06 for c in cameras if (c.fov_deg > 65) == wide] for wide in (True, False)}
+    assert 0.4 < np.mean(bent_much[True]) < 0.8
+    assert not any(bent_much[False])
 
 
 def test_wide_views_use_lenses_of_60_to_110_degrees_and_some_bend_lines() -> None:
@@ -60,6 +78,16 @@ def test_a_dim_room_has_less_light_than_a_sunny_one() -> None:
     assert strength["dim"] < strength["lamps"] < strength["day"]
 
 
+def test_the_sun_is_strongest_at_a_window_and_the_lamps_where_there_is_no_sun() -> None:
+    drawn = {kind: [draw_light(Draw(np.random.default_rng(s)), kind) for s in range(20)] for kind in LIGHTS}
+    sun, lamp = (
+        {kind: np.mean([getattr(light, key) for light in found]) for kind, found in drawn.items()}
+        for key in ("sun", "lamp")
+    )
+    assert max(sun["lamps"], sun["dim"]) < 0.1 * sun["day"] < sun["day"] < sun["window"]
+    assert lamp["dim"] < lamp["window"] < lamp["day"] < lamp["lamps"]
+
+
 def test_a_lens_without_bend_moves_nothing() -> None:
     x, y = bent(16, 9, 0.0)
     np.testing.assert_allclose(x[0], np.arange(16), atol=1e-5)
@@ -76,8 +104,9 @@ def test_a_bent_lens_keeps_the_corners_and_magnifies_the_middle() -> None:
 def test_marks_are_bent_as_the_pixels_are() -> None:
     rgb, persons = np.zeros((90, 160, 3), np.uint8), np.zeros((90, 160), np.uint8)
     rgb[20:40, 30:60], persons[20:40, 30:60] = 200, 5
-    out = bend(Picture(rgb, persons, persons), 0.3)
+    out = bend(Picture(rgb, persons, persons // 2), 0.3)
     assert set(np.unique(out.persons)) == {0, 5}
+    assert np.array_equal(out.parts, out.persons // 2)
     assert ((out.rgb[..., 0] > 100) == (out.persons == 5)).mean() > 0.99
     assert not np.array_equal(out.persons, persons)
 
