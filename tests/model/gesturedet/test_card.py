@@ -74,7 +74,7 @@ def test_what_is_no_card_is_refused_with_its_place_and_fault(text: bytes, fault:
 
 
 def test_a_card_whose_anchors_are_impossible_is_refused() -> None:
-    text = write_card(card_for((192, 320))).replace(b"0.045,", b"0.9,")
+    text = write_card(card_for((192, 320))).replace(b"0.04,", b"0.9,")
     with pytest.raises(ValueError, match=r"no model card: scales: .* are not 7 rising numbers"):
         read_card(text, origin="card.json")
 
