@@ -2,7 +2,8 @@
 
 A threshold that is best picture by picture is too low for events: somebody is looked at many times a second, so a low
 one finds everybody sooner or later, and what is not there as well. Usage: operating_point.py RELEASE LESSONS, with
-lessons of the val split (`python -m synthroom.cli lessons FOLDER --split val --count 4`), never of the demo's.
+lessons of the val split (`python -m synthroom.cli lessons FOLDER --split val --count 4`), never of the demo's. RELEASE is one of
+`gesturedet release`, calibrated: the scores are those of its card, and `gesturedet release --thresholds` then calibrates alike.
 """
 
 import sys
@@ -45,7 +46,13 @@ def main(folder: Path, lessons_folder: Path) -> None:
             curves[name].append({**point, "f1": round(count.f1 or 0.0, 4)})
     chosen = {name: best(curve) for name, curve in curves.items()}
     seeds = [lesson.truth.seed for lesson in lessons]
-    figures = {"model": release.card.digest, "lesson_seeds": seeds, "thresholds": chosen, "curves": curves}
+    figures = {
+        "model": release.card.digest,
+        "calibrated": release.card.calibration is not None,
+        "lesson_seeds": seeds,
+        "thresholds": chosen,
+        "curves": curves,
+    }
     write_result("operating_point", figures)
     print(" ".join(f"--threshold {name}={score}" for name, score in chosen.items()))
 

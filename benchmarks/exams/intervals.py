@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
+from gesturedet.calibration import BINS, expected_error
 from gesturedet.evaluation import Ranking, average_precisions, interval
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Interval = tuple[float, float]
-
-BINS = 15
 
 
 def share_interval(parts_R: ArrayLike, wholes_R: ArrayLike, draws_SR: Integers) -> Interval:
@@ -52,18 +51,6 @@ def loss_interval(before: Sequence[Ranking], after: Sequence[Ranking], draws_SR:
     return interval(mean_average_precisions(before, draws_SR) - mean_average_precisions(after, draws_SR))
 
 
-def calibration_error(scores_N: Floats, right_N: NDArray[np.bool_], *, bins: int = BINS) -> float:
-    """Return the expected calibration error: the mean gap between score and share of right ones, bin by bin.
-
-    Bins hold equally many detections, in the order of their scores, and weigh as much as they hold. NaN without detections.
-    """
-    if not len(scores_N):
-        return math.nan
-    order = np.argsort(scores_N, kind="stable")
-    parts = (part for part in np.array_split(order, bins) if len(part))
-    return float(sum(abs(scores_N[part].sum() - right_N[part].sum()) for part in parts) / len(order))
-
-
 def calibration(
     rankings: Sequence[Ranking], draws_SR: Integers, *, least_score: float, bins: int = BINS
 ) -> tuple[int, float, Interval]:
@@ -77,8 +64,8 @@ def calibration(
     errors = []
     for weights_R in draws_SR:
         again = np.repeat(np.arange(len(scores)), weights_R[groups])
-        errors.append(calibration_error(scores[again], right[again], bins=bins))
-    return len(scores), calibration_error(scores, right, bins=bins), interval(np.array(errors))
+        errors.append(expected_error(scores[again], right[again], bins=bins))
+    return len(scores), expected_error(scores, right, bins=bins), interval(np.array(errors))
 
 
 def poisson_interval(count: int, *, confidence: float = 0.95) -> Interval:

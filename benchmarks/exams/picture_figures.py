@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 from benchmarks.exams.intervals import (
-    BINS,
     Integers,
     calibration,
-    calibration_error,
     mean_average_precision,
     mean_average_precisions,
     rounded,
@@ -22,6 +20,7 @@ from benchmarks.exams.intervals import (
 from numpy.typing import NDArray
 
 from gesturedet.boxes import iou_matrix
+from gesturedet.calibration import BINS, CALIBRATED_FROM, expected_error
 from gesturedet.card import Release
 from gesturedet.data.voc import LabelledPicture
 from gesturedet.evaluation import (
@@ -46,8 +45,6 @@ from synthroom.pictures import ADULT
 
 LABELS = (*BEHAVIOURS, ADULT)
 """Classes of an exam's truth: what is to be found, and the adults, who are not."""
-CALIBRATED_FROM = 0.1
-"""Calibration is that of detections from this score on: below it lie tens of thousands that nobody is shown."""
 ON_ADULT = 0.5
 """A false alarm is on an adult when this share of its box lies in an adult's."""
 
@@ -124,7 +121,7 @@ def _behaviours(sitting: Sitting, rankings: Sequence[Ranking], draws: Integers) 
                 "ap30_interval": rounded_interval(average_precision_interval(loose)),
                 "precision_interval": rounded_interval(share_interval(right, right + wrong, draws)),
                 "recall_interval": rounded_interval(share_interval(right, ranking.truths_by_group, draws)),
-                "calibration_error": rounded(calibration_error(ranking.scores[sure], ranking.right[sure])),
+                "calibration_error": rounded(expected_error(ranking.scores[sure], ranking.right[sure])),
             }
         )
     return rows

@@ -5,6 +5,7 @@ folder of its name.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from gesturedet.anchors import AnchorSpec
+from gesturedet.calibration import NET_SCORES, Calibration, CalibrationError, ScoreCurve
 from gesturedet.figures import ClassFigures
 
 MODEL_FILE = "model.onnx"
@@ -31,15 +33,17 @@ class Exam(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     pictures_from: str
     pictures: int
     behaviours: tuple[ClassFigures, ...]
+    calibration_error: CalibrationError | None = None
 
 
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a net is, how it was made and how good it is.
 
     `digest`: SHA-256 of the net's file, hexadecimal; it travels with every detection. `labels`: behaviours in the order
-    of their classes. `thresholds`: the least score to report, for each label. `frame_width`: how wide pictures need to be
-    when they are sent. `data_seeds`: for each part of the data, what made it. `lineage`: weights it began with.
-    `unpublished`: labels that the net was taught for its own sake, such as adults beside pupils, and that no caller sees.
+    of their classes. `thresholds`: the least score to report, for each label, in calibrated scores. `frame_width`: how
+    wide pictures need to be when they are sent. `data_seeds`: for each part of the data, what made it. `lineage`: weights
+    it began with. `unpublished`: labels that the net was taught for its own sake, such as adults beside pupils, and that
+    no caller sees. `calibration`: what scores mean; without it they are the net's own.
     """
 
     name: str
@@ -56,6 +60,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     lineage: tuple[str, ...]
     exams: tuple[Exam, ...]
     unpublished: tuple[str, ...] = ()
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if tuple(self.thresholds) != self.labels:
@@ -67,6 +72,8 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                 raise ValueError(f"thresholds: {label} = {threshold} is not a score above 0 and at most 1")
         if unknown := set(self.unpublished) - set(self.labels):
             raise ValueError(f"unpublished: {sorted(unknown)} are none of the labels {list(self.labels)}")
+        if unknown := set(self.curves) - set(self.labels):
+            raise ValueError(f"calibration: {sorted(unknown)} are none of the labels {list(self.labels)}")
         if not self.published:
             raise ValueError(f"unpublished: {list(self.unpublished)} are all labels, expected one that is published")
 
@@ -74,6 +81,11 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def published(self) -> tuple[str, ...]:
         """The behaviours that a caller may see, in the order of their classes."""
         return tuple(label for label in self.labels if label not in self.unpublished)
+
+    @property
+    def curves(self) -> Mapping[str, ScoreCurve]:
+        """What the net's scores mean, for each label where that is known."""
+        return NET_SCORES if self.calibration is None else self.calibration.curves
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ Legend: B pictures, C channels, H and W.
 
 import contextlib
 import logging
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -33,6 +35,8 @@ from gesturedet.runtime.onnxruntime import OnnxRuntime
 
 OPSET = 18
 INPUT_NAME = "images"
+_CLASS_POINT = re.compile(r"class_heads\.levels\.\d+\.point\.weight")
+"""The weights of the class heads' last convolutions."""
 _WARNINGS, _ERRORS = 2, 3
 """ONNX Runtime's severities; from warnings on is its default."""
 
@@ -41,6 +45,15 @@ KEPT_IN_FLOAT = ("Sigmoid", "LayerNormalization", "ReduceMean", "Relu", "Concat"
 
 The three of channel attention and the mask's sigmoid work on a few numbers. Joining all heads' outputs in int8 would force
 one scale on levels whose logits differ.
+"""
+
+LARGEST_LOGIT = 12.0
+"""In int8 the class heads say logits between this below and above 0.
+
+A trained net says of some places -40 to -70; 8 bits for all of that are steps of 0.2 to 0.3 in the logits that decide. Between
+-12 and 12 they are 0.09, and what is cut off says nothing more: odds of 1 to 160,000 against. Of mAP on 300 validation
+pictures int8 then lost 0.07 points instead of 0.35, at no cost of time; with these layers in float it lost 0.13 and took 6 %
+longer. By the error of logits, ranges cut at quantiles and 8 bits for weights gain nothing, and averaged ranges lose.
 """
 
 FOR_TENSORRT = {
@@ -85,16 +98,16 @@ def quantise(onnx_path: Path, out_path: Path, calibration_images: Iterable[Float
     """Write an int8 form of an exported net (static, Q/DQ nodes, one scale for each channel of a weight).
 
     `calibration_images`: images_1CHW from `preprocess`, a hundred or so of the kind that will be seen; the ranges of all
-    maps are taken from them. Weights use 7 of their 8 bits: processors without VNNI add two products in 16 bits, where 8
-    bits overflow. `symmetric`: the form that TensorRT reads, with 0 in the middle of every range, whole 8 bits, float
-    biases and weights quantised in the graph; on a CPU it is coarser. Raises ValueError when there is no picture to
-    calibrate with.
+    maps are taken from them, but for `LARGEST_LOGIT`. Weights use 7 of their 8 bits: processors without VNNI add two
+    products in 16 bits, where 8 bits overflow. `symmetric`: the form that TensorRT reads, with 0 in the middle of every
+    range, whole 8 bits, float biases and weights quantised in the graph; on a CPU it is coarser. Raises ValueError when
+    there is no picture to calibrate with.
     """
     reader = _Pictures(calibration_images)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         shaped = Path(folder) / "shaped.onnx"
         quant_pre_process(onnx_path, shaped, skip_symbolic_shape=True)
-        kept = [node.name for node in onnx.load(shaped).graph.node if node.op_type in KEPT_IN_FLOAT]
+        nodes = onnx.load(shaped).graph.node
         quantize_static(
             shaped,
             out_path,
@@ -105,8 +118,8 @@ def quantise(onnx_path: Path, out_path: Path, calibration_images: Iterable[Float
             activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=kept,
-            extra_options=FOR_TENSORRT if symmetric else {},
+            nodes_to_exclude=[node.name for node in nodes if node.op_type in KEPT_IN_FLOAT],
+            extra_options=(FOR_TENSORRT if symmetric else {}) | {"TensorQuantOverrides": _ranges(nodes)},
         )
 
 
@@ -170,6 +183,12 @@ def check_against_card(onnx_bytes: bytes, card: ModelCard) -> None:
             f"logits {logits_BAK.shape} and offsets {offsets_BA4.shape} do not fit the card, "
             f"expected (1, {boxes}, {classes}) and (1, {boxes}, 4)"
         )
+
+
+def _ranges(nodes: Iterable[onnx.NodeProto]) -> dict[str, list[dict[str, Any]]]:
+    """Return the ranges that are stated and not taken from pictures, by tensor: those of the class heads' outputs."""
+    last = [node for node in nodes if any(_CLASS_POINT.fullmatch(name) for name in node.input)]
+    return {node.output[0]: [{"rmin": np.float32(-LARGEST_LOGIT), "rmax": np.float32(LARGEST_LOGIT)}] for node in last}
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 Legend: A default boxes, K classes (0 is background), N candidates: one default box taken for one behaviour.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gesturedet.boxes import decode
+from gesturedet.calibration import NET_SCORES, ScoreCurve, calibrate, log_odds
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -55,18 +56,22 @@ def postprocess(
     nms_iou: float = 0.45,
     top_k: int = 200,
     unpublished: Collection[str] = (),
+    curves: Mapping[str, ScoreCurve] = NET_SCORES,
 ) -> list[Detection]:
     """Return the detections of one picture, best first, at most `top_k`.
 
     `thresholds`: the behaviours in the order of their classes, each with the least score (above 0, at most 1) to report.
     Boxes of one behaviour that overlap a better one by more than `nms_iou` are dropped. Only candidates are decoded: the
     same detections as by softmax and decoding of everything, for less work. What is `unpublished` takes its share of the
-    scores and is never a candidate. Raises ValueError for shapes that do not
-    belong together and for thresholds out of range.
+    scores and is never a candidate. Scores, and thresholds with them, are calibrated for behaviours that have one of the
+    `curves`, and the net's own for others. Raises ValueError for shapes that do not belong together and for thresholds out
+    of range.
     """
     _check(logits_AK, offsets_A4, anchors_cxcywh_A4, thresholds)
     least = [_SILENT if name in unpublished else score for name, score in thresholds.items()]
-    candidates = find_candidates(logits_AK, np.array(least, dtype=np.float32))
+    candidates = find_candidates(
+        logits_AK, np.array(least, dtype=np.float32), [curves.get(name) for name in thresholds]
+    )
     rows = candidates.rows
     boxes_xyxy_N4 = decode(offsets_A4[rows], anchors_cxcywh_A4[rows]).clip(0.0, 1.0)
     kept = suppress(boxes_xyxy_N4, candidates.classes, nms_iou, top_k)
@@ -78,19 +83,25 @@ def postprocess(
     ]
 
 
-def find_candidates(logits_AK: Floats, thresholds_K: Floats) -> Candidates:
-    """Find what reaches its behaviour's threshold after softmax, best first, at most `MOST_CANDIDATES`.
+def find_candidates(logits_AK: Floats, thresholds_K: Floats, curves_K: Sequence[ScoreCurve | None] = ()) -> Candidates:
+    """Find what reaches its behaviour's threshold after softmax and calibration, best first, at most `MOST_CANDIDATES`.
 
-    An infinite threshold is never reached.
-    A score of t needs a logit above background's by log(t / (1 - t)) or more; that test is cheap and spares the softmax of
-    nearly all default boxes.
+    An infinite threshold is never reached; without curves scores are the net's own.
+    A net's score of t needs a logit above background's by log(t / (1 - t)) or more; that test is cheap and spares the
+    softmax, and the calibration, of nearly all default boxes.
     """
-    with np.errstate(divide="ignore"):
-        reachable_K = np.minimum(thresholds_K, 1.0)
-        least_K = np.log(reachable_K / (1.0 - reachable_K)) - _ROUNDING  # infinite for a threshold of 1
+    reachable_K = np.minimum(thresholds_K, 1.0)
+    least_K = log_odds(reachable_K)  # infinite for a threshold of 1
+    curved = {place: curve for place, curve in enumerate(curves_K) if curve is not None}
+    for place, curve in curved.items():
+        least_K[place] = curve.raw_log_odds(float(reachable_K[place]))
+    least_K = (least_K - _ROUNDING).astype(np.float32)
     above_A = [logits_AK[:, k] - logits_AK[:, 0] >= least for k, least in enumerate(least_K, 1)]
     likely_A = np.flatnonzero(np.logical_or.reduce(above_A))  # class by class: ten times faster than along rows of four
     scores_NK = softmax(logits_AK[likely_A])[:, 1:]
+    if curved:
+        places = list(curved)
+        scores_NK[:, places] = calibrate(scores_NK[:, places], tuple(curved.values()))
     row_N, class_N = np.nonzero(scores_NK >= thresholds_K)
     scores_N = scores_NK[row_N, class_N]
     best_N = np.argsort(-scores_N, kind="stable")[:MOST_CANDIDATES]

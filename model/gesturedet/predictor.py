@@ -25,7 +25,8 @@ class Predictor:
     def predict(self, image_HWC_bgr: Bytes, *, min_score: float | None = None) -> list[Detection]:
         """Return what the picture (BGR bytes, any size) shows, best first; boxes in fractions of it.
 
-        With `min_score` (above 0, at most 1) it stands for the card's thresholds. Raises ValueError for an array that is
+        Scores are calibrated where the card says how. With `min_score` (above 0, at most 1) it stands for the card's
+        thresholds. Raises ValueError for an array that is
         no picture.
         """
         logits_BAK, offsets_BA4 = self.runtime.run(self.prepare(image_HWC_bgr))
@@ -46,4 +47,5 @@ class Predictor:
             thresholds=thresholds,
             nms_iou=self.card.nms_iou,
             unpublished=self.card.unpublished,
+            curves=self.card.curves,
         )

@@ -14,10 +14,12 @@ import cv2
 import msgspec
 import numpy as np
 
+from gesturedet.calibrating import error_of, fit_calibration, in_calibrated_scores
 from gesturedet.card import Exam, ModelCard, Release
 from gesturedet.checkpoint import lineage_of, load_weights, read_checkpoint, released_weights, trained_by
 from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.detector import GestureDet
+from gesturedet.evaluation import JudgedPicture
 from gesturedet.export import export_onnx, quantise, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
@@ -64,8 +66,9 @@ def release(
 ) -> dict[Precision, tuple[ClassFigures, ...]]:
     """Write `model.onnx` and `card.json` into `folder`; return the exam's figures of both precisions.
 
-    Each precision gets thresholds of its own, with the best F1 on `material.val`, unless they are given. The card holds
-    the figures of the released one on `material.test`, and `lineage` after what the checkpoint's run began with.
+    Each precision gets a calibration of its own, fitted on `material.val`, and thresholds with the best F1 there, unless
+    they are given (in calibrated scores). The card holds the figures of the released one on `material.test`, and `lineage`
+    after what the checkpoint's run began with.
     """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
@@ -78,15 +81,10 @@ def release(
         quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
         for kind, file in files.items():
             card = _draft(recipe, material.sources, settings, name=name, lineage=descent, precision=kind)
-            draft = write_release(Path(scratch) / kind, file, card)
-            chosen = dict(thresholds or {}) or _thresholds(sit(draft, track(material.val, f"{kind} val")))
-            chosen = dict.fromkeys(card.labels, 1.0) | chosen
-            figures[kind] = sit(draft, track(material.test, f"{kind} test"), chosen)
+            card = _examined(write_release(Path(scratch) / kind, file, card), material, thresholds, track)
+            figures[kind] = card.exams[0].behaviours
             if kind == precision:
-                exam = Exam(
-                    pictures_from=material.sources["test"], pictures=len(material.test), behaviours=figures[kind]
-                )
-                write_release(folder, file, msgspec.structs.replace(card, thresholds=chosen, exams=(exam,)))
+                write_release(folder, file, card)
     return figures
 
 
@@ -118,7 +116,7 @@ def export_release(
 
 
 def quantise_release(full: Release, pictures: Sequence[Path], source: str, folder: Path) -> Release:
-    """Write the int8 form of a release in full precision; it keeps the thresholds and has sat no exam.
+    """Write the int8 form of a release in full precision; it keeps thresholds and calibration and has sat no exam.
 
     `pictures` show what ranges the maps have, and `source` says where they are from. Raises ValueError for a release that
     is int8 already.
@@ -137,34 +135,42 @@ def quantise_release(full: Release, pictures: Sequence[Path], source: str, folde
         return write_release(folder, files[1], made)
 
 
-def sit(
-    drafted: Release, pictures: Iterable[LabelledPicture], thresholds: Mapping[str, float] | None = None
-) -> tuple[ClassFigures, ...]:
-    """Let a release sit an exam as a service would run it, in what it publishes; see `figures.summarise`.
+def look(drafted: Release, pictures: Iterable[LabelledPicture]) -> list[JudgedPicture]:
+    """Show a release pictures as a service would, and judge what it finds, with the net's own scores.
 
     Everything above a very low score is asked for, so that average precision sees the whole curve.
     """
-    low = msgspec.structs.replace(drafted.card, thresholds=dict.fromkeys(drafted.card.labels, LEAST_SCORE))
+    card = drafted.card
+    low = msgspec.structs.replace(card, thresholds=dict.fromkeys(card.labels, LEAST_SCORE), calibration=None)
     predictor = Predictor(Release(low, drafted.onnx_bytes), OnnxRuntime(drafted.onnx_bytes))
-    labels = drafted.card.labels
-    judged = judge(pictures, predictor.predict, behaviours=labels, at_least_hw=frame_hw(drafted.card.input_hw))
-    all_thresholds = None if thresholds is None else dict.fromkeys(labels, 1.0) | dict(thresholds)
-    rows = summarise(list(judged), behaviours=labels, thresholds=all_thresholds)
-    return tuple(row for row in rows if row.behaviour in drafted.card.published)
+    return list(judge(pictures, predictor.predict, behaviours=card.labels, at_least_hw=frame_hw(card.input_hw)))
+
+
+def figures_of(
+    card: ModelCard, judged: Sequence[JudgedPicture], thresholds: Mapping[str, float] | None = None
+) -> tuple[ClassFigures, ...]:
+    """Return the figures of what `look` gave, in the card's scores and in what it publishes; see `figures.summarise`."""
+    meant = in_calibrated_scores(judged, card.labels, card.curves)
+    all_thresholds = None if thresholds is None else dict.fromkeys(card.labels, 1.0) | dict(thresholds)
+    rows = summarise(meant, behaviours=card.labels, thresholds=all_thresholds)
+    return tuple(row for row in rows if row.behaviour in card.published)
 
 
 def read_thresholds(path: Path) -> tuple[dict[str, float], str]:
     """Read thresholds chosen elsewhere, `{"thresholds": {behaviour: score}, "lesson_seeds": [...]}`, and what made them.
 
-    Raises ValueError naming the file and what it lacks.
+    They are in calibrated scores, and `"calibrated": true` says so. Raises ValueError naming the file and what it lacks.
     """
-    expected = f"expected thresholds for {', '.join(BEHAVIOURS)} and lesson_seeds"
+    expected = f"expected thresholds for {', '.join(BEHAVIOURS)} and lesson_seeds, in calibrated scores"
     try:
         found = json.loads(path.read_text("utf-8"))
         thresholds = {name: float(found["thresholds"][name]) for name in BEHAVIOURS}
-        return thresholds, f"events of lessons with seeds {', '.join(str(seed) for seed in found['lesson_seeds'])}"
+        source = f"events of lessons with seeds {', '.join(str(seed) for seed in found['lesson_seeds'])}"
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"thresholds {str(path)!r}: {error}; {expected}") from error
+    if found.get("calibrated") is not True:
+        raise ValueError(f"thresholds {str(path)!r}: calibrated = {found.get('calibrated')}; {expected}")
+    return thresholds, source
 
 
 def calibration_images(pictures: Sequence[LabelledPicture], recipe: Recipe, most: int) -> list[Floats]:
@@ -192,6 +198,23 @@ def source_of(root: Path, split: str, pictures: Sequence[LabelledPicture]) -> st
         f"synthroom recipe {made.get('recipe')}, split {split}, {made.get('width')} x {made.get('height')}: "
         f"{len(pictures)} pictures of {len(seeds)} rooms, seeds {span}"
     )
+
+
+def _examined(drafted: Release, material: Material, thresholds: Mapping[str, float] | None, track: Track) -> ModelCard:
+    """Return the card with what the validation pictures decide, scores' meaning first, and the figures of the exam."""
+    card, sources = drafted.card, material.sources
+    seen = look(drafted, track(material.val, f"{card.precision} val"))
+    calibration = fit_calibration(seen, card.labels, card.published, fitted_on=sources["val"])
+    card = msgspec.structs.replace(card, calibration=calibration)
+    chosen = dict.fromkeys(card.labels, 1.0) | (dict(thresholds or {}) or _thresholds(figures_of(card, seen)))
+    seen = look(drafted, track(material.test, f"{card.precision} test"))
+    exam = Exam(
+        pictures_from=sources["test"],
+        pictures=len(material.test),
+        behaviours=figures_of(card, seen, chosen),
+        calibration_error=error_of(seen, card.labels, card.published, card.curves),
+    )
+    return msgspec.structs.replace(card, thresholds=chosen, exams=(exam,))
 
 
 def _thresholds(figures: Sequence[ClassFigures]) -> dict[str, float]:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from benchmarks.exams.intervals import (
     calibration,
-    calibration_error,
     loss_interval,
     mean_average_precision,
     poisson_interval,
@@ -15,6 +14,7 @@ from benchmarks.exams.intervals import (
     share_interval,
 )
 
+from gesturedet.calibration import expected_error
 from gesturedet.evaluation import Ranking, room_draws
 
 
@@ -47,17 +47,17 @@ def test_calibration_by_hand_two_bins_of_two() -> None:
     scores, right = np.array([0.9, 0.2, 0.7, 0.4]), np.array([True, False, False, True])
 
     # (0.2, 0.4): 0.3 said, 0.5 right; (0.7, 0.9): 0.8 said, 0.5 right; the mean of 0.2 and 0.3
-    assert calibration_error(scores, right, bins=2) == pytest.approx(0.25)
+    assert expected_error(scores, right, bins=2) == pytest.approx(0.25)
     # one bin: 0.55 said, 0.5 right
-    assert calibration_error(scores, right, bins=1) == pytest.approx(0.05)
+    assert expected_error(scores, right, bins=1) == pytest.approx(0.05)
 
 
 def test_a_bin_weighs_as_much_as_it_holds_and_fewer_detections_than_bins_have_a_bin_each() -> None:
     scores, right = np.array([0.1, 0.2, 0.6]), np.array([False, False, True])
 
     # (0.1, 0.2): gap 0.15, two of three; (0.6): gap 0.4, one of three
-    assert calibration_error(scores, right, bins=2) == pytest.approx((0.15 * 2 + 0.4) / 3)
-    assert calibration_error(scores, right, bins=15) == pytest.approx((0.1 + 0.2 + 0.4) / 3)
+    assert expected_error(scores, right, bins=2) == pytest.approx((0.15 * 2 + 0.4) / 3)
+    assert expected_error(scores, right, bins=15) == pytest.approx((0.1 + 0.2 + 0.4) / 3)
 
 
 def test_calibration_pools_behaviours_from_a_score_on_and_resamples_rooms() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from gesturedet.calibration import CalibrationError
 from gesturedet.card import Exam, ModelCard, Release, find_release, released_names, write_card
 from gesturedet.commands.options import JsonOption, ModelArgument, say
 from gesturedet.figures import as_text
@@ -25,6 +26,8 @@ def _lines(release: Release) -> Iterator[str]:
     yield f"{card.name}, {card.precision}, {len(release.onnx_bytes) / 1e6:.1f} MB, input {width} x {height}"
     yield f"digest      {card.digest}"
     yield f"thresholds  {', '.join(f'{label} {card.thresholds[label]:g}' for label in card.published)}"
+    if card.calibration is not None:
+        yield f"calibration {_error(card.calibration.error)} where it was fitted: {card.calibration.fitted_on}"
     if card.unpublished:
         yield f"unpublished {', '.join(card.unpublished)}"
     yield f"default     {card.anchors.name} default boxes, suppressed above an overlap of {card.nms_iou:g}"
@@ -52,3 +55,10 @@ def _list(title: str, rows: Any) -> Iterator[str]:
 def _exam(exam: Exam) -> Iterator[str]:
     yield f"\nexam: {exam.pictures} pictures, {exam.pictures_from}"
     yield as_text(exam.behaviours)
+    if exam.calibration_error is not None:
+        yield f"calibration {_error(exam.calibration_error)}"
+
+
+def _error(error: CalibrationError) -> str:
+    before, after = ("-" if value is None else f"{value:.3f}" for value in (error.before, error.after))
+    return f"error {before} before, {after} after"

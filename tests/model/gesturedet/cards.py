@@ -1,6 +1,7 @@
 """A model card for tests."""
 
 from gesturedet.anchors import CLASSROOM_ANCHORS, AnchorSpec
+from gesturedet.calibration import Calibration, CalibrationError, ScoreCurve
 from gesturedet.card import Exam, ModelCard
 from gesturedet.figures import ClassFigures
 from gesturedet.labels import BEHAVIOURS
@@ -23,6 +24,11 @@ EXAM = Exam(
             f1=0.75,
         ),
     ),
+)
+
+CURVE = ScoreCurve(bend=0.25, there=0.4, below=4.0, above=0.9)
+CALIBRATION = Calibration(
+    curves={"stand-up": CURVE}, fitted_on="synthroom val", error=CalibrationError(before=0.1234, after=0.0312)
 )
 
 

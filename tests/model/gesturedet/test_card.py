@@ -14,7 +14,7 @@ from gesturedet.card import (
     released_names,
     write_card,
 )
-from tests.model.gesturedet.cards import card_for
+from tests.model.gesturedet.cards import CALIBRATION, card_for
 
 NET = b"not really a net"
 
@@ -123,6 +123,45 @@ def test_an_unpublished_label_keeps_its_class_and_is_not_among_the_published() -
 def test_only_some_of_the_labels_may_be_unpublished(unpublished: tuple[str, ...], fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         msgspec.structs.replace(card_for((192, 320)), unpublished=unpublished)
+
+
+def test_a_card_without_word_of_calibration_means_the_nets_own_scores() -> None:
+    text = msgspec.json.decode(write_card(card_for((192, 320))))
+    del text["calibration"]
+    for exam in text["exams"]:
+        del exam["calibration_error"]
+    card = read_card(msgspec.json.encode(text), origin="card.json")
+    assert card == card_for((192, 320))
+    assert (card.calibration, dict(card.curves)) == (None, {})
+
+
+def test_a_calibrated_card_loads_as_it_was_written() -> None:
+    card = msgspec.structs.replace(card_for((192, 320)), calibration=CALIBRATION)
+    assert read_card(write_card(card), origin="card.json") == card
+    assert card.curves == CALIBRATION.curves
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong", "fault"),
+    [
+        (
+            b'"below": 4.0',
+            b'"below": 0.0',
+            r"below: 0.0 is not a finite slope above 0.* `\$\.calibration\.curves\[\.\.\.\]",
+        ),
+        (b'"above": 0.9', b'"above": -1', r"above: -1.0 is not a finite slope above 0.* `\$\.calibration\.curves"),
+        (b'"there": 0.4', b'"there": 1', r"there: 1.0 is not a score between 0 and 1"),
+        (b'"bend": 0.25,', b"", r"missing required field `bend` - at `\$\.calibration\.curves"),
+        (b'"stand-up": {', b'"adult": {', r"calibration: \['adult'\] are none of the labels \['hand-raising', "),
+    ],
+)
+def test_a_calibration_that_means_nothing_is_refused_by_its_key_and_value(
+    found: bytes, wrong: bytes, fault: str
+) -> None:
+    text = write_card(msgspec.structs.replace(card_for((192, 320)), calibration=CALIBRATION))
+    assert text.count(found) == 1
+    with pytest.raises(ValueError, match=f"^weights/card.json: no model card: .*{fault}"):
+        read_card(text.replace(found, wrong), origin="weights/card.json")
 
 
 def test_every_folder_of_the_packaged_weights_is_a_release_by_its_name() -> None:

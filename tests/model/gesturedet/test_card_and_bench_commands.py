@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from gesturedet.card import CARD_FILE, load_release, write_card
-from tests.model.gesturedet.cards import EXAM
+from tests.model.gesturedet.cards import CALIBRATION, EXAM
 from tests.model.gesturedet.running import Run, runner
 from tests.services.fake_release import make_release
 
@@ -33,7 +33,8 @@ def test_a_card_tells_everything_that_a_reader_decides_by(run: Run, release: Pat
     made = load_release(release).card
     rich = msgspec.structs.replace(
         made,
-        exams=(EXAM,),
+        exams=(msgspec.structs.replace(EXAM, calibration_error=CALIBRATION.error),),
+        calibration=CALIBRATION,
         lineage=("a champion",),
         data_seeds={"train": "rooms 1 to 9"},
         recipe={"epochs": 7, "loss": {"alpha": 1}},
@@ -46,6 +47,8 @@ def test_a_card_tells_everything_that_a_reader_decides_by(run: Run, release: Pat
         "input 160 x 96",
         "thresholds  hand-raising 0.5, sleeping 0.5\n",
         "unpublished stand-up",
+        "calibration error 0.123 before, 0.031 after where it was fitted: synthroom val\n",
+        "\ncalibration error 0.123 before, 0.031 after\n",
         "1: a champion",
         "train: rooms 1 to 9",
         "epochs: 7",

@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
 
 from gesturedet.card import load_release  # noqa: E402
 from gesturedet.detector import CLASSROOM, PAPER, GestureDet  # noqa: E402
-from gesturedet.export import export_onnx, quantise, take_bytes, write_release  # noqa: E402
+from gesturedet.export import LARGEST_LOGIT, export_onnx, quantise, take_bytes, write_release  # noqa: E402
 from gesturedet.runtime.eager import EagerRuntime, net_of  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from tests.model.gesturedet.cards import card_for  # noqa: E402
@@ -93,6 +93,13 @@ def test_int8_says_nearly_the_same_in_a_third_of_the_bytes(exported: tuple[Gestu
     assert quantised.stat().st_size < exported[1].stat().st_size / 3
 
 
+def test_int8_says_classes_in_even_steps_of_an_eleventh_however_far_some_logits_go(quantised: Path) -> None:
+    logits, _ = OnnxRuntime(quantised.read_bytes()).run(pictures(1, WIDE))
+    steps = logits / (2 * LARGEST_LOGIT / 255)
+    np.testing.assert_allclose(steps, steps.round(), atol=1e-3)
+    assert np.diff(np.unique(steps.round())).min() == 1
+
+
 def test_int8_weights_keep_to_7_bits_so_that_sums_of_two_products_fit_16(quantised: Path) -> None:
     weights = [t for t in onnx.load(quantised).graph.initializer if t.name.endswith("weight_quantized")]
     values = [onnx.numpy_helper.to_array(tensor).astype(np.int32) for tensor in weights]
@@ -133,6 +140,9 @@ def test_the_form_for_tensorrt_has_no_zero_points_no_int32_and_all_of_8_bits(
     assert not any(
         onnx.numpy_helper.to_array(tensor).any() for tensor in graph.initializer if "zero_point" in tensor.name
     )
+    scales = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if "scale" in tensor.name}
+    stated = [name for name, scale in scales.items() if scale.ndim == 0 and abs(scale - LARGEST_LOGIT / 127) < 1e-6]
+    assert len(stated) >= 6, "the class heads of six levels"
     assert onnx.TensorProto.INT32 not in {tensor.data_type for tensor in graph.initializer}
     weights = {tensor.name for tensor in graph.initializer if tensor.name.endswith("weight")}
     quantised_weights = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] in weights]
@@ -141,6 +151,6 @@ def test_the_form_for_tensorrt_has_no_zero_points_no_int32_and_all_of_8_bits(
 
 def test_a_net_cannot_be_made_to_take_bytes_twice(exported: tuple[GestureDet, Path], tmp_path: Path) -> None:
     take_bytes(exported[1], tmp_path / "bytes.onnx")
-    with pytest.raises(ValueError, match=r"bytes\.onnx: its input has 256 channels, expected 3, first of"):
+    with pytest.raises(ValueError, match=r"bytes\.onnx: its input has 288 channels, expected 3, first of"):
         take_bytes(tmp_path / "bytes.onnx", tmp_path / "twice.onnx")
     assert not (tmp_path / "twice.onnx").exists()

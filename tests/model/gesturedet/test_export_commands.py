@@ -15,7 +15,7 @@ from gesturedet.recipes import product  # noqa: E402
 from gesturedet.releasing import evenly  # noqa: E402
 from gesturedet.training_run import Run as TrainingRun  # noqa: E402
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
-from tests.model.gesturedet.cards import EXAM  # noqa: E402
+from tests.model.gesturedet.cards import CALIBRATION, EXAM  # noqa: E402
 from tests.model.gesturedet.lively import lively_net  # noqa: E402
 from tests.model.gesturedet.running import Ran, runner  # noqa: E402
 
@@ -79,12 +79,13 @@ def test_a_checkpoint_becomes_a_release_and_that_its_int8_form(
     assert (full.lineage, full.exams, full.data_seeds) == (("a champion", "drawn rooms"), (), {})
     assert full.recipe["name"] == "product"
 
-    examined = msgspec.structs.replace(full, exams=(EXAM,))
+    assert full.calibration is None, "nobody has looked at pictures"
+    examined = msgspec.structs.replace(full, exams=(EXAM,), calibration=CALIBRATION)
     (folder / "fp32" / CARD_FILE).write_bytes(write_card(examined))
     made = run("quantize", folder / "fp32", folder / "pictures", "--out", folder / "int8", "--most", "2")
     assert (made.code, made.err) == (0, "")
     small = load_release(folder / "int8").card
-    assert (small.precision, small.thresholds) == ("int8", full.thresholds)
+    assert (small.precision, small.thresholds, small.calibration) == ("int8", full.thresholds, CALIBRATION)
     assert small.exams == (), "the figures are of other bytes"
     assert small.lineage[-1] == f"lively {full.digest} (fp32)"
     assert small.data_seeds == {"calibration": "2 pictures of pictures"}

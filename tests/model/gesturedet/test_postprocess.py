@@ -5,11 +5,15 @@ from hypothesis import strategies as st
 
 from gesturedet.anchors import CLASSROOM_ANCHORS, anchors_cxcywh
 from gesturedet.boxes import cxcywh_to_xyxy, decode, encode, iou_matrix
+from gesturedet.calibration import ScoreCurve
 from gesturedet.labels import BEHAVIOURS
 from gesturedet.postprocess import MOST_CANDIDATES, Detection, Floats, postprocess, softmax
 
 ANCHORS = anchors_cxcywh((96, 160), CLASSROOM_ANCHORS)
 HALF = dict.fromkeys(BEHAVIOURS, 0.5)
+CURVES = st.builds(
+    ScoreCurve, bend=st.floats(0.1, 0.6), there=st.floats(0.1, 0.8), below=st.floats(0.5, 6), above=st.floats(0.5, 2)
+)
 NOTHING = np.array([10.0, 0.0, 0.0, 0.0], dtype=np.float32)
 
 
@@ -91,9 +95,33 @@ def test_the_unpublished_crowd_out_no_candidate() -> None:
     assert found.behaviour == "hand-raising"
 
 
-def plainly(logits: Floats, offsets: Floats, thresholds: dict[str, float], nms_iou: float) -> list[Detection]:
-    """The slow and obvious way: softmax and decode everything, then go through each class from the best on."""
+def test_a_calibrated_score_is_told_and_is_what_thresholds_and_places_in_the_list_go_by() -> None:
+    outputs = said((700, 1, 2.0), (1500, 2, 1.5))
+    hand, stand = postprocess(*outputs, ANCHORS, thresholds=HALF)
+    assert [hand.behaviour, stand.behaviour] == list(BEHAVIOURS[:2])
+    curves = {"stand-up": ScoreCurve(bend=0.5, there=0.9, below=1.0, above=1.0)}
+    surer, other = postprocess(*outputs, ANCHORS, thresholds=HALF, curves=curves)
+    assert other == hand
+    means = 1 / (1 + (1 - stand.score) / stand.score / 9)
+    assert (surer.behaviour, surer.box_xyxy) == ("stand-up", stand.box_xyxy)
+    assert surer.score == pytest.approx(means, rel=1e-5)
+    for threshold, count in ((means - 1e-4, 1), (means + 1e-4, 0)):
+        only = dict.fromkeys(BEHAVIOURS, 1.0) | {"stand-up": threshold}
+        assert len(postprocess(*outputs, ANCHORS, thresholds=only, curves=curves)) == count
+
+
+def plainly(
+    logits: Floats,
+    offsets: Floats,
+    thresholds: dict[str, float],
+    nms_iou: float,
+    curves: dict[str, ScoreCurve] | None = None,
+) -> list[Detection]:
+    """The slow and obvious way: softmax, calibrate and decode everything, then go through each class from the best on."""
     scores, boxes = softmax(logits), decode(offsets, ANCHORS).clip(0, 1)
+    for behaviour, curve in (curves or {}).items():
+        class_id = BEHAVIOURS.index(behaviour) + 1
+        scores[:, class_id] = curve.calibrated(scores[:, class_id])
     found: list[tuple[float, int, Detection]] = []
     for class_id, (behaviour, threshold) in enumerate(thresholds.items(), start=1):
         order = sorted(range(len(scores)), key=lambda a: (-scores[a, class_id], a))
@@ -118,18 +146,29 @@ def plainly(logits: Floats, offsets: Floats, thresholds: dict[str, float], nms_i
     background=st.floats(-1.0, 9.0),
     thresholds=st.tuples(*[st.floats(0.2, 0.95)] * 3),
     nms_iou=st.sampled_from([0.3, 0.45, 0.6]),
+    curves=st.fixed_dictionaries({}, optional=dict.fromkeys(BEHAVIOURS, CURVES)),
 )
 def test_thresholding_logits_first_finds_the_same_as_the_plain_way(
-    seed: int, spread: float, background: float, thresholds: tuple[float, float, float], nms_iou: float
+    seed: int,
+    spread: float,
+    background: float,
+    thresholds: tuple[float, float, float],
+    nms_iou: float,
+    curves: dict[str, ScoreCurve],
 ) -> None:
     random = np.random.default_rng(seed)
     logits = random.normal(0, spread, (len(ANCHORS), 4)).astype(np.float32)
     logits[:, 0] += background
     offsets = random.normal(0, 1, (len(ANCHORS), 4)).astype(np.float32)
     named = dict(zip(BEHAVIOURS, thresholds, strict=True))
-    expected = plainly(logits, offsets, named, nms_iou)
-    assume((softmax(logits)[:, 1:] >= np.array(thresholds, dtype=np.float32)).sum() <= MOST_CANDIDATES)
-    assert postprocess(logits, offsets, ANCHORS, thresholds=named, nms_iou=nms_iou, top_k=10**6) == expected
+    scores = softmax(logits)[:, 1:]
+    for place, behaviour in enumerate(BEHAVIOURS):
+        if behaviour in curves:
+            scores[:, place] = curves[behaviour].calibrated(scores[:, place])
+    assume((scores >= np.array(thresholds, dtype=np.float32)).sum() <= MOST_CANDIDATES)
+    expected = plainly(logits, offsets, named, nms_iou, curves)
+    found = postprocess(logits, offsets, ANCHORS, thresholds=named, nms_iou=nms_iou, top_k=10**6, curves=curves)
+    assert found == expected
 
 
 @pytest.mark.parametrize(

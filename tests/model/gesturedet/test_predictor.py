@@ -1,15 +1,17 @@
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
 from gesturedet.anchors import anchors_cxcywh
 from gesturedet.boxes import cxcywh_to_xyxy
+from gesturedet.calibration import ScoreCurve
 from gesturedet.card import Release
 from gesturedet.predictor import Predictor
 from gesturedet.runtime.base import RUNTIMES, Floats, Images, NetInput
-from tests.model.gesturedet.cards import card_for
+from tests.model.gesturedet.cards import CALIBRATION, card_for
 
 INPUT_HW = (96, 160)
 CARD = card_for(INPUT_HW)
@@ -49,6 +51,19 @@ def test_a_find_comes_out_by_name_with_its_box_in_fractions() -> None:
     (found,) = PREDICTOR.predict(RED)
     assert found.behaviour == "stand-up"
     assert found.box_xyxy == pytest.approx(tuple(cxcywh_to_xyxy(ANCHORS[700]).tolist()))
+
+
+def test_a_card_that_says_what_scores_mean_changes_the_score_and_what_reaches_the_threshold() -> None:
+    (raw,) = PREDICTOR.predict(RED)
+    curve = ScoreCurve(bend=0.9, there=0.2, below=1.0, above=0.5)
+    means = float(curve.calibrated(np.array(raw.score)))
+    assert 0.5 < means < raw.score - 0.1
+    calibration = msgspec.structs.replace(CALIBRATION, curves={"stand-up": curve})
+    told = Predictor(Release(msgspec.structs.replace(CARD, calibration=calibration), b""), FindsRed())
+    (found,) = told.predict(RED)
+    assert found == msgspec.structs.replace(raw, score=pytest.approx(means))
+    assert len(told.predict(RED, min_score=means - 1e-4)) == 1
+    assert told.predict(RED, min_score=means + 1e-4) == []
 
 
 def test_preparing_and_finishing_apart_gives_the_same_as_predicting() -> None:

@@ -2,17 +2,28 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="a release is made from a torch checkpoint (the train extra)")
 pytest.importorskip("onnx", reason="a release is exported with onnx (the train extra)")
 
+from gesturedet.calibration import Calibration, CalibrationError, ScoreCurve  # noqa: E402
 from gesturedet.card import Release, load_release  # noqa: E402
 from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM  # noqa: E402
 from gesturedet.recipes import product  # noqa: E402
-from gesturedet.releasing import Material, calibration_images, read_thresholds, release, sit, source_of  # noqa: E402
+from gesturedet.releasing import (  # noqa: E402
+    Material,
+    calibration_images,
+    figures_of,
+    look,
+    read_thresholds,
+    release,
+    source_of,
+)
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 from tests.services.fake_release import make_release  # noqa: E402
@@ -48,6 +59,10 @@ def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
     assert exam.behaviours == figures["fp32"]
     assert [row.truths for row in exam.behaviours] == [0, 3, 0]
     assert [row.threshold for row in exam.behaviours] == list(released.card.thresholds.values())
+    calibration = released.card.calibration
+    assert calibration is not None
+    assert (tuple(calibration.curves), calibration.fitted_on) == (TINY.labels, "voc val: 4 pictures")
+    assert exam.calibration_error is not None
     assert released.card.thresholds["sleeping"] == 1.0, "what the validation pictures do not show is not reported"
 
 
@@ -55,7 +70,7 @@ def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
 def test_thresholds_chosen_elsewhere_are_those_of_the_card(tmp_path: Path) -> None:
     wanted = {"hand-raising": 0.4, "stand-up": 0.5, "sleeping": 0.6}
     path = tmp_path / "operating_point.json"
-    path.write_text(json.dumps({"thresholds": wanted, "lesson_seeds": [25_000_000, 25_000_001]}))
+    path.write_text(json.dumps({"thresholds": wanted, "calibrated": True, "lesson_seeds": [25_000_000, 25_000_001]}))
     assert read_thresholds(path) == (wanted, "events of lessons with seeds 25000000, 25000001")
 
     material = tiny_material(tmp_path)
@@ -80,6 +95,17 @@ def test_a_file_without_thresholds_is_refused(tmp_path: Path, text: str) -> None
         ValueError, match=r"operating_point\.json.*expected thresholds for hand-raising, stand-up, sleeping"
     ):
         read_thresholds(path)
+
+
+def test_thresholds_in_the_nets_own_scores_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "operating_point.json"
+    found = {"thresholds": dict.fromkeys(TINY.labels, 0.5), "lesson_seeds": [1]}
+    for more, told in (({}, None), ({"calibrated": False}, False)):
+        path.write_text(json.dumps(found | more))
+        with pytest.raises(
+            ValueError, match=rf"operating_point\.json': calibrated = {told}; .*, in calibrated scores$"
+        ):
+            read_thresholds(path)
 
 
 def test_calibration_pictures_are_spread_over_the_training_pictures(tmp_path: Path) -> None:
@@ -107,5 +133,26 @@ def test_an_exam_has_no_figures_of_what_is_unpublished(tmp_path: Path) -> None:
     drafted = load_release(tmp_path / "release")
     hushed = Release(msgspec.structs.replace(drafted.card, unpublished=("stand-up",)), drafted.onnx_bytes)
     root = write_voc(tmp_path / "voc", {"a": [("stand-up", (20, 10, 60, 80)), ("sleeping", (90, 10, 150, 80))]})
-    rows = sit(hushed, read_split(root, "train"), {"hand-raising": 0.5, "sleeping": 0.5})
+    seen = look(hushed, read_split(root, "train"))
+    rows = figures_of(hushed.card, seen, {"hand-raising": 0.5, "sleeping": 0.5})
     assert [(row.behaviour, row.truths) for row in rows] == [("hand-raising", 0), ("sleeping", 1)]
+
+
+def test_figures_are_in_the_cards_scores_and_average_precision_does_not_change(tmp_path: Path) -> None:
+    make_release(tmp_path / "release")
+    drafted = load_release(tmp_path / "release")
+    curve = ScoreCurve(bend=0.5, there=0.2, below=2.0, above=0.5)
+    calibration = Calibration(
+        curves={"hand-raising": curve}, fitted_on="voc", error=CalibrationError(before=None, after=None)
+    )
+    told = msgspec.structs.replace(drafted.card, calibration=calibration)
+    root = write_voc(tmp_path / "voc", {"a": [("hand-raising", (0, 0, 10, 15))]})
+    cv2.imwrite(str(root / "JPEGImages" / "a.jpg"), np.full((100, 160, 3), 190, np.uint8))
+    seen = look(Release(told, drafted.onnx_bytes), read_split(root, "train"))
+    (score,) = seen[0].scores.tolist()
+    assert 0.5 < score < 1.0
+    before, after = (figures_of(card, seen)[0] for card in (drafted.card, told))
+    assert before.threshold == pytest.approx(score, abs=2e-4)
+    assert after.threshold == pytest.approx(float(curve.calibrated(np.array(score))), abs=2e-4)
+    assert abs(before.threshold - after.threshold) > 0.1
+    assert (before.ap50, before.right, before.wrong) == (after.ap50, after.right, after.wrong)
