@@ -146,8 +146,8 @@ def test_figures_are_in_the_cards_scores_and_average_precision_does_not_change(t
         curves={"hand-raising": curve}, fitted_on="voc", error=CalibrationError(before=None, after=None)
     )
     told = msgspec.structs.replace(drafted.card, calibration=calibration)
-    root = write_voc(tmp_path / "voc", {"a": [("hand-raising", (0, 0, 10, 15))]})
-    cv2.imwrite(str(root / "JPEGImages" / "a.jpg"), np.full((100, 160, 3), 190, np.uint8))
+    root = write_voc(tmp_path / "voc", {"a": [("hand-raising", (3, 2, 5, 6))]})
+    cv2.imwrite(str(root / "JPEGImages" / "a.jpg"), np.full((90, 160, 3), 180, np.uint8))
     seen = look(Release(told, drafted.onnx_bytes), read_split(root, "train"))
     (score,) = seen[0].scores.tolist()
     assert 0.5 < score < 1.0
