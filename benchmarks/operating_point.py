@@ -22,7 +22,7 @@ from gesturedet.predictor import Predictor
 from gesturedet.runtime.onnxruntime import OnnxRuntime
 
 LEAST_SCORE = 0.1
-SCORES = [round(LEAST_SCORE + 0.02 * step, 2) for step in range(36)]
+SCORES = [round(LEAST_SCORE + 0.02 * step, 2) for step in range(45)]
 
 
 def best(curve: list[dict[str, float]]) -> float:

@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from gesturedet.card import PACKAGED, Release, load_release
+from gesturedet.card import WEIGHTS, Release, load_release
 from gesturedet.convolution import settle_batch_norm
-from gesturedet.detector import BASELINE, CLASSROOM, PAPER, DetectorConfig, GestureDet
+from gesturedet.detector import BASELINE, CLASSROOM, PAPER, DetectorConfig, GestureDet, looking_at
 from gesturedet.export import export_onnx, quantise
 from gesturedet.flops import costs_by_part, total
 
-CONFIGS: dict[str, DetectorConfig] = {"baseline 300": BASELINE, "GestureDet 300": PAPER, "classroom": CLASSROOM}
+CONFIGS: dict[str, DetectorConfig] = {
+    "baseline 300": BASELINE,
+    "GestureDet 300": PAPER,
+    "classroom": looking_at(CLASSROOM, load_release().card.input_hw),
+}
 RELEASES = {"GestureDet 300": "paper", "classroom": "classroom"}
-"""Nets that are released, or will be, by the name of their folder."""
+"""Nets that are released, by the name of their folder in int8; that in full precision has `-fp32` behind it."""
 
 
 @dataclass(frozen=True)
 class BenchNet:
-    """One net as files. `weights`: `released DIGEST` or `random`, for each precision."""
+    """One net as files. `weights`: `released DIGEST` or `random`, for each precision. `release`: that in int8."""
 
     name: str
     config: DetectorConfig
@@ -32,16 +36,15 @@ class BenchNet:
 
 
 def make_nets(folder: Path, names: Sequence[str] = tuple(CONFIGS)) -> list[BenchNet]:
-    """Write each net in full precision and in int8; a release gives the precision that it has."""
+    """Write each net in full precision and in int8, as it is released where it is."""
     folder.mkdir(parents=True, exist_ok=True)
     return [_make(folder, name, CONFIGS[name]) for name in names]
 
 
-def released(name: str) -> Release | None:
-    """The release of a net, if there is one of its size."""
-    folder = PACKAGED.parent / RELEASES.get(name, "none")
-    found = load_release(folder) if folder.is_dir() else load_release() if name == "classroom" else None
-    return found if found is not None and found.card.input_hw == CONFIGS[name].input_hw else None
+def released(name: str, precision: str) -> Release | None:
+    """The release of a net in a precision, if there is one."""
+    folder = WEIGHTS / (RELEASES.get(name, "none") + ("" if precision == "int8" else f"-{precision}"))
+    return load_release(folder) if folder.is_dir() else None
 
 
 def some_images(config: DetectorConfig, count: int, seed: int = 0) -> Any:
@@ -61,8 +64,10 @@ def _make(folder: Path, name: str, config: DetectorConfig) -> BenchNet:
     weights = dict.fromkeys(files, "random")
     export_onnx(net.eval(), files["fp32"])
     quantise(files["fp32"], files["int8"], some_images(config, 8)[:, None])
-    release = released(name)
-    if release is not None:
-        files[release.card.precision].write_bytes(release.onnx_bytes)
-        weights[release.card.precision] = f"released {release.card.digest[:12]}"
-    return BenchNet(name, config, total(costs_by_part(net, config.input_hw)).mflops, files, weights, release)
+    releases = {kind: released(name, kind) for kind in files}
+    for kind, release in releases.items():
+        if release is not None:
+            files[kind].write_bytes(release.onnx_bytes)
+            weights[kind] = f"released {release.card.digest[:12]}"
+    mflops = total(costs_by_part(net, config.input_hw)).mflops
+    return BenchNet(name, config, mflops, files, weights, releases["int8"])

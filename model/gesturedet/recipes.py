@@ -86,7 +86,7 @@ def paper() -> Recipe:
 
 
 def product() -> Recipe:
-    """Return what the released model is trained with: a wide input, small default boxes, harder pictures.
+    """Return the control of all candidates: a wide input, small default boxes, harder pictures. The release is `product_640`.
 
     The stem and the first six blocks keep what they learned from photographs: drawings would only spoil it. For pictures
     of whole rooms and moments of lessons together; AdamW goes further in few steps than SGD does (decision 0008). A
