@@ -89,13 +89,14 @@ def test_five_pictures_a_second_are_looked_at(tmp_path: Path, frames: int, looke
 
 def test_alarms_are_a_rate_and_shares_are_of_boxes(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", 20, shown())
-    told, shy, unsure, nothing = (
+    told, shy, unsure, cut_off, nothing = (
         look(finder, file)  # type: ignore[arg-type]
         for finder, file in (
             (FindsWhite(), path),
             (FindsWhite(shy=True), path),
             (FindsWhite(score=0.4), path),
-            (FindsWhite(), clip(tmp_path / "b.mp4", 20, shown() * 0)),
+            (FindsWhite(), clip(tmp_path / "b.mp4", 20, shown(x=4))),
+            (FindsWhite(), clip(tmp_path / "c.mp4", 20, shown() * 0)),
         )
     )
 
@@ -105,4 +106,5 @@ def test_alarms_are_a_rate_and_shares_are_of_boxes(tmp_path: Path) -> None:
     assert (shy["confirmed_when_mirrored"], shy["confirmed_when_cut"]) == (0.0, 1.0)
     assert (unsure["pictures_times_alarms"], unsure["highest_score"]) == ({}, {"hand-raising": 0.4})
     assert unsure["boxes_compared"] == [10, 10]
+    assert (cut_off["boxes_compared"], cut_off["confirmed_when_cut"]) == ([10, 0], None)
     assert (nothing["pictures"], nothing["confirmed_when_mirrored"], nothing["confirmed_when_cut"]) == (10, None, None)

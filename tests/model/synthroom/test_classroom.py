@@ -6,7 +6,7 @@ import pytest
 from synthroom.bodies import F32, HEAD, body_model
 from synthroom.classroom import draw_activities, place_teachers, pose_class
 from synthroom.idle import HARD, IDLE, idle
-from synthroom.people import furniture_circles
+from synthroom.people import Spot, furniture_circles
 from synthroom.pictures import place_everybody
 from synthroom.poses import LIE_AWAKE, RAISES, SLEEPS, STANDS, hand_raising, lie_awake, sleeping, stand_up
 from synthroom.props import held_mesh, placed
@@ -115,8 +115,9 @@ def test_a_held_thing_is_in_the_hand(scene: Scene) -> None:
     assert pupil.place is not None
     pose = idle(pupil.sitter, pupil.place, Draw(np.random.default_rng(3)), "drink")
     (prop,) = pose.props
-    middle, axes = placed(pupil, pose, pupil.spot, prop)
-    body = pupil.posed(pose)
+    turned = Spot(1.0, 2.0, 115.0)
+    middle, axes = placed(pupil, pose, turned, prop)
+    body = pupil.posed(pose, turned)
     hands = body[np.isin(pupil.sitter.model.parts, (5, 6)), :3]
     assert np.linalg.norm(hands - middle, axis=1).min() < 0.09
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-5)
