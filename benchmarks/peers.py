@@ -41,7 +41,8 @@ from route import run as run_route
 SIZE = 320
 ROWS = (("onnxruntime", "fp32"), ("onnxruntime", "int8"), ("openvino-bf16", "fp32"), ("openvino", "int8"))
 LIMITS = {"int8_times_as_fast_as_yolo11n": 1.3, "route_times_the_frames_of_yolo11n": 1.1}
-WAYS = {"2 workers x 1 thread": Way(2, 1, EVEN), "1 worker x 2 threads": Way(1, 2, EVEN)}
+WAYS = {"2 workers x 1 thread": (2, 1), "1 worker x 2 threads": (1, 2)}
+"""Workers, and threads of each."""
 Files = dict[str, Path]
 
 
@@ -177,13 +178,15 @@ def loop(model: Path, clips: list[Path], core: int | None, ready: Any, found: An
     found.put((frames, began, time.monotonic()))
 
 
-def run_loops(model: Path, clips: list[Path], way: Way) -> float:
+def run_loops(clips: list[Path], way: Way) -> float:
     """Frames a second of the loop over the clips, in as many processes as the way has workers."""
     context = multiprocessing.get_context("spawn")
     ready, found = context.Barrier(way.workers), context.Queue()
     shares = [clips[index :: way.workers] for index in range(way.workers)]
     cores = [index if way.workers > 1 else None for index in range(way.workers)]
-    jobs = [context.Process(target=loop, args=(model, *each, ready, found)) for each in zip(shares, cores, strict=True)]
+    jobs = [
+        context.Process(target=loop, args=(way.model, *each, ready, found)) for each in zip(shares, cores, strict=True)
+    ]
     for job in jobs:
         job.start()
     told = [found.get(timeout=1800) for _ in jobs]
@@ -222,9 +225,9 @@ def routes(model: Path, loop_model: Path, folder: Path, runs: int, most_frames: 
     ours: dict[str, list[float]] = {name: [] for name in WAYS}
     theirs: dict[str, list[float]] = {name: [] for name in WAYS}
     for _ in range(runs):
-        for name, way in WAYS.items():
-            ours[name].append(float(str(run_route(clips, frames, way, model)["frames_per_s"])))
-            theirs[name].append(run_loops(loop_model, clips, way))
+        for name, (workers, threads) in WAYS.items():
+            ours[name].append(float(str(run_route(clips, frames, Way(model, workers, threads, EVEN))["frames_per_s"])))
+            theirs[name].append(run_loops(clips, Way(loop_model, workers, threads, EVEN)))
     figures = {
         who: {name: spread(found) for name, found in each.items()}
         for who, each in (("classpulse", ours), ("YOLO11n 320, Ultralytics, OpenVINO", theirs))
