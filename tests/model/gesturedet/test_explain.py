@@ -61,6 +61,15 @@ def test_a_map_for_each_level_and_a_mask_within_0_and_1(shown: np.ndarray) -> No
     assert 0 <= seen.attention.min() < seen.attention.max() <= 1
 
 
+def test_of_an_upright_picture_the_maps_show_no_padding(shown: np.ndarray) -> None:
+    seen = look(lively_net(SMALL), np.ascontiguousarray(shown[:, :135]))
+    assert feature_sizes_hw(SMALL.input_hw)[:2] == ((12, 20), (6, 10))
+    assert seen.levels[0].shape == (12, 8)  # the picture fills 60 of 160 columns
+    assert seen.attention is not None
+    assert seen.attention.shape == (6, 4)
+    assert all(min(level.shape) > 0 for level in seen.levels)
+
+
 def test_a_net_without_spatial_attention_has_no_mask(shown: np.ndarray) -> None:
     assert look(GestureDet(replace(BASELINE, input_hw=(96, 160))).eval(), shown).attention is None
 
