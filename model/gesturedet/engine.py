@@ -28,7 +28,7 @@ from gesturedet.labels import BEHAVIOURS
 from gesturedet.loss import multibox_loss
 from gesturedet.parallel import ALONE, Crew
 from gesturedet.postprocess import Detection, postprocess
-from gesturedet.preprocess import preprocess
+from gesturedet.preprocess import normalise, resize
 from gesturedet.schedule import freeze, rate_at
 from gesturedet.training_run import FIGURES, Run, write_checkpoint
 
@@ -179,7 +179,7 @@ def evaluate(
 
     @torch.inference_mode()
     def detect(picture_bgr: NDArray[np.uint8]) -> list[Detection]:
-        images_BCHW = torch.from_numpy(preprocess(picture_bgr, config.input_hw)).to(device)
+        images_BCHW = torch.from_numpy(normalise(resize(picture_bgr, config.input_hw))).to(device)
         logits_BAK, offsets_BA4 = folded(images_BCHW.contiguous(memory_format=torch.channels_last))
         return postprocess(
             logits_BAK[0].cpu().numpy(), offsets_BA4[0].cpu().numpy(), anchors_cxcywh_A4, thresholds=thresholds

@@ -3,7 +3,9 @@
 Legend: B pictures, C channels, H and W the map, A default boxes, K classes.
 """
 
+import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,7 +22,7 @@ from gesturedet.card import Release
 from gesturedet.checkpoint import read_checkpoint, released_weights
 from gesturedet.convolution import fold_batch_norm
 from gesturedet.detector import DetectorConfig, GestureDet
-from gesturedet.preprocess import preprocess
+from gesturedet.preprocess import place_xywh, preprocess
 from gesturedet.recipes import recipe_of
 from gesturedet.runtime.eager import CONFIG_KEY
 from gesturedet.warm_start import load_released_weights
@@ -73,8 +75,9 @@ def look(net: GestureDet, image_bgr: Bytes) -> Maps:
     with torch.inference_mode():
         logits_BAK, _ = folded(torch.from_numpy(preprocess(image_bgr, net.config.input_hw)))
     scores_A = torch.softmax(logits_BAK[0], dim=1)[:, 1:].max(dim=1).values.numpy()
-    mask = torch.sigmoid(masks[0][0, 0]).numpy() if masks else None
-    return Maps(mask, _by_level(scores_A, net.config))
+    within = partial(_within, where_xywh=place_xywh((image_bgr.shape[0], image_bgr.shape[1]), net.config.input_hw))
+    mask = within(torch.sigmoid(masks[0][0, 0]).numpy()) if masks else None
+    return Maps(mask, tuple(map(within, _by_level(scores_A, net.config))))
 
 
 def heat(map_HW: Floats, image_bgr: Bytes) -> Bytes:
@@ -92,10 +95,17 @@ def stretched(map_HW: Floats) -> Floats:
     return ((map_HW - low) / (high - low) if high > low else np.zeros_like(map_HW)).astype(np.float32)
 
 
-def _by_level(scores_A: Floats, config: DetectorConfig) -> tuple[Floats, ...]:
+def _within(map_HW: Floats, *, where_xywh: tuple[float, float, float, float]) -> Floats:
+    """Return the part of a map where the picture lies in the net's input, in whole cells."""
+    (rows, columns), (x, y, width, height) = map_HW.shape, where_xywh
+    top, left = math.floor(y * rows), math.floor(x * columns)
+    return map_HW[top : math.ceil((y + height) * rows), left : math.ceil((x + width) * columns)]
+
+
+def _by_level(scores_A: Floats, config: DetectorConfig) -> list[Floats]:
     levels, start, per_cell = [], 0, config.anchors.per_cell
     for height, width in feature_sizes_hw(config.input_hw):
         count = height * width * per_cell
         levels.append(scores_A[start : start + count].reshape(height, width, per_cell).max(axis=2))
         start += count
-    return tuple(levels)
+    return levels

@@ -3,10 +3,12 @@
 Legend: A default boxes, K classes, C channels, H and W.
 """
 
+import numpy as np
+
 from gesturedet.anchors import anchors_cxcywh
 from gesturedet.card import ModelCard, Release
 from gesturedet.postprocess import Detection, postprocess
-from gesturedet.preprocess import Bytes, preprocess, preprocess_bytes
+from gesturedet.preprocess import Bytes, place_xywh, preprocess, preprocess_bytes
 from gesturedet.runtime.base import Floats, Images, Runtime
 
 
@@ -30,22 +32,40 @@ class Predictor:
         no picture.
         """
         logits_BAK, offsets_BA4 = self.runtime.run(self.prepare(image_HWC_bgr))
-        return self.finish(logits_BAK[0], offsets_BA4[0], min_score=min_score)
+        picture_hw = (image_HWC_bgr.shape[0], image_HWC_bgr.shape[1])
+        return self.finish(logits_BAK[0], offsets_BA4[0], picture_hw, min_score=min_score)
 
     def prepare(self, image_HWC_bgr: Bytes) -> Images:
         """Return one picture as the net takes it; several may be joined along the first axis."""
         make = preprocess_bytes if self.runtime.input.in_bytes else preprocess
         return make(image_HWC_bgr, self.card.input_hw)
 
-    def finish(self, logits_AK: Floats, offsets_A4: Floats, *, min_score: float | None = None) -> list[Detection]:
-        """Return the detections of one picture from its rows of the runtime's outputs; `min_score` as in `predict`."""
+    def finish(
+        self, logits_AK: Floats, offsets_A4: Floats, picture_hw: tuple[int, int], *, min_score: float | None = None
+    ) -> list[Detection]:
+        """Return the detections of one picture from its rows of the runtime's outputs; `min_score` as in `predict`.
+
+        `picture_hw` is the size of the picture that was given to `prepare`.
+        """
         thresholds = self.card.thresholds if min_score is None else dict.fromkeys(self.card.labels, min_score)
         return postprocess(
             logits_AK,
             offsets_A4,
-            self._anchors_cxcywh_A4,
+            self._anchors_on(picture_hw),
             thresholds=thresholds,
             nms_iou=self.card.nms_iou,
             unpublished=self.card.unpublished,
             curves=self.card.curves,
         )
+
+    def _anchors_on(self, picture_hw: tuple[int, int]) -> Floats:
+        """Return the default boxes in fractions of a picture; on one that is padded, some lie beyond its edges.
+
+        A box is found relative to its default box, so it comes out in fractions of the picture too, and one that lies
+        wholly in the padding is cut to nothing and dropped.
+        """
+        x, y, width, height = place_xywh(picture_hw, self.card.input_hw)
+        if (width, height) == (1.0, 1.0):
+            return self._anchors_cxcywh_A4
+        corner, sides = np.array([x, y, 0, 0], np.float32), np.array([width, height, width, height], np.float32)
+        return (self._anchors_cxcywh_A4 - corner) / sides

@@ -1,4 +1,4 @@
-"""A picture → what the net reads; the same in training, in evaluation and in service.
+"""A picture → what the net reads, and where in it the picture lies.
 
 Legend: B pictures, C channels, H and W.
 """
@@ -14,6 +14,13 @@ Bytes = NDArray[np.uint8]
 
 _AREA_FROM = 2.5
 """Shrinking by more than this, linear interpolation would skip pixels and small hands flicker; averaging costs little."""
+
+NARROWEST, WIDEST = 4 / 3, 64 / 27
+"""Aspects (width over height) beyond which a picture is padded instead of stretched further.
+
+The released nets learned from pictures of 16:9: between these two, people become 4/3 too wide or too tall at most
+(docs/decisions/0016).
+"""
 
 
 def check_picture(image_HWC: NDArray[Any]) -> None:
@@ -41,13 +48,40 @@ def normalise(image_HWC_bgr: Bytes) -> Floats:
     return images_1CHW
 
 
+def filled_hw(picture_hw: tuple[int, int], input_hw: tuple[int, int]) -> tuple[int, int]:
+    """Say how many rows and columns of the net's input a picture fills, around the middle; the others are padding."""
+    aspect = picture_hw[1] / picture_hw[0]
+    rows, columns = input_hw[0] * min(WIDEST / aspect, 1.0), input_hw[1] * min(aspect / NARROWEST, 1.0)
+    return max(round(rows), 1), max(round(columns), 1)
+
+
+def place_xywh(picture_hw: tuple[int, int], input_hw: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Say where in the net's input a picture lies: its corner, width and height, in fractions of the input."""
+    (rows, columns), (height, width) = filled_hw(picture_hw, input_hw), input_hw
+    return (width - columns) // 2 / width, (height - rows) // 2 / height, columns / width, rows / height
+
+
+def fit(image_HWC: Bytes, input_hw: tuple[int, int]) -> Bytes:
+    """Bring a picture to the net's size: stretched; one of an unusual aspect only so far, and padded with its mean colour."""
+    height, width = image_HWC.shape[:2]
+    rows, columns = filled_hw((height, width), input_hw)
+    resized = resize(image_HWC, (rows, columns))
+    if (rows, columns) == input_hw:
+        return resized
+    top, left = (input_hw[0] - rows) // 2, (input_hw[1] - columns) // 2
+    sides = (top, input_hw[0] - rows - top, left, input_hw[1] - columns - left)
+    mean = np.round(cv2.mean(resized)[:3]).tolist()
+    padded: Bytes = cv2.copyMakeBorder(resized, *sides, cv2.BORDER_CONSTANT, value=mean)
+    return padded
+
+
 def preprocess(image_HWC_bgr: Bytes, input_hw: tuple[int, int]) -> Floats:
     """Turn a picture of any size, as OpenCV decodes it, into images_1CHW for the net.
 
     Raises ValueError for an array that is no picture.
     """
     check_picture(image_HWC_bgr)
-    return normalise(resize(image_HWC_bgr, input_hw))
+    return normalise(fit(image_HWC_bgr, input_hw))
 
 
 def preprocess_bytes(image_HWC_bgr: Bytes, input_hw: tuple[int, int]) -> Bytes:
@@ -56,4 +90,4 @@ def preprocess_bytes(image_HWC_bgr: Bytes, input_hw: tuple[int, int]) -> Bytes:
     Raises ValueError for an array that is no picture.
     """
     check_picture(image_HWC_bgr)
-    return np.ascontiguousarray(resize(image_HWC_bgr, input_hw))[None]
+    return np.ascontiguousarray(fit(image_HWC_bgr, input_hw))[None]

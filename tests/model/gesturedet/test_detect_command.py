@@ -95,14 +95,14 @@ def test_a_picture_becomes_a_row_and_an_annotated_picture(run: Run, release: Pat
 
 
 def test_json_is_one_line_a_picture_with_boxes_in_its_pixels(run: Run, release: Path, tmp_path: Path) -> None:
-    ran = run("detect", picture(tmp_path / "bright.png", BRIGHT, (500, 300)), "--model", release, "--json")
+    ran = run("detect", picture(tmp_path / "bright.png", BRIGHT, (300, 500)), "--model", release, "--json")
     (said,) = lines(ran.out)
     (found,) = said.pop("detections")  # type: ignore[misc]
-    assert said == {"picture": "bright.png", "at_ms": None, "width": 300, "height": 500}
+    assert said == {"picture": "bright.png", "at_ms": None, "width": 500, "height": 300}
     assert found["label"] == "hand-raising"
     x0, y0, x1, y1 = found["box_xyxy"]
-    assert 0 <= x0 < x1 < 150
-    assert 0 <= y0 < y1 < 250
+    assert 0 <= x0 < x1 < 250
+    assert 0 <= y0 < y1 < 150
 
 
 def test_a_least_score_asks_for_what_the_card_leaves_out(run: Run, release: Path, tmp_path: Path) -> None:

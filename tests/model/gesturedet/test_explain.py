@@ -61,6 +61,15 @@ def test_a_map_for_each_level_and_a_mask_within_0_and_1(shown: np.ndarray) -> No
     assert 0 <= seen.attention.min() < seen.attention.max() <= 1
 
 
+def test_of_an_upright_picture_the_maps_show_no_padding(shown: np.ndarray) -> None:
+    seen = look(lively_net(SMALL), np.ascontiguousarray(shown[:, :135]))
+    assert feature_sizes_hw(SMALL.input_hw)[:2] == ((12, 20), (6, 10))
+    assert seen.levels[0].shape == (12, 8)  # the picture fills 60 of 160 columns
+    assert seen.attention is not None
+    assert seen.attention.shape == (6, 4)
+    assert all(min(level.shape) > 0 for level in seen.levels)
+
+
 def test_a_net_without_spatial_attention_has_no_mask(shown: np.ndarray) -> None:
     assert look(GestureDet(replace(BASELINE, input_hw=(96, 160))).eval(), shown).attention is None
 
@@ -110,7 +119,7 @@ def test_explain_writes_a_png_for_the_mask_and_for_each_level_of_a_checkpoint(
     made = sorted((tmp_path / "out").iterdir())
     assert [path.name for path in made] == ["attention.png", *(f"level-{number}.png" for number in range(1, 7))]
     assert {cv2.imread(str(path)).shape for path in made} == {shown.shape}
-    assert f"{tmp_path / 'out' / 'level-1.png'}: 56 x 32 places" in ran.out
+    assert f"{tmp_path / 'out' / 'level-1.png'}: 64 x 36 places" in ran.out
 
 
 def test_explain_draws_a_release_too(run: Run, tmp_path: Path, shown: np.ndarray) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from gesturedet.anchors import anchors_cxcywh
-from gesturedet.boxes import cxcywh_to_xyxy
+from gesturedet.boxes import cxcywh_to_xyxy, encode
 from gesturedet.calibration import ScoreCurve
 from gesturedet.card import Release
 from gesturedet.predictor import Predictor
+from gesturedet.preprocess import filled_hw
 from gesturedet.runtime.base import RUNTIMES, Floats, Images, NetInput
 from tests.model.gesturedet.cards import CALIBRATION, card_for
 
@@ -21,8 +22,9 @@ ANCHORS = anchors_cxcywh(INPUT_HW, CARD.anchors)
 class FindsRed:
     """A runtime that says `stand-up` about one default box when the picture is red, and nothing otherwise."""
 
-    def __init__(self, *, in_bytes: bool = False) -> None:
+    def __init__(self, *, in_bytes: bool = False, place: int = 700) -> None:
         self.input = NetInput("images", INPUT_HW, in_bytes)
+        self.place = place
 
     def run(self, images: Images) -> tuple[Floats, Floats]:
         if self.input.in_bytes:
@@ -33,8 +35,24 @@ class FindsRed:
         logits = np.zeros((len(images_BCHW), len(ANCHORS), 4), dtype=np.float32)
         logits[..., 0] = 9.0
         red = (images_BCHW[:, 0] > 0.9).all(axis=(1, 2)) & (images_BCHW[:, 2] < -0.9).all(axis=(1, 2))
-        logits[red, 700, 2] = 15.0
+        logits[red, self.place, 2] = 15.0
         return logits, np.zeros((len(images_BCHW), len(ANCHORS), 4), dtype=np.float32)
+
+
+class FindsWhite:
+    """A runtime that says `stand-up` about the white part of a picture, to the pixel of what it is given."""
+
+    input = NetInput("images", INPUT_HW, in_bytes=True)
+
+    def run(self, images: Images) -> tuple[Floats, Floats]:
+        rows, columns = np.nonzero((images[0] > 200).all(axis=2))
+        height, width = INPUT_HW
+        box = (columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height)
+        logits, offsets = np.zeros((1, len(ANCHORS), 4), np.float32), np.zeros((1, len(ANCHORS), 4), np.float32)
+        logits[..., 0] = 9.0
+        logits[0, 700, 2] = 15.0
+        offsets[0, 700] = encode(np.array([box]), ANCHORS[700:701])[0]
+        return logits, offsets
 
 
 PREDICTOR = Predictor(Release(CARD, b""), FindsRed())
@@ -69,8 +87,8 @@ def test_a_card_that_says_what_scores_mean_changes_the_score_and_what_reaches_th
 def test_preparing_and_finishing_apart_gives_the_same_as_predicting() -> None:
     prepared = np.concatenate([PREDICTOR.prepare(BLUE), PREDICTOR.prepare(RED)])
     logits, offsets = PREDICTOR.runtime.run(prepared)
-    assert PREDICTOR.finish(logits[0], offsets[0]) == PREDICTOR.predict(BLUE)
-    assert PREDICTOR.finish(logits[1], offsets[1]) == PREDICTOR.predict(RED)
+    assert PREDICTOR.finish(logits[0], offsets[0], (360, 640)) == PREDICTOR.predict(BLUE)
+    assert PREDICTOR.finish(logits[1], offsets[1], (360, 640)) == PREDICTOR.predict(RED)
 
 
 def test_a_net_that_normalises_its_pictures_itself_gets_them_in_bytes() -> None:
@@ -78,6 +96,34 @@ def test_a_net_that_normalises_its_pictures_itself_gets_them_in_bytes() -> None:
     assert inside.prepare(RED).shape == (1, *INPUT_HW, 3)
     assert inside.predict(RED) == PREDICTOR.predict(RED) != []
     assert inside.predict(BLUE) == []
+
+
+@pytest.mark.parametrize(
+    "size_hw", [(360, 640), (480, 640), (500, 500), (640, 480), (1600, 500), (360, 840), (300, 1600), (90, 1600)]
+)
+def test_a_find_lies_where_it_is_in_the_given_picture_whatever_its_aspect(size_hw: tuple[int, int]) -> None:
+    height, width = size_hw
+    picture = np.full((height, width, 3), 60, dtype=np.uint8)
+    picture[height // 4 : height // 2, width // 5 : width // 2] = 255
+    (found,) = Predictor(Release(CARD, b""), FindsWhite()).predict(picture)
+    net_pixel = 1 / min(filled_hw(size_hw, INPUT_HW))
+    assert found.box_xyxy == pytest.approx((1 / 5, 1 / 4, 1 / 2, 1 / 2), abs=2 * net_pixel)
+
+
+@pytest.mark.parametrize("size_hw", [(640, 320), (1000, 1), (100, 800), (1, 1000)])
+def test_what_lies_wholly_in_the_padding_is_not_found(size_hw: tuple[int, int]) -> None:
+    corner = Predictor(Release(CARD, b""), FindsRed(place=0))
+    assert len(corner.predict(RED)) == 1
+    assert corner.predict(np.full((*size_hw, 3), (0, 0, 255), dtype=np.uint8)) == []
+
+
+@pytest.mark.parametrize("size_hw", [(640, 320), (1000, 1), (100, 800), (1, 1000)])
+def test_of_a_find_at_the_edge_of_the_padding_only_what_is_in_the_picture_is_told(size_hw: tuple[int, int]) -> None:
+    largest = Predictor(Release(CARD, b""), FindsRed(place=len(ANCHORS) - 1))
+    (found,) = largest.predict(np.full((*size_hw, 3), (0, 0, 255), dtype=np.uint8))
+    x0, y0, x1, y1 = found.box_xyxy
+    assert 0 <= x0 < x1 <= 1
+    assert 0 <= y0 < y1 <= 1
 
 
 def test_what_is_no_picture_is_refused() -> None:
