@@ -4,6 +4,7 @@ PyAV's traps are dealt with here: errors are classified by their class and by el
 interrupted is resumed, and the limit on pixels is given to the decoder too, since probing decodes before anyone looks.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -63,7 +64,7 @@ def _plane(frame: "av.VideoFrame", index: int) -> Image:
     return rows[: plane.height, : plane.width]
 
 
-class AvSource:
+class AvSource(ABC):
     """A source read by FFmpeg; what differs between files, streams and devices is told by its heirs."""
 
     recorded = False
@@ -118,8 +119,9 @@ class AvSource:
 
     # what heirs tell
 
+    @abstractmethod
     def _connect(self, timeout_s: float) -> InputContainer:
-        raise NotImplementedError
+        """Open the container, or give up after this time."""
 
     def _begin(self, after_ms: int) -> Opened:  # noqa: ARG002 - a live stream has no past
         """The stream is known: where to start."""
