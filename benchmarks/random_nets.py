@@ -62,9 +62,10 @@ def _make(folder: Path, name: str, config: DetectorConfig) -> BenchNet:
     stem = name.replace(" ", "-")
     files = {kind: folder / f"{stem}.{kind}.onnx" for kind in ("fp32", "int8")}
     weights = dict.fromkeys(files, "random")
-    export_onnx(net.eval(), files["fp32"])
-    quantise(files["fp32"], files["int8"], some_images(config, 8)[:, None])
     releases = {kind: released(name, kind) for kind in files}
+    if None in releases.values():
+        export_onnx(net.eval(), files["fp32"])
+        quantise(files["fp32"], files["int8"], some_images(config, 8)[:, None])
     for kind, release in releases.items():
         if release is not None:
             files[kind].write_bytes(release.onnx_bytes)
