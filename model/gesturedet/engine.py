@@ -142,13 +142,15 @@ def _step(run: Run, batch: Example, rate: float, crew: Crew) -> Tensor:
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     images_BCHW = as_input(batch.image, run.device)
-    maps = run.model.backbone(images_BCHW)
-    logits_BAK, offsets_BA4 = run.model.read(*maps)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.recipe.precision == "bf16"):
+        maps = run.model.backbone(images_BCHW)
+        logits_BAK, offsets_BA4 = (said.float() for said in run.model.read(*maps))
+        taught = () if run.teacher is None else run.teacher(images_BCHW)
     labels_BA, targets_BA4 = batch.labels.to(run.device), batch.offsets.to(run.device)
     loss = multibox_loss(logits_BAK, offsets_BA4, labels_BA, targets_BA4, run.recipe.loss)
     total, forgetting = loss.total, torch.zeros(())
     if run.teacher is not None:
-        distance = run.recipe.distillation * feature_distance(maps[1:], run.teacher(images_BCHW))
+        distance = run.recipe.distillation * feature_distance(maps[1:], taught)
         total, forgetting = total + distance, distance.detach()
     run.optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]

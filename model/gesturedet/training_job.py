@@ -18,7 +18,7 @@ from gesturedet.engine import LAST, EpochFigures, evaluate, train
 from gesturedet.figures import ClassFigures, as_text, mean_average_precision, report, summarise
 from gesturedet.parallel import Crew
 from gesturedet.port import PACKAGE, load_coco_backbone
-from gesturedet.recipes import Recipe, recipe_of, with_labels
+from gesturedet.recipes import Precision, Recipe, recipe_of, with_labels
 from gesturedet.training_run import Run, resume, start
 
 FIGURES_FILE = "figures.json"
@@ -126,10 +126,11 @@ def examine(
     return told
 
 
-def described(recipe: str, labels: tuple[str, ...] | None, epochs: int | None) -> Recipe:
-    """Return a recipe for other classes and another length, where they are given."""
+def described(recipe: str, labels: tuple[str, ...] | None, epochs: int | None, precision: Precision | None) -> Recipe:
+    """Return a recipe for other classes, another length and another precision, where they are given."""
     chosen = recipe_of(recipe) if labels is None else with_labels(recipe_of(recipe), labels)
-    return chosen if epochs is None else replace(chosen, epochs=epochs)
+    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    return chosen if precision is None else replace(chosen, precision=precision)
 
 
 def _sit(net: GestureDet, exam: Sequence[LabelledPicture], labels: Sequence[str]) -> tuple[ClassFigures, ...]:

@@ -31,7 +31,7 @@ from gesturedet.engine import SAVE_EVERY
 from gesturedet.figures import as_text
 from gesturedet.parallel import Crew, run_together
 from gesturedet.port import fetch_coco_backbone
-from gesturedet.recipes import recipe_of
+from gesturedet.recipes import Precision, recipe_of
 from gesturedet.releasing import Material, read_thresholds, release, source_of
 from gesturedet.training_job import TrainJob, described, examine, recipe_behind
 
@@ -73,6 +73,7 @@ def train_command(
         str | None, typer.Option(help="A function of gesturedet.recipes; default: product, or voc for --data.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="bf16 is faster where the processor has it.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of this checkpoint.")] = None,
     champion: Annotated[
         Path | None,
@@ -93,7 +94,8 @@ def train_command(
     judged at the end on the folder's test pictures, on which nothing is chosen.
     """
     sources = _sources(pictures or [], data, split, val, val_split)
-    chosen = described(recipe or ("product" if data is None else "voc"), _labels(sources, data, labels), epochs)
+    name = recipe or ("product" if data is None else "voc")
+    chosen = described(name, _labels(sources, data, labels), epochs, precision)
     begins_anew = weights is None and champion is None
     job = TrainJob(
         sources=sources,

@@ -90,6 +90,18 @@ def test_training_lowers_the_loss(pictures: tuple[LabelledPicture, ...], tmp_pat
     assert seen[-1].loss < 0.85 * seen[0].loss
 
 
+def test_bf16_rounds_what_the_net_computes_and_not_what_it_keeps(pictures: tuple[LabelledPicture, ...]) -> None:
+    coarse = start(replace(TINY, precision="bf16"), pictures)
+    fine = start(TINY, pictures)
+
+    rounded = train_one_epoch(coarse, batches(pictures, TINY)).loss
+    exact = train_one_epoch(fine, batches(pictures, TINY)).loss
+
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.02)
+    assert {value.dtype for value in coarse.model.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_a_resumed_run_equals_an_uninterrupted_one(
     pictures: tuple[LabelledPicture, ...], tmp_path: Path, optimiser: Optimiser
