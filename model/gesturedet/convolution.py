@@ -48,9 +48,8 @@ class ConvBn(nn.Module):
     def _frozen(self, x_BCHW: Tensor) -> Tensor:
         """Convolve and normalise in one: a batch norm on its running statistics only scales and shifts."""
         conv, norm = self.conv, cast(nn.BatchNorm2d, self.norm)
-        weight, bias = fuse_conv_bn_weights(
-            conv.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
+        mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        weight, bias = fuse_conv_bn_weights(conv.weight, None, mean, variance, norm.eps, norm.weight, norm.bias)
         return functional.conv2d(x_BCHW, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
     def _filter(self, x_BCHW: Tensor) -> Tensor:

@@ -2,10 +2,12 @@
 
 Geometry is one window per picture: a part of it (the crop that keeps objects), or more than all of it (the expansion),
 maybe mirrored. It is cut out at the decoded size and scaled once; colours are changed at the net's size, which is
-several times cheaper. Boxes are fractions, before and after. G boxes of a picture.
+several times cheaper. In a mosaic four pictures share the net's input. Boxes are fractions, before and after. G boxes of
+a picture.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import cv2
@@ -24,6 +26,8 @@ _INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER
 _AREA_FROM = 2.5
 """Shrinking by more than this, other interpolations would skip pixels."""
 _CROP_TRIALS = 30
+_MOSAIC_CENTRE = (0.4, 0.6)
+"""Where the four meet, as a share of either side: beyond it people would look too broad or too narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class AugmentConfig:
 
     The defaults are SSD's (its section 2.2 and its reference code). `blur`, `noise`, `jpeg`, `coarse` and `grey` are no
     part of SSD: they make drawings look like what cheap cameras send. `mixing`: random filters (`data.appearance`).
+    `mosaic`: four pictures in one (YOLOv4, arXiv 2004.10934, section 3.4), each at about half its size: far pupils.
     `least_visible`: an object of which a crop leaves less than this fraction is ignored rather than taught.
     `least_side_px`: the same for one that becomes smaller than this in the net's input.
     """
@@ -49,6 +54,7 @@ class AugmentConfig:
     coarse: float = 0.0
     grey: float = 0.0
     mixing: float = 0.0
+    mosaic: float = 0.0
     least_visible: float = 0.25
     least_side_px: float = 4.0
 
@@ -73,14 +79,46 @@ def augment(
     picture: Picture, truth: Truth, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[Picture, Truth]:
     """Return the changed picture (RGB, `size_hw`, 3) and its truth. The same state of `rng` gives the same picture."""
+    return _look(*_cut(picture, truth, size_hw, config, rng), config, rng)
+
+
+def mosaic(
+    shown: Sequence[tuple[Picture, Truth]], size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+) -> tuple[Picture, Truth]:
+    """Return four pictures around one point near the middle as one changed picture (RGB, `size_hw`, 3), and its truth.
+
+    Raises ValueError for another number of pictures.
+    """
+    height, width = size_hw
+    row, column = (round(side * rng.uniform(*_MOSAIC_CENTRE)) for side in size_hw)
+    canvas, parts = np.empty((*size_hw, 3), np.uint8), []
+    corners = ((0, 0, row, column), (0, column, row, width), (row, 0, height, column), (row, column, height, width))
+    for (picture, truth), (top, left, bottom, right) in zip(shown, corners, strict=True):
+        part_hw = (bottom - top, right - left)
+        canvas[top:bottom, left:right], moved = _cut(picture, truth, part_hw, config, rng)
+        scale, start = np.array([*part_hw[::-1]] * 2) / (width, height, width, height), np.array([left, top] * 2)
+        boxes_xyxy = moved.boxes_xyxy * scale + start / (width, height, width, height)
+        parts.append(Truth(boxes_xyxy.astype(np.float32), moved.class_ids, moved.ignored))
+    truth = Truth(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Truth)))
+    return _look(canvas, truth, config, rng)
+
+
+def _cut(
+    picture: Picture, truth: Truth, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+) -> tuple[Picture, Truth]:
+    """Choose a window, maybe mirrored, and say what is in it."""
     window = choose_window(truth, config, rng)
     flipped = rng.random() < config.flip
     interpolation = _INTERPOLATIONS[int(rng.integers(len(_INTERPOLATIONS)))] if config.photometric else cv2.INTER_LINEAR
     changed = cut_window(picture, window, size_hw, interpolation)
     if flipped:
         changed = np.ascontiguousarray(changed[:, ::-1])
-    changed = _degrade(_distort(changed, rng) if config.photometric else changed, config, rng)
     return changed, move_truth(truth, window, flipped=flipped, size_hw=size_hw, config=config)
+
+
+def _look(picture: Picture, truth: Truth, config: AugmentConfig, rng: np.random.Generator) -> tuple[Picture, Truth]:
+    """Change how a picture looks and nothing of where things are."""
+    return _degrade(_distort(picture, rng) if config.photometric else picture, config, rng), truth
 
 
 def choose_window(truth: Truth, config: AugmentConfig, rng: np.random.Generator) -> Window:

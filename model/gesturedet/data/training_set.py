@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gesturedet.anchors import anchors_cxcywh
-from gesturedet.data.augment import augment
-from gesturedet.data.voc import LabelledPicture, Picture, read_pixels
+from gesturedet.data.augment import augment, mosaic
+from gesturedet.data.voc import LabelledPicture, Picture, Truth, read_pixels
 from gesturedet.judging import frame_hw
 from gesturedet.matching import Matcher
 from gesturedet.recipes import Recipe
@@ -52,20 +52,28 @@ class TrainingSet(Dataset[Example]):
     def __getitem__(self, place: tuple[int, int]) -> Example:
         epoch, index = place
         rng = np.random.default_rng((self._recipe.seed, epoch, index))
-        shown, pixels = self._first_readable(index)
-        size_hw = self._recipe.net.input_hw
-        pixels, truth = augment(pixels, self.pictures[shown].truth, size_hw, self._recipe.augmentation, rng)
+        size_hw, config = self._recipe.net.input_hw, self._recipe.augmentation
+        if config.mosaic and rng.random() < config.mosaic:
+            part_hw = (size_hw[0] // 2, size_hw[1] // 2)
+            shown, *others = (self._first_readable(at, part_hw) for at in (index, *rng.integers(len(self), size=3)))
+            pixels, truth = mosaic([self._with_truth(*one) for one in (shown, *others)], size_hw, config, rng)
+        else:
+            shown = self._first_readable(index, size_hw)
+            pixels, truth = augment(*self._with_truth(*shown), size_hw, config, rng)
         targets = self._matcher(truth.boxes_xyxy, truth.class_ids, truth.ignored)
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        unreadable = torch.tensor(-1 if shown == index else index)
+        unreadable = torch.tensor(-1 if shown[0] == index else index)
         return Example(image, torch.from_numpy(targets.labels), torch.from_numpy(targets.offsets), unreadable)
 
-    def _first_readable(self, index: int) -> tuple[int, Picture]:
+    def _with_truth(self, place: int, pixels: Picture) -> tuple[Picture, Truth]:
+        return pixels, self.pictures[place].truth
+
+    def _first_readable(self, index: int, for_hw: tuple[int, int]) -> tuple[int, Picture]:
         """Return the first picture from `index` on that can be read, and its pixels. Raises ValueError if none can."""
         count, fault = len(self.pictures), ""
         for place in (*range(index, count), *range(index)):
             try:
-                return place, read_pixels(self.pictures[place], at_least_hw=frame_hw(self._recipe.net.input_hw))
+                return place, read_pixels(self.pictures[place], at_least_hw=frame_hw(for_hw))
             except (OSError, ValueError) as error:
                 fault = str(error)
         raise ValueError(f"pictures: none of {count} can be read, the last because {fault}")

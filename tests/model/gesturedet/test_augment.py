@@ -14,6 +14,7 @@ from gesturedet.data.augment import (
     augment,
     choose_window,
     cut_window,
+    mosaic,
     move_truth,
 )
 from gesturedet.data.voc import Truth
@@ -174,3 +175,38 @@ def test_strong_augmentation_changes_colours_within_range() -> None:
 
     assert picture.shape == (*SIZE_HW, 3)
     assert picture.std() > 0
+
+
+def test_a_mosaic_shows_four_pictures_each_with_its_boxes() -> None:
+    boxes = [(0.2, 0.2, 0.5, 0.6), (0.5, 0.3, 0.9, 0.7), (0.1, 0.4, 0.4, 0.9), (0.6, 0.1, 0.8, 0.5)]
+    shown = [
+        (scene(box), Truth(truth_of(box).boxes_xyxy, np.array([k]), np.zeros(1, bool)))
+        for k, box in enumerate(boxes, 1)
+    ]
+    for seed in range(5):
+        picture, truth = mosaic(shown, SIZE_HW, NO_AUGMENTATION, np.random.default_rng(seed))
+
+        assert picture.shape == (*SIZE_HW, 3)
+        assert truth.class_ids.tolist() == [1, 2, 3, 4]
+        drawn = np.zeros(SIZE_HW)
+        for x0, y0, x1, y1 in truth.boxes_xyxy * (160, 96, 160, 96):
+            drawn[round(y0) : round(y1), round(x0) : round(x1)] = 255
+        assert np.abs(drawn - picture[..., 0]).mean() < 255 * 0.01
+        for quarter, (x, y) in zip(truth.boxes_xyxy, ((0, 0), (1, 0), (0, 1), (1, 1)), strict=True):
+            assert (quarter[[0, 2]].mean() > 0.5, quarter[[1, 3]].mean() > 0.5) == (bool(x), bool(y))
+
+
+def test_a_mosaic_of_other_than_four_is_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        mosaic([(scene(), truth_of())] * 3, SIZE_HW, NO_AUGMENTATION, np.random.default_rng(0))
+
+
+def test_in_a_mosaic_what_becomes_too_small_is_ignored_by_the_size_it_is_shown_at() -> None:
+    config = replace(NO_AUGMENTATION, least_side_px=10.0)
+    box = (0.4, 0.4, 0.5, 0.6)  # 16 x 19 pixels alone, about half of it in a mosaic
+
+    alone = augment(scene(box), truth_of(box), SIZE_HW, config, np.random.default_rng(0))[1]
+    together = mosaic([(scene(box), truth_of(box))] * 4, SIZE_HW, config, np.random.default_rng(0))[1]
+
+    assert alone.ignored.tolist() == [False]
+    assert together.ignored.all()
