@@ -1,7 +1,7 @@
 """Draws the exams and freezes them: `python -m benchmarks.exams.draw FOLDER [--exam NAME]... [--workers 2]`.
 
-Drawing goes on where it was stopped. An exam whose hashes are not committed yet gets its file `benchmarks/exams/NAME.json`, to be
-committed; else the folder has to be that exam, byte for byte.
+Drawing goes on where it was stopped. An exam that is not frozen yet gets its file `benchmarks/exams/NAME.json`, to be committed; else
+the folder has to be that exam, by its bytes or by its looks (docs/exams.md).
 """
 
 import argparse
@@ -55,8 +55,8 @@ def settle(exam: Exam, folder: Path, frozen: Path = FROZEN) -> str:
     """Freeze an exam that is not frozen, check one that is; say which. Raises what `freeze` and `check` raise."""
     if not (frozen / f"{exam.name}.json").exists():
         return f"{exam.name}: frozen in {freeze(exam, folder, frozen)}, to be committed"
-    check(exam, folder, frozen)
-    return f"{exam.name}: {folder} is the frozen exam"
+    known = check(exam, folder, frozen)
+    return f"{exam.name}: {folder} is the frozen exam, {known.byte_equal} of {known.of} byte for byte"
 
 
 def main(argv: list[str] | None = None) -> int:

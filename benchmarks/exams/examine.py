@@ -1,6 +1,6 @@
 """Question: how good are releases on the frozen exams. `python -m benchmarks.exams.examine RELEASE... --exams FOLDER`.
 
-FOLDER is what `draw.py` filled; every exam in it must be the frozen one, byte for byte. With several releases, the loss of mAP from
+FOLDER is what `draw.py` filled; every exam in it must be the frozen one, by bytes or by looks. With several releases, the loss of mAP from
 the first to each other one is told as well: give fp32, then int8, or the control and then the candidates. Writes
 `results/exams.json`, or the result of another name, and prints tables for docs/detector.md.
 """
@@ -8,6 +8,7 @@ the first to each other one is told as well: give fp32, then int8, or the contro
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,14 @@ def examine(
     there = {name: exam for name, exam in exams.items() if (folder / name).is_dir()}
     if not there:
         raise ValueError(f"exams: {str(folder)!r} holds none of {', '.join(exams)}; expected what draw.py filled")
-    digests = {name: check(exam, folder / name, frozen) for name, exam in there.items()}
+    known = {name: asdict(check(exam, folder / name, frozen)) for name, exam in there.items()}
     told, sittings = [], []
     for release in releases:
         figures, sat = _one(release, there, folder)
         told.append(figures)
         sittings.append(sat)
     return {
-        "exams": digests,
+        "exams": known,
         "not_sat": [name for name in exams if name not in there],
         "releases": told,
         "losses": [_loss(told[0], other, sittings[0], sat) for other, sat in zip(told[1:], sittings[1:], strict=True)],

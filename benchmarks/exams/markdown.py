@@ -17,6 +17,10 @@ def as_markdown(examined: Figures) -> str:
     if losses:
         parts.append("**Loss of mAP from the first release to the other, points, paired**\n")
         parts.append(table(("exam", "points lost", "95 % by room"), losses))
+    redrawn = {name: known for name, known in examined["exams"].items() if known["byte_equal"] < known["of"]}
+    if redrawn:
+        equal = ", ".join(f"{name} {known['byte_equal']} of {known['of']}" for name, known in redrawn.items())
+        parts.append(f"The same rooms as frozen, byte for byte equal: {equal}.\n")
     if examined["not_sat"]:
         parts.append(f"Not drawn, so not measured: {', '.join(examined['not_sat'])}.\n")
     return "\n".join(parts)

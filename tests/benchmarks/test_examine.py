@@ -256,6 +256,7 @@ def test_releases_sit_every_exam_that_is_there(folder: Path, tmp_path: Path) -> 
     told = examine.examine([release, release], folder, exams=EXAMS, frozen=tmp_path)
 
     assert (list(told["exams"]), told["not_sat"]) == (["rooms", "lessons", "quiet"], ["dark"])
+    assert told["exams"]["rooms"] | {"digest": ""} == {"digest": "", "byte_equal": 2, "of": 2}
     figures = told["releases"][0]["figures"]
     assert (figures["rooms"]["pictures"], figures["rooms"]["rooms"]) == (2, 2)
     assert figures["rooms"]["behaviours"][0]["right"] + figures["rooms"]["behaviours"][0]["wrong"] == 1
@@ -267,8 +268,18 @@ def test_releases_sit_every_exam_that_is_there(folder: Path, tmp_path: Path) -> 
     assert "| hand-raising | 1 | 1 | 0 | 1.000 | 1.000 to 1.000 |" in text
     assert "| all | 1 | 900.00 | 22.79 to 5014.48 |" in text
     assert "Not drawn, so not measured: dark." in text
+    assert "byte for byte" not in text
     for line in text.splitlines():
         assert not line.startswith("|") or line.endswith("|")
+
+
+def test_an_exam_drawn_by_another_processor_is_sat_and_the_tables_say_so(folder: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(folder / "rooms" / "JPEGImages" / "two.jpg"), np.ones((90, 160, 3), np.uint8))
+
+    told = examine.examine([find_release(tmp_path / "release")], folder, exams=EXAMS, frozen=tmp_path)
+
+    assert (told["exams"]["rooms"]["byte_equal"], told["exams"]["rooms"]["of"]) == (1, 2)
+    assert "The same rooms as frozen, byte for byte equal: rooms 1 of 2.\n" in as_markdown(told)
 
 
 def test_a_release_sees_what_a_service_would_report_and_more(folder: Path, tmp_path: Path) -> None:
@@ -307,7 +318,7 @@ def test_another_exam_than_the_frozen_one_and_no_exam_at_all_are_refused(folder:
     with pytest.raises(ValueError, match=r"exams: .*holds none of rooms, lessons, quiet, dark"):
         examine.examine([release], tmp_path / "release", exams=EXAMS, frozen=tmp_path)
     (folder / "rooms" / "JPEGImages" / "two.jpg").write_bytes(b"another")
-    with pytest.raises(ValueError, match=r"two\.jpg: SHA-256"):
+    with pytest.raises(ValueError, match=r"two\.jpg: 7 bytes are not a readable picture"):
         examine.examine([release], folder, exams=EXAMS, frozen=tmp_path)
 
 
