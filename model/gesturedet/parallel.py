@@ -8,7 +8,10 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
+from threading import Thread
 
 import torch
 import torch.distributed as dist
@@ -50,6 +53,7 @@ ALONE = Crew(rank=0, processes=1)
 def run_together(processes: int, work: Callable[[Crew], None]) -> None:
     """Call `work` in so many processes at once and wait for all of them. `work` has to be picklable.
 
+    They end with this process, however it ends: those of a killed run would go on writing beside the one that resumes it.
     Raises what the first failing process raised.
     """
     if processes < 1:
@@ -69,6 +73,7 @@ def run_together(processes: int, work: Callable[[Crew], None]) -> None:
 def _member(
     rank: int, processes: int, port: int, work: Callable[[Crew], None], errors: "SimpleQueue[Exception]"
 ) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     dist.init_process_group("gloo", rank=rank, world_size=processes)
@@ -79,6 +84,14 @@ def _member(
         raise
     finally:
         dist.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """Also where torch's own SIGINT on the parent's death is ignored, as in what a shell runs in the background."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _free_port() -> int:

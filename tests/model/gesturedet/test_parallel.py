@@ -1,3 +1,7 @@
+import multiprocessing
+import os
+import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,3 +78,53 @@ def test_processes_tell_each_other_what_they_have(tmp_path: Path) -> None:
 def test_no_process_is_refused() -> None:
     with pytest.raises(ValueError, match="processes: 0 is not at least 1"):
         run_together(0, Share(Path()))
+
+
+@dataclass(frozen=True)
+class Lingers:
+    """Each process writes down its number and then takes longer than anybody waits."""
+
+    folder: Path
+
+    def __call__(self, crew: Crew) -> None:
+        (self.folder / f"{crew.rank}").write_text(str(os.getpid()), "utf-8")
+        time.sleep(600)
+
+
+def lives(process: int) -> bool:
+    """Whether a process still runs; one that only waits to be buried does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text("utf-8")
+    except OSError:
+        return False
+
+
+def run_in_background(processes: int, work: Lingers) -> None:
+    """As a shell starts a command with &: what Ctrl-C sends, and torch to the processes of one that is gone, is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_together(processes, work)
+
+
+def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    run = multiprocessing.get_context("spawn").Process(target=run_in_background, args=(2, Lingers(tmp_path)))
+    run.start()
+    numbers = [int(told) for rank in "01" if (told := eventually_read(tmp_path / rank))]
+    assert [lives(number) for number in numbers] == [True, True]
+
+    run.kill()
+    run.join()
+
+    deadline = time.monotonic() + 30
+    while any(map(lives, numbers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [lives(number) for number in numbers] == [False, False]
+
+
+def eventually_read(path: Path) -> str:
+    """What a file holds as soon as there is one, or nothing after a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if path.exists() and (told := path.read_text("utf-8")):
+            return told
+        time.sleep(0.05)
+    return ""
