@@ -22,8 +22,7 @@ Box = tuple[float, float, float, float]
 class Span(msgspec.Struct, array_like=True):
     """One behaviour of somebody, still open. `live`: detected in the newest frame, so its end moves with the time.
 
-    `seen_ms`: for so long frames that show it spoke; its gaps are not in it. The rule's durations are those in force when
-    it began.
+    The rule's durations are those in force when it began.
     """
 
     behaviour: str
@@ -36,19 +35,17 @@ class Span(msgspec.Struct, array_like=True):
     model: str
     live: bool = True
     confirmed: bool = False
-    seen_ms: int = 0
 
     @property
     def satisfied(self) -> bool:
-        """Whether it was seen for as long as its rule wants: two glimpses with a gap between them are no event."""
-        return self.seen_ms >= self.least_duration_ms
+        """Whether it has lasted as long as its rule wants."""
+        return self.end_ms - self.start_ms >= self.least_duration_ms
 
 
 def grow(spans: Sequence[Span], until_ms: int) -> None:
     """The newest frame has spoken up to `until_ms`: live spans last at least until then."""
     for span in spans:
         if span.live and span.end_ms < until_ms:
-            span.seen_ms += until_ms - span.end_ms
             span.end_ms = until_ms
 
 
