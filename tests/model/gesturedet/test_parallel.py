@@ -114,15 +114,15 @@ def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     run.kill()
     run.join()
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while any(map(lives, numbers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [lives(number) for number in numbers] == [False, False]
 
 
 def eventually_read(path: Path) -> str:
-    """What a file holds as soon as there is one, or nothing after a minute."""
-    deadline = time.monotonic() + 60
+    """What a file holds as soon as there is one, or nothing after five minutes: a process that loads torch beside others is slow."""
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         if path.exists() and (told := path.read_text("utf-8")):
             return told
