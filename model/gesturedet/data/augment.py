@@ -79,7 +79,8 @@ def augment(
     picture: Picture, truth: Truth, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[Picture, Truth]:
     """Return the changed picture (RGB, `size_hw`, 3) and its truth. The same state of `rng` gives the same picture."""
-    return _look(*_cut(picture, truth, size_hw, config, rng), config, rng)
+    changed, moved = _cut(picture, truth, size_hw, config, rng)
+    return _look(changed, config, rng), moved
 
 
 def mosaic(
@@ -100,7 +101,7 @@ def mosaic(
         boxes_xyxy = moved.boxes_xyxy * scale + start / (width, height, width, height)
         parts.append(Truth(boxes_xyxy.astype(np.float32), moved.class_ids, moved.ignored))
     truth = Truth(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Truth)))
-    return _look(canvas, truth, config, rng)
+    return _look(canvas, config, rng), truth
 
 
 def _cut(
@@ -116,9 +117,9 @@ def _cut(
     return changed, move_truth(truth, window, flipped=flipped, size_hw=size_hw, config=config)
 
 
-def _look(picture: Picture, truth: Truth, config: AugmentConfig, rng: np.random.Generator) -> tuple[Picture, Truth]:
+def _look(picture: Picture, config: AugmentConfig, rng: np.random.Generator) -> Picture:
     """Change how a picture looks and nothing of where things are."""
-    return _degrade(_distort(picture, rng) if config.photometric else picture, config, rng), truth
+    return _degrade(_distort(picture, rng) if config.photometric else picture, config, rng)
 
 
 def choose_window(truth: Truth, config: AugmentConfig, rng: np.random.Generator) -> Window:
