@@ -1,10 +1,9 @@
 """A lesson and a release → the events that the route would publish, counted against the truth: what benchmarks share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import av
 import cv2
-import msgspec
 import numpy as np
 from rich.progress import track
 
@@ -16,7 +15,7 @@ from classpulse.demo.matching import Counts, measure
 from classpulse.demo.truth import judged
 from classpulse.ingest.pictures import Printer
 from classpulse.ingest.sources.container import AvPicture
-from classpulse.records import BehaviourEvent, Detection, FrameDetections
+from classpulse.records import BehaviourEvent, Detection, FrameDetections, RoomConfig, RoomPlan, Rule
 from classpulse.topics import DETECTIONS
 from gesturedet.predictor import Predictor
 
@@ -49,28 +48,30 @@ def seen(lesson: Lesson, predictor: Predictor) -> list[FrameDetections]:
     return found
 
 
-def events(frames: list[FrameDetections], room: str, least_score: float) -> dict[str, list[tuple[int, int]]]:
-    """The events that aggregate makes of detections with at least that score, per behaviour, in the clip's time."""
+def events(frames: list[FrameDetections], room: str, rules: Mapping[str, Rule]) -> dict[str, list[tuple[int, int]]]:
+    """The events that aggregate makes of what a camera shows by these rules, per behaviour, in the clip's time."""
     stored, rooms, last_ms = Stored(DETECTIONS.name, 0, 0, room, b"", (), 0), Rooms(), frames[-1].captured_at_ms
     spans: dict[str, tuple[str, int, int]] = {}
-    for frame in frames:
-        kept = tuple(d for d in frame.detections if d.score >= least_score)
-        for publication in rooms.take(stored, msgspec.structs.replace(frame, detections=kept)):
+    plan = RoomPlan(config=RoomConfig(room=room, rules=dict(rules)), cameras={}, at_ms=START_MS)
+    for noun in (plan, *frames):
+        for publication in rooms.take(stored, noun):
             if isinstance(event := publication.noun, BehaviourEvent):
                 end_ms = event.ended_at_ms or last_ms
                 spans[event.id] = (event.behaviour, event.started_at_ms - START_MS, end_ms - START_MS)
-    found: dict[str, list[tuple[int, int]]] = {name: [] for name in DEFAULT_RULES}
+    found: dict[str, list[tuple[int, int]]] = {name: [] for name in rules}
     for behaviour, start_ms, end_ms in spans.values():
         found[behaviour].append((start_ms, end_ms))
     return found
 
 
-def counts(lessons: Sequence[Lesson], frames: Sequence[list[FrameDetections]], least_score: float) -> dict[str, Counts]:
+def counts(
+    lessons: Sequence[Lesson], frames: Sequence[list[FrameDetections]], rules: Mapping[str, Rule] = DEFAULT_RULES
+) -> dict[str, Counts]:
     """True, found, missed and false events of each behaviour over all lessons."""
-    out = {name: Counts() for name in DEFAULT_RULES}
+    out = {name: Counts() for name in rules}
     for lesson, shown in zip(lessons, frames, strict=True):
-        found = events(shown, lesson.room, least_score)
-        for name, truth in judged(lesson.truth.spans, DEFAULT_RULES).items():
+        found = events(shown, lesson.room, rules)
+        for name, truth in judged(lesson.truth.spans, rules).items():
             counted, others = ([(s.started_ms, s.ended_ms) for s in part] for part in (truth.counted, truth.others))
             out[name] += measure(counted, found[name], others).counts
     return out

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from classpulse.aggregate.rules import DEFAULT_RULES
 from gesturedet.card import load_release
 from tests.support import ROOT
 
@@ -71,6 +72,10 @@ def test_what_was_measured_was_measured_with_the_released_model() -> None:
     digest = load_release().card.digest
     assert result("demo")["last_report"]["model"] == digest
     assert result("operating_point")["model"] == digest
+
+
+def test_rules_ask_for_the_scores_that_the_validation_lessons_gave() -> None:
+    assert {name: rule.least_score for name, rule in DEFAULT_RULES.items()} == result("operating_point")["least_scores"]
 
 
 @pytest.mark.parametrize("name", ["aggregate", "bus_sqlite", "demo", "live", "route"])

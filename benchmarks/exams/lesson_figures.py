@@ -18,17 +18,15 @@ from gesturedet.evaluation import room_draws
 from gesturedet.predictor import Predictor
 from gesturedet.runtime.onnxruntime import OnnxRuntime
 
-CARDS_OWN = 0.0
-"""Every detection that reached the card's threshold counts, as in a room with the default rules."""
 MS_PER_HOUR = 3_600_000
 
 ByBehaviour = Mapping[str, Counts]
 
 
 def watch(release: Release, lessons: Sequence[Lesson]) -> list[ByBehaviour]:
-    """Return each lesson's events, counted, at the card's thresholds."""
+    """Return each lesson's events, counted."""
     predictor = Predictor(release, OnnxRuntime(release.onnx_bytes))
-    return [counts([lesson], [seen(lesson, predictor)], CARDS_OWN) for lesson in lessons]
+    return [counts([lesson], [seen(lesson, predictor)]) for lesson in lessons]
 
 
 def event_figures(by_lesson: Sequence[ByBehaviour]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gesturedet.evaluation import JudgedPicture
 from gesturedet.export import export_onnx, quantise, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
-from gesturedet.labels import AUXILIARY, BEHAVIOURS
+from gesturedet.labels import AUXILIARY
 from gesturedet.predictor import Predictor
 from gesturedet.preprocess import preprocess
 from gesturedet.recipes import Recipe
@@ -60,15 +60,13 @@ def release(
     name: str,
     lineage: tuple[str, ...],
     precision: Precision = "fp32",
-    thresholds: Mapping[str, float] | None = None,
     calibration_pictures: int = 200,
     track: Track = lambda pictures, _what: pictures,
 ) -> dict[Precision, tuple[ClassFigures, ...]]:
     """Write `model.onnx` and `card.json` into `folder`; return the exam's figures of both precisions.
 
-    Each precision gets a calibration of its own, fitted on `material.val`, and thresholds with the best F1 there, unless
-    they are given (in calibrated scores). The card holds the figures of the released one on `material.test`, and `lineage`
-    after what the checkpoint's run began with.
+    Each precision gets a calibration of its own, fitted on `material.val`, and thresholds with the best F1 there. The card
+    holds the figures of the released one on `material.test`, and `lineage` after what the checkpoint's run began with.
     """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
@@ -81,7 +79,7 @@ def release(
         quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
         for kind, file in files.items():
             card = _draft(recipe, material.sources, settings, name=name, lineage=descent, precision=kind)
-            card = _examined(write_release(Path(scratch) / kind, file, card), material, thresholds, track)
+            card = _examined(write_release(Path(scratch) / kind, file, card), material, track)
             figures[kind] = card.exams[0].behaviours
             if kind == precision:
                 write_release(folder, file, card)
@@ -156,23 +154,6 @@ def figures_of(
     return tuple(row for row in rows if row.behaviour in card.published)
 
 
-def read_thresholds(path: Path) -> tuple[dict[str, float], str]:
-    """Read thresholds chosen elsewhere, `{"thresholds": {behaviour: score}, "lesson_seeds": [...]}`, and what made them.
-
-    They are in calibrated scores, and `"calibrated": true` says so. Raises ValueError naming the file and what it lacks.
-    """
-    expected = f"expected thresholds for {', '.join(BEHAVIOURS)} and lesson_seeds, in calibrated scores"
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        thresholds = {name: float(found["thresholds"][name]) for name in BEHAVIOURS}
-        source = f"events of lessons with seeds {', '.join(str(seed) for seed in found['lesson_seeds'])}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"thresholds {str(path)!r}: {error}; {expected}") from error
-    if found.get("calibrated") is not True:
-        raise ValueError(f"thresholds {str(path)!r}: calibrated = {found.get('calibrated')}; {expected}")
-    return thresholds, source
-
-
 def calibration_images(pictures: Sequence[LabelledPicture], recipe: Recipe, most: int) -> list[Floats]:
     """Return images_1CHW of so many training pictures, evenly spread over them."""
     size_hw = recipe.net.input_hw
@@ -200,13 +181,13 @@ def source_of(root: Path, split: str, pictures: Sequence[LabelledPicture]) -> st
     )
 
 
-def _examined(drafted: Release, material: Material, thresholds: Mapping[str, float] | None, track: Track) -> ModelCard:
+def _examined(drafted: Release, material: Material, track: Track) -> ModelCard:
     """Return the card with what the validation pictures decide, scores' meaning first, and the figures of the exam."""
     card, sources = drafted.card, material.sources
     seen = look(drafted, track(material.val, f"{card.precision} val"))
     calibration = fit_calibration(seen, card.labels, card.published, fitted_on=sources["val"])
     card = msgspec.structs.replace(card, calibration=calibration)
-    chosen = dict.fromkeys(card.labels, 1.0) | (dict(thresholds or {}) or _thresholds(figures_of(card, seen)))
+    chosen = dict.fromkeys(card.labels, 1.0) | _thresholds(figures_of(card, seen))
     seen = look(drafted, track(material.test, f"{card.precision} test"))
     exam = Exam(
         pictures_from=sources["test"],

@@ -40,7 +40,11 @@ class Lesson(Record, frozen=True, kw_only=True):
 
 
 class Rule(Record, frozen=True, kw_only=True):
-    """When detections of a behaviour make an event: least score, least duration, longest gap."""
+    """When detections of a behaviour make an event.
+
+    Those with at least `least_score` must last `least_duration_ms` without a gap longer than `longest_gap_ms`; weaker ones
+    that are reported only keep an event going, over gaps as long.
+    """
 
     least_score: float
     least_duration_ms: int

@@ -32,7 +32,7 @@ from gesturedet.figures import as_text
 from gesturedet.parallel import Crew, run_together
 from gesturedet.port import fetch_coco_backbone
 from gesturedet.recipes import Precision, recipe_of
-from gesturedet.releasing import Material, read_thresholds, release, source_of
+from gesturedet.releasing import Material, release, source_of
 from gesturedet.training_job import TrainJob, described, examine, recipe_behind
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -150,9 +150,6 @@ def release_command(
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = PACKAGED,
     recipe: RecipeName = "product",
     precision: Annotated[PrecisionName, typer.Option(help="What is released; both are examined.")] = PrecisionName.fp32,
-    thresholds: Annotated[
-        Path | None, typer.Option(help="What benchmarks/operating_point.py wrote; without it they come from val.")
-    ] = None,
     name: Annotated[str, typer.Option(help="The release's name.")] = "gesturedet-classroom",
     lineage: Annotated[
         list[str] | None, typer.Option(help="To be told after what the run began with; may be repeated.")
@@ -174,9 +171,6 @@ def release_command(
         )
         for use, some in folders.items()
     }
-    chosen: dict[str, float] | None = None
-    if thresholds is not None:
-        chosen, sources["thresholds"] = read_thresholds(thresholds)
     figures = release(
         checkpoint,
         recipe_of(recipe),
@@ -185,7 +179,6 @@ def release_command(
         name=name,
         lineage=tuple(lineage or ()),
         precision="int8" if precision is PrecisionName.int8 else "fp32",
-        thresholds=chosen,
         track=lambda shown, what: track(shown, description=what, console=console, transient=True),
     )
     for kind, rows in figures.items():

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 
 from classpulse.aggregate.facts import Counted, Fact, Happened, Missed, Passed, Watched
-from classpulse.aggregate.rules import ANY_SCORE
 from classpulse.aggregate.spans import Span, follow, grow, over, silence
 from classpulse.codec import frame_trace
 from classpulse.records import (
@@ -170,7 +169,7 @@ class Story(msgspec.Struct, array_like=True):
         self._hole(noun.sequence, reading)
         self._pass(reading)
         self._step_to(noun.sequence + 1, reading.at_ms)
-        counted = _counted(noun.detections, reading.rules)
+        counted = _by_behaviour(noun.detections)
         interval_ms = min(max(noun.interval_ms, 0), LONGEST_INTERVAL_MS)
         self.speech = Speech(
             reading.at_ms, reading.at_ms + 3 * interval_ms // 2, {name: len(seen) for name, seen in counted.items()}
@@ -257,7 +256,7 @@ class Story(msgspec.Struct, array_like=True):
             if rule is not None:
                 mine = [span for span in self.spans if span.behaviour == behaviour]
                 ordinal = self._ordinal(behaviour, reading.at_ms)
-                begun = follow(mine, seen, reading.at_ms, behaviour=behaviour, rule=rule, model=model, ordinal=ordinal)
+                begun = follow(mine, seen, reading.at_ms, rule=rule, model=model, ordinal=ordinal)
                 if begun:
                     self.ordinals[behaviour] = (reading.at_ms, ordinal + len(begun))
                     self.spans += begun
@@ -292,14 +291,12 @@ class Story(msgspec.Struct, array_like=True):
         return Happened(event, at_ms, frame_trace(self.camera, *self.newest_frame))
 
 
-def _counted(detections: tuple[Detection, ...], rules: dict[str, Rule]) -> dict[str, list[Detection]]:
-    """The detections that count, by behaviour: those with at least the score their rule wants."""
-    counted: dict[str, list[Detection]] = {}
+def _by_behaviour(detections: tuple[Detection, ...]) -> dict[str, list[Detection]]:
+    """What a frame shows, by behaviour: all of it counts, whatever its score."""
+    found: dict[str, list[Detection]] = {}
     for one in detections:
-        rule = rules.get(one.behaviour)
-        if one.score >= (ANY_SCORE if rule is None else rule.least_score):
-            counted.setdefault(one.behaviour, []).append(one)
-    return counted
+        found.setdefault(one.behaviour, []).append(one)
+    return found
 
 
 def _first_ms(noun: Told) -> int:

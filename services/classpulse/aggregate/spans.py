@@ -1,7 +1,9 @@
 """aggregate, first leg: detections of one behaviour, frame after frame → spans of one person's behaviour.
 
 Pure and by time alone: how many frames there were never matters, only how long they spoke. A span lasts from its first
-detection to the end of what its last detection's frame spoke for.
+detection to the end of what its last detection's frame spoke for. Its rule is satisfied by its strong detections alone:
+those with the rule's least score, with no gap longer than the rule allows, from the first to the end of what the last
+spoke for. Weak ones keep a span going and say when it began and ended (hysteresis, as Canny's edges have it).
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,8 @@ Box = tuple[float, float, float, float]
 class Span(msgspec.Struct, array_like=True):
     """One behaviour of somebody, still open. `live`: detected in the newest frame, so its end moves with the time.
 
-    The rule's durations are those in force when it began.
+    The rule's score and durations are those in force when it began. `strong`: the last detection had that score; strong
+    ones have followed each other from `strong_from_ms` (None: there was none yet) to `strong_to_ms`.
     """
 
     behaviour: str
@@ -35,11 +38,26 @@ class Span(msgspec.Struct, array_like=True):
     model: str
     live: bool = True
     confirmed: bool = False
+    least_score: float = 0.0
+    strong: bool = False
+    strong_from_ms: int | None = None
+    strong_to_ms: int = 0
 
     @property
     def satisfied(self) -> bool:
-        """Whether it has lasted as long as its rule wants."""
-        return self.end_ms - self.start_ms >= self.least_duration_ms
+        """Whether strong detections have lasted as long as its rule wants."""
+        since_ms = self.strong_from_ms
+        return since_ms is not None and self.strong_to_ms - since_ms >= self.least_duration_ms
+
+    def detected(self, detection: Detection, at_ms: int, model: str) -> None:
+        """A frame shows it again, or for the first time."""
+        self.box_xyxy, self.model, self.live = detection.box_xyxy, model, True
+        self.end_ms = max(self.end_ms, at_ms)
+        self.strong = detection.score >= self.least_score
+        if self.strong:
+            if self.strong_from_ms is None or at_ms - self.strong_to_ms > self.longest_gap_ms:
+                self.strong_from_ms = at_ms
+            self.strong_to_ms = at_ms
 
 
 def grow(spans: Sequence[Span], until_ms: int) -> None:
@@ -47,6 +65,8 @@ def grow(spans: Sequence[Span], until_ms: int) -> None:
     for span in spans:
         if span.live and span.end_ms < until_ms:
             span.end_ms = until_ms
+            if span.strong:
+                span.strong_to_ms = until_ms
 
 
 def silence(spans: Sequence[Span]) -> None:
@@ -65,7 +85,6 @@ def follow(
     seen: Sequence[Detection],
     at_ms: int,
     *,
-    behaviour: str,
     rule: Rule,
     model: str,
     ordinal: int,
@@ -74,27 +93,31 @@ def follow(
 
     New ones are numbered from `ordinal`, left to right (then top to bottom).
     """
-    unmatched: list[Box] = []
+    unmatched: list[Detection] = []
     considered = seen[:MOST_PER_BEHAVIOUR]
     for detection, span in zip(considered, match(spans, considered), strict=True):
         if span is None:
-            unmatched.append(detection.box_xyxy)
+            unmatched.append(detection)
         else:
-            span.box_xyxy, span.model, span.live = detection.box_xyxy, model, True
-            span.end_ms = max(span.end_ms, at_ms)
-    return [
-        Span(
-            behaviour,
-            at_ms,
-            ordinal + place,
-            rule.least_duration_ms,
-            rule.longest_gap_ms,
-            box_xyxy,
-            at_ms,
-            model,
-        )
-        for place, box_xyxy in enumerate(sorted(unmatched))
-    ]
+            span.detected(detection, at_ms, model)
+    unmatched.sort(key=lambda one: one.box_xyxy)
+    return [_begin(one, at_ms, rule, model, ordinal + place) for place, one in enumerate(unmatched)]
+
+
+def _begin(detection: Detection, at_ms: int, rule: Rule, model: str, ordinal: int) -> Span:
+    span = Span(
+        behaviour=detection.behaviour,
+        start_ms=at_ms,
+        ordinal=ordinal,
+        least_duration_ms=rule.least_duration_ms,
+        longest_gap_ms=rule.longest_gap_ms,
+        box_xyxy=detection.box_xyxy,
+        end_ms=at_ms,
+        model=model,
+        least_score=rule.least_score,
+    )
+    span.detected(detection, at_ms, model)
+    return span
 
 
 def match(spans: Sequence[Span], detections: Sequence[Detection]) -> list[Span | None]:

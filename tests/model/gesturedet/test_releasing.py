@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from gesturedet.releasing import (  # noqa: E402
     calibration_images,
     figures_of,
     look,
-    read_thresholds,
     release,
     source_of,
 )
@@ -64,48 +62,6 @@ def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
     assert (tuple(calibration.curves), calibration.fitted_on) == (TINY.labels, "voc val: 4 pictures")
     assert exam.calibration_error is not None
     assert released.card.thresholds["sleeping"] == 1.0, "what the validation pictures do not show is not reported"
-
-
-@pytest.mark.filterwarnings("default")
-def test_thresholds_chosen_elsewhere_are_those_of_the_card(tmp_path: Path) -> None:
-    wanted = {"hand-raising": 0.4, "stand-up": 0.5, "sleeping": 0.6}
-    path = tmp_path / "operating_point.json"
-    path.write_text(json.dumps({"thresholds": wanted, "calibrated": True, "lesson_seeds": [25_000_000, 25_000_001]}))
-    assert read_thresholds(path) == (wanted, "events of lessons with seeds 25000000, 25000001")
-
-    material = tiny_material(tmp_path)
-    release(
-        tmp_path / "last.pt",
-        TINY,
-        material,
-        tmp_path / "out",
-        name="tiny",
-        lineage=("none",),
-        thresholds=wanted,
-        calibration_pictures=2,
-    )
-    assert load_release(tmp_path / "out").card.thresholds == wanted
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"thresholds": {"sleeping": 0.5}}', '{"thresholds": 3}'])
-def test_a_file_without_thresholds_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "operating_point.json"
-    path.write_text(text)
-    with pytest.raises(
-        ValueError, match=r"operating_point\.json.*expected thresholds for hand-raising, stand-up, sleeping"
-    ):
-        read_thresholds(path)
-
-
-def test_thresholds_in_the_nets_own_scores_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "operating_point.json"
-    found = {"thresholds": dict.fromkeys(TINY.labels, 0.5), "lesson_seeds": [1]}
-    for more, told in (({}, None), ({"calibrated": False}, False)):
-        path.write_text(json.dumps(found | more))
-        with pytest.raises(
-            ValueError, match=rf"operating_point\.json': calibrated = {told}; .*, in calibrated scores$"
-        ):
-            read_thresholds(path)
 
 
 def test_calibration_pictures_are_spread_over_the_training_pictures(tmp_path: Path) -> None:

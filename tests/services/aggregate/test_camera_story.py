@@ -164,10 +164,19 @@ def test_a_behaviour_without_a_rule_is_counted_and_raises_nothing() -> None:
     assert events(facts) == []
 
 
-def test_a_score_below_the_rule_is_nobody() -> None:
+def test_a_score_below_the_rule_is_counted_and_makes_no_event() -> None:
     picky = {HAND: Rule(least_score=0.5, least_duration_ms=0, longest_gap_ms=0)}
     facts = read([frame(0, 0, at(1, score=0.5), at(3, score=0.49)), frame(1, 200)], rules=picky)
-    assert [f.people for f in facts if isinstance(f, Watched)] == [{HAND: 1}]
+    assert [f.people for f in facts if isinstance(f, Watched)] == [{HAND: 2}]
+    assert events(facts) == [("started", HAND, 0, None)]
+
+
+def test_an_event_begins_and_ends_with_its_weak_detections() -> None:
+    rule = {HAND: Rule(least_score=0.5, least_duration_ms=300, longest_gap_ms=0)}
+    scores = [0.2, 0.5, 0.9, 0.2, 0.1]
+    told = [frame(i, 200 * i, at(1, score=score)) for i, score in enumerate(scores)]
+    facts = read([*told, frame(5, 1_000), frame(6, 1_200)], rules=rule)
+    assert events(facts) == [("started", HAND, 0, None), ("ended", HAND, 0, 1_000)]
 
 
 def test_a_span_keeps_the_rule_it_began_with() -> None:

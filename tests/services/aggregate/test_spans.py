@@ -8,10 +8,24 @@ from classpulse.records import Detection, RoomConfig, Rule
 from tests.services.aggregate.stories import HAND, MODEL, ROOM, at
 
 RULE = DEFAULT_RULES[HAND]
+WEAK = RULE.least_score - 0.01
 
 
 def span(box_xyxy: tuple[float, float, float, float], *, start_ms: int = 0, end_ms: int = 0) -> Span:
-    return Span(HAND, start_ms, 0, RULE.least_duration_ms, RULE.longest_gap_ms, box_xyxy, end_ms, MODEL)
+    return Span(
+        HAND,
+        start_ms,
+        0,
+        RULE.least_duration_ms,
+        RULE.longest_gap_ms,
+        box_xyxy,
+        end_ms,
+        MODEL,
+        least_score=RULE.least_score,
+        strong=True,
+        strong_from_ms=start_ms,
+        strong_to_ms=end_ms,
+    )
 
 
 def box(left: float, right: float) -> tuple[float, float, float, float]:
@@ -25,7 +39,7 @@ def seen(left: float, right: float) -> Detection:
 def test_nothing_seen_and_nothing_open_gives_nothing() -> None:
     assert match([], []) == []
     assert over([], 10**9) == []
-    assert follow([], [], 0, behaviour=HAND, rule=RULE, model=MODEL, ordinal=0) == []
+    assert follow([], [], 0, rule=RULE, model=MODEL, ordinal=0) == []
 
 
 @pytest.mark.parametrize(
@@ -63,7 +77,7 @@ def test_below_a_fifth_of_overlap_it_is_somebody_else() -> None:
 
 
 def test_newcomers_are_numbered_from_left_to_right() -> None:
-    begun = follow([], [at(7), at(2), at(5)], 100, behaviour=HAND, rule=RULE, model=MODEL, ordinal=0)
+    begun = follow([], [at(7), at(2), at(5)], 100, rule=RULE, model=MODEL, ordinal=0)
     assert [(s.ordinal, s.box_xyxy) for s in begun] == [(i, at(p).box_xyxy) for i, p in enumerate((2, 5, 7))]
     assert [s.start_ms for s in begun] == [100, 100, 100]
 
@@ -87,13 +101,38 @@ def test_a_gap_as_long_as_allowed_still_continues_and_one_more_millisecond_ends(
 def test_a_continued_span_covers_the_gap() -> None:
     one = span(at(1).box_xyxy, end_ms=200)
     one.live = False
-    assert follow([one], [at(1)], 900, behaviour=HAND, rule=RULE, model="digest-2", ordinal=0) == []
+    assert follow([one], [at(1)], 900, rule=RULE, model="digest-2", ordinal=0) == []
     assert (one.live, one.end_ms, one.model, one.satisfied) == (True, 900, "digest-2", True)
+
+
+def test_only_strong_detections_satisfy_a_rule_and_weak_ones_keep_a_span_going() -> None:
+    (one,) = follow([], [at(1, score=WEAK)], 0, rule=RULE, model=MODEL, ordinal=0)
+    grow([one], 1_000)
+    assert (one.end_ms, one.satisfied) == (1_000, False)  # long enough, but weak
+    follow([one], [at(1, score=RULE.least_score)], 1_000, rule=RULE, model=MODEL, ordinal=0)
+    grow([one], 1_499)
+    assert not one.satisfied
+    grow([one], 1_500)
+    assert (one.start_ms, one.satisfied) == (0, True)
+    follow([one], [at(1, score=WEAK)], 1_500, rule=RULE, model=MODEL, ordinal=0)
+    grow([one], 9_000)
+    assert (one.end_ms, one.strong_to_ms) == (9_000, 1_500)
+
+
+def test_strong_detections_too_far_apart_are_not_taken_together_though_weak_ones_lie_between() -> None:
+    (one,) = follow([], [at(1)], 0, rule=RULE, model=MODEL, ordinal=0)
+    for at_ms in range(200, 1_401, 200):
+        follow([one], [at(1, score=WEAK if at_ms < 1_400 else 1.0)], at_ms, rule=RULE, model=MODEL, ordinal=0)
+    assert (one.start_ms, one.strong_from_ms, one.satisfied) == (0, 1_400, False)
+    near = follow([], [at(1)], 0, rule=RULE, model=MODEL, ordinal=0)
+    follow(near, [at(1, score=WEAK)], 500, rule=RULE, model=MODEL, ordinal=0)
+    follow(near, [at(1)], 1_000, rule=RULE, model=MODEL, ordinal=0)
+    assert near[0].satisfied  # a gap as long as the rule allows
 
 
 def test_a_crowd_is_linked_up_to_the_stated_bound() -> None:
     crowd = [at(1) for _ in range(MOST_PER_BEHAVIOUR + 50)]
-    assert len(follow([], crowd, 0, behaviour=HAND, rule=RULE, model=MODEL, ordinal=0)) == MOST_PER_BEHAVIOUR
+    assert len(follow([], crowd, 0, rule=RULE, model=MODEL, ordinal=0)) == MOST_PER_BEHAVIOUR
 
 
 def test_a_room_overrides_single_rules_and_adds_its_own() -> None:
@@ -104,8 +143,8 @@ def test_a_room_overrides_single_rules_and_adds_its_own() -> None:
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
-    assert {name: (r.least_duration_ms, r.longest_gap_ms, r.least_score) for name, r in DEFAULT_RULES.items()} == {
-        "hand-raising": (500, 1_000, 0.0),
-        "stand-up": (1_000, 2_000, 0.0),
-        "sleeping": (20_000, 10_000, 0.0),
+    assert {name: (r.least_duration_ms, r.longest_gap_ms) for name, r in DEFAULT_RULES.items()} == {
+        "hand-raising": (500, 1_000),
+        "stand-up": (1_000, 2_000),
+        "sleeping": (20_000, 10_000),
     }
