@@ -32,7 +32,7 @@ GENERAL = World()
 WORLDS = {
     "train": World(hard=0.75),
     "hard": World(hard=0.92, shares={HAND_RAISING: 0.05, STAND_UP: 0.03, SLEEPING: 0.03}),
-    "tiny": World(pupils=(26, 44), views={"wide": 1.0}, least_px=10, most_px=40),
+    "tiny": World(pupils=(26, 44), views={"wide": 1.0}, least_px=10, most_px=64),
     "dark": World(lights={"dim": 0.7, "window": 0.3}),
 }
 """Split -> its world; a split without one shows `GENERAL`."""
