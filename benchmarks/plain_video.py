@@ -2,7 +2,8 @@
 
 No label of a real room is needed: on plain clips of adults every confident raised hand or sleeper is a false alarm, and what a
 net says should not change when a picture is mirrored or a little of its edge is cut off. It says nothing about how many true
-gestures are found. A standing or walking adult may well be called `stand-up`: that is told apart.
+gestures are found. A standing or walking adult may well be called `stand-up`: that is told apart. A box at the card's threshold
+is seen, shown and counted; only what lasts with a score that a room's rule believes is an event.
 
 Usage: plain_video.py CLIP... --model NAME_OR_FOLDER...
 """
@@ -14,14 +15,18 @@ from pathlib import Path
 
 import av
 import numpy as np
+from events import START_MS, events
 from measured import write_result
 from numpy.typing import NDArray
 from rich.progress import track
 
+from classpulse.aggregate.rules import DEFAULT_RULES
+from classpulse.records import Detection, FrameDetections
 from gesturedet.api import Detections, Detector, load
 from gesturedet.boxes import iou_matrix
 
 Bytes = NDArray[np.uint8]
+ROOM = "plain/video/room"
 FPS, DOUBTFUL, EDGE = 5, 0.3, 0.1
 """Pictures looked at a second; the score from which boxes are compared; the share of each side that is cut off."""
 
@@ -70,22 +75,43 @@ def inside(found: Detections, picture: Bytes) -> Detections:
     return Detections(found.boxes_xyxy[kept], found.scores[kept], labels, found.names)
 
 
+def told(found: Detections, picture: Bytes, sequence: int) -> FrameDetections:
+    """What a camera of a room would have told of the picture."""
+    height, width = picture.shape[:2]
+    boxes = (found.boxes_xyxy / np.array([width, height, width, height])).tolist()
+    return FrameDetections(
+        camera=f"{ROOM}/camera",
+        epoch=0,
+        sequence=sequence,
+        captured_at_ms=START_MS + 1000 * sequence // FPS,
+        interval_ms=1000 // FPS,
+        model="plain",
+        detections=tuple(
+            Detection(behaviour=label, score=float(score), box_xyxy=tuple(box))
+            for label, score, box in zip(found.labels, found.scores, boxes, strict=True)
+        ),
+    )
+
+
 def look(detector: Detector, clip: Path) -> dict[str, object]:
-    """Alarms at the card's thresholds, and the share of boxes that the mirrored and the cut picture confirm."""
-    alarms, looked, sums = Counter[str](), 0, np.zeros((2, 2), int)
+    """Alarms at the card's thresholds, events by the usual rules, and the share of boxes that mirrored and cut pictures confirm."""
+    alarms, frames, sums = Counter[str](), list[FrameDetections](), np.zeros((2, 2), int)
     highest: dict[str, float] = {}
     for picture in track(pictures(clip), description=f"{detector.card.name} {clip.name}"):
-        looked += 1
-        alarms.update(detector.detect(picture).labels)
+        shown = detector.detect(picture)
+        alarms.update(shown.labels)
+        frames.append(told(shown, picture, len(frames)))
         found = detector.detect(picture, min_score=DOUBTFUL)
         for label, score in zip(found.labels, found.scores, strict=True):
             highest[label] = max(highest.get(label, 0.0), float(score))
         for row, (boxes, again) in enumerate((mirrored(detector, picture), cut(detector, picture))):
             sure = found if row == 0 else inside(found, picture)
             sums[row] += confirmed(sure, again, boxes_xyxy=boxes)
-    minutes = looked / FPS / 60
+    minutes = len(frames) / FPS / 60
+    made = events(frames, ROOM, DEFAULT_RULES)
     return {
-        "pictures": looked,
+        "pictures": len(frames),
+        "events": {name: len(made[name]) for name in made},
         "alarms_per_minute": {name: round(alarms[name] / minutes, 1) for name in detector.card.published},
         "pictures_times_alarms": dict(alarms),
         "highest_score": {name: round(score, 3) for name, score in highest.items()},
