@@ -89,8 +89,15 @@ def as_markdown(cards: list[Card]) -> str:
     for label in sorted({name for c in cards for name in _table(c["labels"])}):
         for size in ("all", *(name for _, name in SIZES)):
             rows[f"{label}, {size}"] = [str(_table(_table(c["labels"]).get(label, {})).get(size, 0)) for c in cards]
-    lines = ["| | " + " | ".join(str(c["split"]) for c in cards) + " |", "|---" * (len(cards) + 1) + "|"]
+    lines = [
+        "| | " + " | ".join(f"{c['split']}, {_made_by(c['recipe'])}" for c in cards) + " |",
+        "|---" * (len(cards) + 1) + "|",
+    ]
     return "\n".join([*lines, *(f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items())]) + "\n"
+
+
+def _made_by(recipe: object) -> str:
+    return recipe if isinstance(recipe, str) else f"recipe {recipe}"
 
 
 def _listed(value: object) -> list[float]:

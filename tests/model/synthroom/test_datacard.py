@@ -18,7 +18,9 @@ def test_an_empty_set_has_an_empty_card(tmp_path: Path) -> None:
     DataSet(tmp_path, "train").save()
     card = data_card(tmp_path)
     assert (card["pictures"], card["labels"]) == (0, {})
-    assert "| pictures (rooms) | 0 (0) |" in as_markdown([card])
+    table = as_markdown([card, {**card, "recipe": "moments of lessons, recipe 5"}])
+    assert table.startswith(f"| | train, recipe {card['recipe']} | train, moments of lessons, recipe 5 |")
+    assert "| pictures (rooms) | 0 (0) | 0 (0) |" in table
 
 
 def test_labels_are_counted_by_class_and_size_and_difficult_ones_apart(tmp_path: Path) -> None:
