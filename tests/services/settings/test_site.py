@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Lesson, RoomConfig, Rule
 from classpulse.site import Site, load_site, parse_camera, parse_site
@@ -78,7 +79,11 @@ def test_a_full_file_becomes_records(tmp_path: Path) -> None:
             ),
             holidays=("2026-12-24", "2026-12-25"),
             views="disjoint",
-            rules={"sleeping": Rule(least_score=0.0, least_duration_ms=30_000, longest_gap_ms=10_000)},
+            rules={
+                "sleeping": Rule(
+                    least_score=DEFAULT_RULES["sleeping"].least_score, least_duration_ms=30_000, longest_gap_ms=10_000
+                )
+            },
             enabled=False,
         ),
     )
