@@ -68,7 +68,7 @@ def main() -> None:
     """Train what is not done yet and write what there is."""
     args = parser_of(__doc__ or "", ABLATION, "build/ablation").parse_args()
     base = base_of(args)
-    train_all({name: Row(recipe) for name, recipe in ablation(base).items()}, args)
+    train_all({name: Row(recipe) for name, recipe in ablation(base).items()}, base, args)
     figures = table_of(base, args)
     write_result("ablation", figures)
     if "baseline" in figures["rows"]:

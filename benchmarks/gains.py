@@ -1,8 +1,9 @@
 """Question: what did each choice of the product's recipe gain? The control, and the control with one choice taken back.
 
-Every row but the last two takes one choice of `product_300` back to the paper's; those two make the choices of `product` and
-`product_640`. All begin with fresh heads. Usage: gains.py --train FOLDER[:LIST] [--train …] --test FOLDER:LIST --epochs 1;
-`trained_rows.py` says how rows are trained. Writes results/gains.json with the rows that are done.
+"wide input" and "mosaics" make a choice of `product` and of `product_640`; every other row takes one of `product_300` back to
+the paper's. A backbone that begins at random cannot be frozen: that row is compared with "no block frozen". All begin with fresh
+heads. Usage: gains.py --train FOLDER[:LIST] [--train …] --test FOLDER:LIST --epochs 1; `trained_rows.py` says how rows are
+trained. Writes results/gains.json with the rows that are done.
 """
 
 from dataclasses import replace
@@ -15,6 +16,9 @@ from gesturedet.data.augment import SSD_AUGMENTATION
 from gesturedet.detector import CLASSROOM
 from gesturedet.loss import LossConfig
 from gesturedet.recipes import Recipe, paper, product_640, recipe_of
+
+BESIDE = {"backbone at random": "no block frozen"}
+"""What a row is compared with, if not with the control."""
 
 
 def rows_of(base: Recipe) -> dict[str, Row]:
@@ -32,16 +36,16 @@ def rows_of(base: Recipe) -> dict[str, Row]:
         "mosaics": {"augmentation": mosaics},
     }
     rows = {name: Row(replace(base, name=f"{base.name} {name}", **change)) for name, change in changes.items()}
-    # Blocks that begin at random cannot be kept as they are: to be compared with "no block frozen".
     rows["backbone at random"] = Row(rows["no block frozen"].recipe, coco=False)
     return rows
 
 
 def compared(table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Say of each row by how many points of mAP it differs from the control, where that is there."""
-    if control := table.get("control"):
-        for row in table.values():
-            row["points_beside_control"] = round(100 * (row["map50"] - control["map50"]), 2)
+    """Say of each row by how many points of mAP it differs from the row it is to be compared with, where that is there."""
+    for name, row in table.items():
+        beside = BESIDE.get(name, "control")
+        if beside in table:
+            row |= {"beside": beside, "points": round(100 * (row["map50"] - table[beside]["map50"]), 2)}
     return table
 
 
@@ -51,7 +55,7 @@ def main() -> None:
     args = parser_of(__doc__ or "", names, "build/gains").parse_args()
     base = base_of(args)
     rows = rows_of(base)
-    train_all(rows, args)
+    train_all(rows, base, args)
     write_result("gains", {**settings_of(base, args), "rows": compared(figures_of(rows, args))})
 
 

@@ -1,14 +1,14 @@
 """Question: from which score on a detection may speak for an event, on lessons nobody trained on.
 
 The score that is best picture by picture, the card's threshold, is too low for that: somebody is looked at many times a
-second, so it finds everybody sooner or later, and what is not there as well. Below the score asked for here detections are
-counted and keep an event going, nothing more (decision 0019). Usage: operating_point.py RELEASE LESSONS, with lessons of the val
-split (`python -m synthroom.cli lessons FOLDER --split val --count 12`), never of the demo's. What it writes is what
-`classpulse.aggregate.rules` holds.
+second, so it finds everybody sooner or later, and what is not there as well. Weaker detections make no event, but one that is
+made begins and ends with them (decision 0019). Scores below the card's threshold are not asked about: nobody reports them.
+Usage: operating_point.py RELEASE LESSONS, with lessons of the val split (`python -m synthroom.cli lessons FOLDER --split val
+--count 12`), never of the demo's. What it writes is what `classpulse.aggregate.rules` holds.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -25,7 +25,7 @@ from gesturedet.predictor import Predictor
 from gesturedet.runtime.onnxruntime import OnnxRuntime
 
 ALIKE = 0.005
-SCORES = [round(0.1 + 0.02 * step, 2) for step in range(45)]
+SCORES = [round(0.02 * step, 2) for step in range(1, 50)]
 
 
 def best(curve: list[dict[str, float]]) -> float:
@@ -38,12 +38,16 @@ def best(curve: list[dict[str, float]]) -> float:
     return next(point["score"] for point, near in zip(curve, around, strict=True) if near >= max(around) - ALIKE)
 
 
-def curves_of(lessons: Sequence[Lesson], frames: Sequence[list[FrameDetections]]) -> dict[str, list[dict[str, float]]]:
-    """The events of each behaviour at each score."""
+def curves_of(
+    lessons: Sequence[Lesson], frames: Sequence[list[FrameDetections]], thresholds: Mapping[str, float]
+) -> dict[str, list[dict[str, float]]]:
+    """The events of each behaviour at each score from its threshold on."""
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in DEFAULT_RULES}
     for score in track(SCORES, description="scores"):
         rules = {name: msgspec.structs.replace(rule, least_score=score) for name, rule in DEFAULT_RULES.items()}
         for name, count in counts(lessons, frames, rules).items():
+            if score < thresholds[name]:
+                continue
             point = {"score": score, "true": count.true, "found": count.found, "false": count.false}
             curves[name].append({**point, "f1": round(count.f1 or 0.0, 4)})
     return curves
@@ -55,7 +59,7 @@ def main(folder: Path, lessons_folder: Path) -> None:
     if release.card.calibration is None:
         raise SystemExit(f"{folder}: its scores are the net's own, expected a calibrated release")
     predictor, lessons = Predictor(release, OnnxRuntime(release.onnx_bytes)), bundled_lessons(lessons_folder)
-    curves = curves_of(lessons, [seen(lesson, predictor) for lesson in lessons])
+    curves = curves_of(lessons, [seen(lesson, predictor) for lesson in lessons], release.card.thresholds)
     chosen = {name: best(curve) for name, curve in curves.items()}
     figures = {
         "model": release.card.digest,

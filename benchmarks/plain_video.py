@@ -31,14 +31,14 @@ FPS, DOUBTFUL, EDGE = 5, 0.3, 0.1
 """Pictures looked at a second; the score from which boxes are compared; the share of each side that is cut off."""
 
 
-def pictures(clip: Path) -> Iterator[Bytes]:
-    """Pictures of a clip, five a second, in BGR."""
+def pictures(clip: Path) -> Iterator[tuple[int, Bytes]]:
+    """Pictures of a clip, five a second, in BGR, each with its time in ms."""
     with av.open(str(clip)) as container:
         due = 0.0
         for frame in container.decode(video=0):
             if float(frame.time or 0) + 1e-6 >= due:
                 due = float(frame.time or 0) + 1 / FPS
-                yield frame.to_ndarray(format="bgr24")
+                yield round(1000 * float(frame.time or 0)), frame.to_ndarray(format="bgr24")
 
 
 def confirmed(first: Detections, second: Detections, *, boxes_xyxy: NDArray[np.float32]) -> tuple[int, int]:
@@ -75,7 +75,7 @@ def inside(found: Detections, picture: Bytes) -> Detections:
     return Detections(found.boxes_xyxy[kept], found.scores[kept], labels, found.names)
 
 
-def told(found: Detections, picture: Bytes, sequence: int) -> FrameDetections:
+def told(found: Detections, picture: Bytes, sequence: int, at_ms: int) -> FrameDetections:
     """What a camera of a room would have told of the picture."""
     height, width = picture.shape[:2]
     boxes = (found.boxes_xyxy / np.array([width, height, width, height])).tolist()
@@ -83,7 +83,7 @@ def told(found: Detections, picture: Bytes, sequence: int) -> FrameDetections:
         camera=f"{ROOM}/camera",
         epoch=0,
         sequence=sequence,
-        captured_at_ms=START_MS + 1000 * sequence // FPS,
+        captured_at_ms=START_MS + at_ms,
         interval_ms=1000 // FPS,
         model="plain",
         detections=tuple(
@@ -97,10 +97,10 @@ def look(detector: Detector, clip: Path) -> dict[str, object]:
     """Alarms at the card's thresholds, events by the usual rules, and the share of boxes that mirrored and cut pictures confirm."""
     alarms, frames, sums = Counter[str](), list[FrameDetections](), np.zeros((2, 2), int)
     highest: dict[str, float] = {}
-    for picture in track(pictures(clip), description=f"{detector.card.name} {clip.name}"):
+    for at_ms, picture in track(pictures(clip), description=f"{detector.card.name} {clip.name}"):
         shown = detector.detect(picture)
         alarms.update(shown.labels)
-        frames.append(told(shown, picture, len(frames)))
+        frames.append(told(shown, picture, len(frames), at_ms))
         found = detector.detect(picture, min_score=DOUBTFUL)
         for label, score in zip(found.labels, found.scores, strict=True):
             highest[label] = max(highest.get(label, 0.0), float(score))

@@ -17,8 +17,8 @@ from gesturedet.data.sources import Listed, Sources
 from gesturedet.data.training_set import Example
 from gesturedet.parallel import ALONE, Crew
 from gesturedet.port import fetch_coco_backbone
-from gesturedet.recipes import Precision, Recipe, recipe_of
-from gesturedet.training_job import FIGURES_FILE, TrainJob
+from gesturedet.recipes import Precision, Recipe
+from gesturedet.training_job import FIGURES_FILE, TrainJob, described
 
 
 class OutOfTime(Exception):
@@ -71,8 +71,12 @@ def train(row: Row, folder: Path, args: argparse.Namespace, deadline: float) -> 
     job(ALONE)
 
 
-def train_all(rows: Mapping[str, Row], args: argparse.Namespace) -> None:
-    """Train what is asked for and not done yet, row by row within a seed, as long as there is time."""
+def train_all(rows: Mapping[str, Row], base: Recipe, args: argparse.Namespace) -> None:
+    """Train what is asked for and not done yet, row by row within a seed, as long as there is time.
+
+    Raises ValueError where the folder holds rows of other settings: theirs would be told as these.
+    """
+    hold(args.out / "settings.json", settings_of(base, args))
     deadline = time.monotonic() + 60 * args.minutes
     try:
         for seed in args.seeds:
@@ -83,6 +87,15 @@ def train_all(rows: Mapping[str, Row], args: argparse.Namespace) -> None:
                 train(seeded, folder_of(args.out, name, seed), args, deadline)
     except OutOfTime:
         print("out of time: the same command goes on")
+
+
+def hold(path: Path, settings: dict[str, Any]) -> None:
+    """Note what a folder's rows have in common; raises ValueError if it was something else."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings, indent=2) + "\n")
+    if (held := json.loads(path.read_text())) != settings:
+        raise ValueError(f"{path}: rows of {held}, expected {settings}; give another --out")
 
 
 def figures_of(rows: Iterable[str], args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -117,13 +130,8 @@ def settings_of(base: Recipe, args: argparse.Namespace) -> dict[str, Any]:
 
 def base_of(args: argparse.Namespace) -> Recipe:
     """Return the recipe of the command line."""
-    base = recipe_of(args.recipe)
-    return replace(
-        base,
-        epochs=args.epochs or base.epochs,
-        batch=args.batch or base.batch,
-        precision=args.precision or base.precision,
-    )
+    base = described(args.recipe, None, args.epochs, args.precision)
+    return base if args.batch is None else replace(base, batch=args.batch)
 
 
 def parser_of(question: str, rows: Iterable[str], out: str) -> argparse.ArgumentParser:

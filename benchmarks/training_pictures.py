@@ -57,14 +57,18 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--draw", nargs=2, type=int, default=(30, 150), metavar=("FEW", "MANY"))
     args = parser.parse_args()
-    sets = {
-        folder.name: {
+    few, many = args.draw
+    if not 0 < few < many:
+        parser.error(f"--draw {few} {many}: expected few pictures and then more")
+    sets = [
+        {
+            "folder": folder.name,
             "manifest_sha256": hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest(),
             **data_card(folder),
         }
         for folder in args.folders
-    }
-    write_result("training_pictures", {"drawing": speed(*args.draw), "sets": sets})
+    ]
+    write_result("training_pictures", {"drawing": speed(few, many), "sets": sets})
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ class Lesson(Record, frozen=True, kw_only=True):
 class Rule(Record, frozen=True, kw_only=True):
     """When detections of a behaviour make an event.
 
-    Those with at least `least_score` must last `least_duration_ms` without a gap longer than `longest_gap_ms`; weaker ones
-    that are reported only keep an event going, over gaps as long.
+    Those with at least `least_score` must last `least_duration_ms` without a gap longer than `longest_gap_ms`. Weaker ones
+    make no event; but one that is made begins with the first and ends with the last of either, without such a gap.
     """
 
     least_score: float

@@ -104,10 +104,16 @@ def test_every_gain_is_one_stated_choice() -> None:
     assert [name for name, row in rows.items() if not row.coco] == ["backbone at random"]
 
 
-def test_gains_are_told_in_points_beside_the_control(tmp_path: Path) -> None:
-    write(tmp_path, {"control": {0: 0.5}, "mosaics": {0: 0.525}})
+def test_gains_are_told_in_points_beside_what_they_differ_from_in_one_choice(tmp_path: Path) -> None:
+    values = {"control": 0.5, "mosaics": 0.525, "no block frozen": 0.49, "backbone at random": 0.3}
+    write(tmp_path, {name: {0: value} for name, value in values.items()})
     rows = gains.compared(figures_of(gains.rows_of(BASE), asked(tmp_path, 0)))
-    assert {name: row["points_beside_control"] for name, row in rows.items()} == {"control": 0.0, "mosaics": 2.5}
+    assert {name: (row["beside"], row["points"]) for name, row in rows.items()} == {
+        "control": ("control", 0.0),
+        "no block frozen": ("control", -1.0),
+        "mosaics": ("control", 2.5),
+        "backbone at random": ("no block frozen", -19.0),
+    }
     assert gains.compared({"mosaics": {"map50": 0.5}}) == {"mosaics": {"map50": 0.5}}
 
 

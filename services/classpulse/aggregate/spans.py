@@ -3,7 +3,7 @@
 Pure and by time alone: how many frames there were never matters, only how long they spoke. A span lasts from its first
 detection to the end of what its last detection's frame spoke for. Its rule is satisfied by its strong detections alone:
 those with the rule's least score, with no gap longer than the rule allows, from the first to the end of what the last
-spoke for. Weak ones keep a span going and say when it began and ended (hysteresis, as Canny's edges have it).
+spoke for. Weak ones satisfy nothing, but a span begins and ends with them too (hysteresis, as Canny's edges have it).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LEAST_IOU = 0.2
 """Two boxes of neighbouring frames that overlap less are two people."""
 
 MOST_PER_BEHAVIOUR = 256
-"""Of a picture with more detections of one behaviour only the first this many are linked: a bound on time and state."""
+"""Of a picture with more detections of one behaviour only the first, best this many are linked: a bound on time and state."""
 
 Box = tuple[float, float, float, float]
 
@@ -57,16 +57,16 @@ class Span(msgspec.Struct, array_like=True):
         if self.strong:
             if self.strong_from_ms is None or at_ms - self.strong_to_ms > self.longest_gap_ms:
                 self.strong_from_ms = at_ms
-            self.strong_to_ms = at_ms
+            self.strong_to_ms = max(self.strong_to_ms, at_ms)
 
 
 def grow(spans: Sequence[Span], until_ms: int) -> None:
     """The newest frame has spoken up to `until_ms`: live spans last at least until then."""
     for span in spans:
-        if span.live and span.end_ms < until_ms:
-            span.end_ms = until_ms
+        if span.live:
+            span.end_ms = max(span.end_ms, until_ms)
             if span.strong:
-                span.strong_to_ms = until_ms
+                span.strong_to_ms = max(span.strong_to_ms, until_ms)
 
 
 def silence(spans: Sequence[Span]) -> None:

@@ -18,7 +18,7 @@ def test_the_dark_exam_knows_no_daylight_and_no_lamps() -> None:
 def test_the_tiny_exam_looks_at_all_of_the_class_and_counts_only_what_is_small() -> None:
     world = world_of("tiny")
     assert set(world.views) == {"wide"}
-    assert world.least_px < LEAST_PIXELS < (world.most_px or 0) <= 64
+    assert world.least_px < LEAST_PIXELS < (world.most_px or 0) == 64
 
 
 def test_the_hard_exam_has_more_hard_negatives_and_fewer_raised_hands_than_training() -> None:

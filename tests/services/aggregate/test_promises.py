@@ -24,6 +24,8 @@ from tests.services.aggregate.stories import HAND, ROOM, SLEEP, STAND, A, B, Tol
 
 CAMERAS = (A, B, f"{ROOM}/c")
 BEHAVIOURS = (HAND, STAND, SLEEP, "reading")
+SCORES = (0.9, 0.9, 0.1)
+"""What every rule believes, twice as often as what none does."""
 SLOW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -43,19 +45,23 @@ def stories(draw: st.DrawFn, camera: str) -> list[ToldNoun]:
     return told
 
 
+def somebody() -> st.SearchStrategy[list[tuple[int, str]]]:
+    return st.lists(st.tuples(st.integers(0, 9), st.sampled_from(BEHAVIOURS)), max_size=3, unique=True)
+
+
 @st.composite
 def epochs(draw: st.DrawFn, camera: str, epoch: int, start_ms: int) -> list[ToldNoun]:
     interval_ms = draw(st.sampled_from([33, 200, 1_000]))
     now_ms, sequence = start_ms, 0
-    people = draw(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(BEHAVIOURS)), max_size=3, unique=True))
+    people = draw(somebody())
     told: list[ToldNoun] = [beat(-1, now_ms, camera=camera, epoch=epoch)]
     for _ in range(draw(st.integers(0, 25))):
         now_ms += draw(st.sampled_from([interval_ms, interval_ms, interval_ms, 5 * interval_ms, 0, 12_345]))
         kind = draw(st.sampled_from(["frame"] * 6 + ["turn", "drop", "hole", "beat", "silent"]))
         if kind == "turn":
-            people = draw(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(BEHAVIOURS)), max_size=3, unique=True))
+            people = draw(somebody())
         if kind in ("frame", "turn"):
-            seen = [at(place, behaviour) for place, behaviour in people]
+            seen = [at(place, behaviour, draw(st.sampled_from(SCORES))) for place, behaviour in people]
             told.append(frame(sequence, now_ms, *seen, camera=camera, epoch=epoch, interval_ms=interval_ms))
             sequence += 1
         elif kind == "drop":
@@ -337,6 +343,23 @@ def test_one_to_thirty_frames_a_second_give_the_same_events(data: st.DataObject,
         assert all(0 <= got - true <= interval_ms for got, true in starts)
         ends = zip(sorted(e.ended_at_ms or 0 for e in events), sorted(t.end_ms for t in wanted), strict=True)
         assert all(0 <= got - true <= interval_ms for got, true in ends)
+
+
+def test_weak_stretches_belong_to_an_event_and_make_none_at_every_rate() -> None:
+    strong, all_of_it = Truth(0, HAND, 3_600, 7_200), Truth(0, HAND, 1_100, 9_450)
+    weak = Truth(5, HAND, 1_000, 9_000)
+    for fps in (1, 2, 3, 7, 10, 24, 25, 29, 30):
+        interval_ms = round(1_000 / fps)
+        told: list[Record] = []
+        for sequence in range(12 * fps):
+            now_ms = sequence * 1_000 // fps
+            scores = [(0, 0.9 if strong.seen_at(now_ms) else 0.1)] * all_of_it.seen_at(now_ms)
+            seen = [at(place, HAND, score) for place, score in [*scores, *[(5, 0.1)] * weak.seen_at(now_ms)]]
+            told.append(frame(sequence, now_ms, *seen, interval_ms=interval_ms))
+        ((_, start_ms, end_ms),) = play([*told, beat(12 * fps - 1, 12_000, "off")], batches=[10_000]).spans
+        assert 0 <= start_ms - all_of_it.start_ms <= interval_ms + 1, fps
+        assert end_ms is not None
+        assert 0 <= end_ms - all_of_it.end_ms <= interval_ms + 1, fps
 
 
 def test_a_truth_by_hand_at_every_rate() -> None:

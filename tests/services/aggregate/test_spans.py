@@ -1,5 +1,6 @@
 """Linking goes by overlap and time, best first, and numbers newcomers from left to right."""
 
+import msgspec
 import pytest
 
 from classpulse.aggregate.rules import DEFAULT_RULES, rules_of
@@ -128,6 +129,42 @@ def test_strong_detections_too_far_apart_are_not_taken_together_though_weak_ones
     follow(near, [at(1, score=WEAK)], 500, rule=RULE, model=MODEL, ordinal=0)
     follow(near, [at(1)], 1_000, rule=RULE, model=MODEL, ordinal=0)
     assert near[0].satisfied  # a gap as long as the rule allows
+
+
+def test_a_strong_run_ends_one_millisecond_beyond_the_longest_gap() -> None:
+    for gap_ms, satisfied in ((RULE.longest_gap_ms, True), (RULE.longest_gap_ms + 1, False)):
+        (one,) = follow([], [at(1)], 0, rule=RULE, model=MODEL, ordinal=0)
+        follow([one], [at(1, score=WEAK)], 500, rule=RULE, model=MODEL, ordinal=0)
+        follow([one], [at(1)], gap_ms, rule=RULE, model=MODEL, ordinal=0)
+        assert one.satisfied is satisfied
+
+
+def test_a_span_without_a_strong_detection_satisfies_not_even_a_rule_of_no_duration() -> None:
+    at_once = Rule(least_score=0.5, least_duration_ms=0, longest_gap_ms=0)
+    (one,) = follow([], [at(1, score=0.49)], 0, rule=at_once, model=MODEL, ordinal=0)
+    grow([one], 500)
+    assert not one.satisfied
+    follow([one], [at(1, score=0.5)], 500, rule=at_once, model=MODEL, ordinal=0)
+    assert one.satisfied
+
+
+def test_strong_time_never_goes_back_and_grows_also_where_the_span_is_ahead() -> None:
+    (one,) = follow([], [at(1)], 0, rule=RULE, model=MODEL, ordinal=0)
+    grow([one], 300)  # the wall clock went ahead of the next picture
+    follow([one], [at(1)], 200, rule=RULE, model=MODEL, ordinal=0)
+    assert (one.end_ms, one.strong_to_ms) == (300, 300)
+    one.end_ms = 400
+    grow([one], 350)
+    assert (one.end_ms, one.strong_to_ms) == (400, 350)
+
+
+def test_a_span_stored_by_an_older_version_is_confirmed_by_a_run_that_begins_now() -> None:
+    old = [HAND, 0, 0, 500, 1_000, list(at(1).box_xyxy), 400, MODEL, True, False]
+    one = msgspec.convert(old, Span)
+    assert not one.satisfied
+    follow([one], [at(1, score=WEAK)], 600, rule=RULE, model=MODEL, ordinal=0)  # its rule asked for no score
+    grow([one], 1_100)
+    assert (one.start_ms, one.satisfied) == (0, True)
 
 
 def test_a_crowd_is_linked_up_to_the_stated_bound() -> None:
