@@ -69,9 +69,18 @@ def test_the_readme_quotes_the_result_files(what: str) -> None:
 
 
 def test_what_was_measured_was_measured_with_the_released_model() -> None:
-    digest = load_release().card.digest
-    assert result("demo")["last_report"]["model"] == digest
-    assert result("operating_point")["model"] == digest
+    card = load_release().card
+    assert result("demo")["last_report"]["model"] == card.digest
+    assert result("operating_point")["model"] == card.digest
+    assert result("operating_point")["thresholds"] == card.thresholds
+
+
+def test_the_settings_page_states_the_usual_rules() -> None:
+    rules = (
+        f"{name} {rule.least_score:g} / {rule.least_duration_ms} / {rule.longest_gap_ms}"
+        for name, rule in DEFAULT_RULES.items()
+    )
+    assert f"Usual: {', '.join(rules)} |" in (ROOT / "docs" / "settings.md").read_text()
 
 
 def test_rules_ask_for_the_scores_that_the_validation_lessons_gave() -> None:
