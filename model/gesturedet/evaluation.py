@@ -14,6 +14,9 @@ from gesturedet.boxes import iou_matrix
 
 Floats = NDArray[np.float64]
 
+ALIKE = 0.005
+"""Two values of F1 that are nearer than this are the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedPicture:
@@ -159,14 +162,18 @@ def operating_point(ranking: Ranking, threshold: float) -> OperatingPoint:
 
 
 def best_threshold(ranking: Ranking, *, least: float = 0.05) -> OperatingPoint:
-    """Find the threshold of at least `least` with the best F1; the higher one among equals, 1 where nothing is right."""
+    """Find the highest threshold of at least `least` whose F1 is as good as the best, within `ALIKE`; 1 where nothing is right.
+
+    F1 is often flat: a lone low score that is best by a hair lets through many false detections for nothing.
+    """
     if not ranking.right.any():
         return operating_point(ranking, 1.0)
     right_N = ranking.right.cumsum()
     f1_N = 2 * right_N / (np.arange(1, len(right_N) + 1) + max(ranking.truths, 1))
     f1_N = np.where(ranking.scores >= least, f1_N, -1.0)
     last_of_equals = np.append(ranking.scores[1:] != ranking.scores[:-1], np.array([True]))
-    best = int(np.where(last_of_equals, f1_N, -1.0).argmax())
+    f1_N = np.where(last_of_equals, f1_N, -1.0)
+    best = int((f1_N >= f1_N.max() - ALIKE).argmax())
     return operating_point(ranking, max(float(ranking.scores[best]), least))
 
 
