@@ -7,6 +7,7 @@ import pytest
 from synthroom.datacard import as_markdown, data_card, size_name
 from synthroom.labels import Label
 from synthroom.pictures import DataSet, Still, write_stills
+from tests.support import ROOT
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
@@ -49,3 +50,10 @@ def test_labels_are_counted_by_class_and_size_and_difficult_ones_apart(tmp_path:
 @pytest.mark.parametrize(("share", "name"), [(0.0005, "under 0.1 %"), (0.001, "0.1 to 0.5 %"), (0.3, "over 20 %")])
 def test_sizes_are_named_by_the_share_of_the_picture(share: float, name: str) -> None:
     assert size_name(share) == name
+
+
+def test_the_committed_card_is_what_was_counted() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "training_pictures.json").read_text())
+    page, drawing = (ROOT / "docs" / "data-card.md").read_text(), found["drawing"]
+    assert page.endswith("\n\n" + as_markdown(found["sets"]))
+    assert f"takes {drawing['start_s']} s to start and then gives {drawing['pictures_per_s']} pictures a second" in page
