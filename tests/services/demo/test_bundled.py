@@ -13,10 +13,9 @@ SPLIT_OF_THE_DEMO = range(40_000_000, 50_000_000)
 SPLIT_OF = {
     "train": (10_000_000, 20_000_000),
     "val": (20_000_000, 30_000_000),
-    "thresholds": (20_000_000, 30_000_000),
     "test": (50_000_000, 60_000_000),
 }
-"""Which seeds each part of a release may come from; `thresholds` are chosen on lessons of the val split, `test` is the exam `rooms`."""
+"""Which seeds each part of a release may come from; thresholds are chosen on `val`, `test` is the exam `rooms`."""
 
 
 def test_three_lessons_of_the_promised_length_size_and_weight() -> None:
