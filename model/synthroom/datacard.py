@@ -77,7 +77,7 @@ def as_markdown(cards: list[Card]) -> str:
         "seeds": ["{} to {}".format(*seeds) if (seeds := _listed(c["seeds"])) else "" for c in cards],
         "hard negatives": [str(c["hard_negatives"]) for c in cards],
         "share of the picture, least to greatest": [
-            f"{100 * s[0]:.2f} to {100 * s[1]:.0f} %"
+            f"{100 * s[0]:.3f} to {100 * s[1]:.0f} %"
             if (s := _listed(c["least_and_greatest_share_of_picture"]))
             else ""
             for c in cards
