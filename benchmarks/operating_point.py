@@ -21,10 +21,10 @@ from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.demo.bundled import Lesson, bundled_lessons
 from classpulse.records import FrameDetections
 from gesturedet.card import load_release
+from gesturedet.evaluation import ALIKE
 from gesturedet.predictor import Predictor
 from gesturedet.runtime.onnxruntime import OnnxRuntime
 
-ALIKE = 0.005
 SCORES = [round(0.02 * step, 2) for step in range(1, 50)]
 
 

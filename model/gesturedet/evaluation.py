@@ -170,9 +170,8 @@ def best_threshold(ranking: Ranking, *, least: float = 0.05) -> OperatingPoint:
         return operating_point(ranking, 1.0)
     right_N = ranking.right.cumsum()
     f1_N = 2 * right_N / (np.arange(1, len(right_N) + 1) + max(ranking.truths, 1))
-    f1_N = np.where(ranking.scores >= least, f1_N, -1.0)
     last_of_equals = np.append(ranking.scores[1:] != ranking.scores[:-1], np.array([True]))
-    f1_N = np.where(last_of_equals, f1_N, -1.0)
+    f1_N = np.where(last_of_equals & (ranking.scores >= least), f1_N, -1.0)
     best = int((f1_N >= f1_N.max() - ALIKE).argmax())
     return operating_point(ranking, max(float(ranking.scores[best]), least))
 

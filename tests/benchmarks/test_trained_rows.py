@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="these nets are trained (the train extra)")
 pytest.importorskip("matplotlib", reason="an ablation is drawn (the train extra)")
 
 from benchmarks.ablation import PAPER, draw, table_of
-from benchmarks.trained_rows import OutOfTime, Row, base_of, figures_of, folder_of, parser_of, train, until
+from benchmarks.trained_rows import OutOfTime, Row, base_of, figures_of, folder_of, hold, parser_of, train, until
 
 from benchmarks import gains
 from gesturedet.parallel import ALONE
@@ -121,6 +121,13 @@ def test_a_row_that_is_done_is_not_trained_again(tmp_path: Path) -> None:
     write(tmp_path, {"all": {0: 0.7}})
     # What it is given names no pictures: anything but a return would fail.
     train(Row(BASE), folder_of(tmp_path, "all", 0), argparse.Namespace(), deadline=0.0)
+
+
+def test_a_folder_with_rows_of_other_settings_is_refused(tmp_path: Path) -> None:
+    for _ in range(2):
+        hold(tmp_path / "rows" / "settings.json", {"epochs": 1})
+    with pytest.raises(ValueError, match=r"settings\.json: rows of \{'epochs': 1\}, expected \{'epochs': 2\}"):
+        hold(tmp_path / "rows" / "settings.json", {"epochs": 2})
 
 
 def test_batches_come_until_the_deadline_and_not_after_it() -> None:
