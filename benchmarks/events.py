@@ -1,6 +1,9 @@
 """A lesson and a release → the events that the route would publish, counted against the truth: what benchmarks share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 
 import av
 import cv2
@@ -17,35 +20,48 @@ from classpulse.ingest.pictures import Printer
 from classpulse.ingest.sources.container import AvPicture
 from classpulse.records import BehaviourEvent, Detection, FrameDetections, RoomConfig, RoomPlan, Rule
 from classpulse.topics import DETECTIONS
+from gesturedet.card import Release
 from gesturedet.predictor import Predictor
+from gesturedet.runtime.onnxruntime import OnnxRuntime
+
+Box = tuple[float, float, float, float]
 
 START_MS = 1_700_000_000_000
 
 
-def seen(lesson: Lesson, predictor: Predictor) -> list[FrameDetections]:
-    """What the net says of every picture of a lesson as ingest would send it."""
-    found, printer = [], Printer(width=predictor.card.frame_width)
-    interval_ms = round(1000 / lesson.truth.fps)
+def seen(lessons: Sequence[Lesson], release: Release) -> list[list[FrameDetections]]:
+    """What the net says of every picture of the lessons as ingest would send it; each core looks at a lesson of its own."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        looks = pool.map(_seen, lessons, repeat(release))
+        return list(track(looks, description=f"{release.card.name} {release.card.precision}", total=len(lessons)))
+
+
+def _seen(lesson: Lesson, release: Release) -> list[FrameDetections]:
+    predictor = Predictor(release, OnnxRuntime(release.onnx_bytes))
+    found, printer = [], Printer(width=release.card.frame_width)
     with av.open(str(lesson.clip)) as clip:
-        pictures = track(clip.decode(video=0), description=lesson.clip.name, total=lesson.truth.frames)
-        for sequence, picture in enumerate(pictures):
+        for sequence, picture in enumerate(clip.decode(video=0)):
             captured_ms = round(1000 * float(picture.time or 0))
             jpeg = printer.print(AvPicture(picture, captured_ms))[2]
             pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-            detections = tuple(
-                Detection(behaviour=d.behaviour, score=d.score, box_xyxy=d.box_xyxy) for d in predictor.predict(pixels)
-            )
-            frame = FrameDetections(
-                camera=lesson.camera,
-                epoch=0,
-                sequence=sequence,
-                captured_at_ms=START_MS + captured_ms,
-                interval_ms=interval_ms,
-                model=predictor.card.digest,
-                detections=detections,
-            )
-            found.append(frame)
+            shown = ((d.behaviour, d.score, d.box_xyxy) for d in predictor.predict(pixels))
+            found.append(told(shown, lesson.camera, sequence, captured_ms, lesson.truth.fps))
     return found
+
+
+def told(
+    shown: Iterable[tuple[str, float, Box]], camera: str, sequence: int, at_ms: int, fps: float
+) -> FrameDetections:
+    """What detect would publish of a picture of a clip: behaviours, scores, boxes in fractions of the picture."""
+    return FrameDetections(
+        camera=camera,
+        epoch=0,
+        sequence=sequence,
+        captured_at_ms=START_MS + at_ms,
+        interval_ms=round(1000 / fps),
+        model="examined",
+        detections=tuple(Detection(behaviour=name, score=score, box_xyxy=box) for name, score, box in shown),
+    )
 
 
 def events(frames: list[FrameDetections], room: str, rules: Mapping[str, Rule]) -> dict[str, list[tuple[int, int]]]:

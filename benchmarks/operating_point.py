@@ -22,8 +22,6 @@ from classpulse.demo.bundled import Lesson, bundled_lessons
 from classpulse.records import FrameDetections
 from gesturedet.card import load_release
 from gesturedet.evaluation import ALIKE
-from gesturedet.predictor import Predictor
-from gesturedet.runtime.onnxruntime import OnnxRuntime
 
 SCORES = [round(0.02 * step, 2) for step in range(1, 50)]
 
@@ -58,8 +56,8 @@ def main(folder: Path, lessons_folder: Path) -> None:
     release = load_release(folder)
     if release.card.calibration is None:
         raise SystemExit(f"{folder}: its scores are the net's own, expected a calibrated release")
-    predictor, lessons = Predictor(release, OnnxRuntime(release.onnx_bytes)), bundled_lessons(lessons_folder)
-    curves = curves_of(lessons, [seen(lesson, predictor) for lesson in lessons], release.card.thresholds)
+    lessons = bundled_lessons(lessons_folder)
+    curves = curves_of(lessons, seen(lessons, release), release.card.thresholds)
     chosen = {name: best(curve) for name, curve in curves.items()}
     figures = {
         "model": release.card.digest,

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import av
 import numpy as np
-from events import START_MS, events
+from events import Box, events, told
 from measured import write_result
 from numpy.typing import NDArray
 from rich.progress import track
 
 from classpulse.aggregate.rules import DEFAULT_RULES
-from classpulse.records import Detection, FrameDetections
+from classpulse.records import FrameDetections
 from gesturedet.api import Detections, Detector, load
 from gesturedet.boxes import iou_matrix
 
@@ -75,22 +75,11 @@ def inside(found: Detections, picture: Bytes) -> Detections:
     return Detections(found.boxes_xyxy[kept], found.scores[kept], labels, found.names)
 
 
-def told(found: Detections, picture: Bytes, sequence: int, at_ms: int) -> FrameDetections:
-    """What a camera of a room would have told of the picture."""
+def rows(found: Detections, picture: Bytes) -> Iterator[tuple[str, float, Box]]:
+    """What was found: behaviour, score, box in fractions of the picture."""
     height, width = picture.shape[:2]
-    boxes = (found.boxes_xyxy / np.array([width, height, width, height])).tolist()
-    return FrameDetections(
-        camera=f"{ROOM}/camera",
-        epoch=0,
-        sequence=sequence,
-        captured_at_ms=START_MS + at_ms,
-        interval_ms=1000 // FPS,
-        model="plain",
-        detections=tuple(
-            Detection(behaviour=label, score=float(score), box_xyxy=tuple(box))
-            for label, score, box in zip(found.labels, found.scores, boxes, strict=True)
-        ),
-    )
+    boxes = map(tuple, (found.boxes_xyxy / np.array([width, height, width, height])).tolist())
+    return zip(found.labels, found.scores.tolist(), boxes, strict=True)
 
 
 def look(detector: Detector, clip: Path) -> dict[str, object]:
@@ -100,7 +89,7 @@ def look(detector: Detector, clip: Path) -> dict[str, object]:
     for at_ms, picture in track(pictures(clip), description=f"{detector.card.name} {clip.name}"):
         shown = detector.detect(picture)
         alarms.update(shown.labels)
-        frames.append(told(shown, picture, len(frames), at_ms))
+        frames.append(told(rows(shown, picture), f"{ROOM}/camera", len(frames), at_ms, FPS))
         found = detector.detect(picture, min_score=DOUBTFUL)
         for label, score in zip(found.labels, found.scores, strict=True):
             highest[label] = max(highest.get(label, 0.0), float(score))
@@ -128,12 +117,12 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["classroom"])
     given = parser.parse_args()
     detectors = {name: load(name) for name in given.model}
-    rows = [
+    looks = [
         {"model": name, "digest": detector.card.digest, "clip": clip.name, **look(detector, clip)}
         for name, detector in detectors.items()
         for clip in given.clips
     ]
-    write_result("plain_video", {"fps": FPS, "least_score_compared": DOUBTFUL, "rows": rows})
+    write_result("plain_video", {"fps": FPS, "least_score_compared": DOUBTFUL, "rows": looks})
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from classpulse.demo.bundled import Lesson
 from classpulse.demo.matching import Counts
 from gesturedet.card import Release
 from gesturedet.evaluation import room_draws
-from gesturedet.predictor import Predictor
-from gesturedet.runtime.onnxruntime import OnnxRuntime
 
 MS_PER_HOUR = 3_600_000
 
@@ -25,8 +23,7 @@ ByBehaviour = Mapping[str, Counts]
 
 def watch(release: Release, lessons: Sequence[Lesson]) -> list[ByBehaviour]:
     """Return each lesson's events, counted."""
-    predictor = Predictor(release, OnnxRuntime(release.onnx_bytes))
-    return [counts([lesson], [seen(lesson, predictor)]) for lesson in lessons]
+    return [counts([lesson], [frames]) for lesson, frames in zip(lessons, seen(lessons, release), strict=True)]
 
 
 def event_figures(by_lesson: Sequence[ByBehaviour]) -> dict[str, Any]:
