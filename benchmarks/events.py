@@ -14,8 +14,8 @@ from classpulse.aggregate.rooms import Rooms
 from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.codec import Stored
 from classpulse.demo.bundled import Lesson
-from classpulse.demo.matching import Counts, measure
-from classpulse.demo.truth import judged
+from classpulse.demo.matching import Counts, Matching, measure
+from classpulse.demo.truth import TrueBehaviour, judged
 from classpulse.ingest.pictures import Printer
 from classpulse.ingest.sources.container import AvPicture
 from classpulse.records import BehaviourEvent, Detection, FrameDetections, RoomConfig, RoomPlan, Rule
@@ -80,14 +80,23 @@ def events(frames: list[FrameDetections], room: str, rules: Mapping[str, Rule]) 
     return found
 
 
+def compared(
+    lesson: Lesson, frames: list[FrameDetections], rules: Mapping[str, Rule] = DEFAULT_RULES
+) -> dict[str, tuple[tuple[TrueBehaviour, ...], Matching]]:
+    """The true events of each behaviour in a lesson, and which of them were found."""
+    found, out = events(frames, lesson.room, rules), {}
+    for name, truth in judged(lesson.truth.spans, rules).items():
+        counted, others = ([(s.started_ms, s.ended_ms) for s in part] for part in (truth.counted, truth.others))
+        out[name] = truth.counted, measure(counted, found[name], others)
+    return out
+
+
 def counts(
-    lessons: Sequence[Lesson], frames: Sequence[list[FrameDetections]], rules: Mapping[str, Rule] = DEFAULT_RULES
+    lessons: Sequence[Lesson], frames: Sequence[list[FrameDetections]], rules: Mapping[str, Rule]
 ) -> dict[str, Counts]:
-    """True, found, missed and false events of each behaviour over all lessons."""
+    """How many events of each behaviour were true, found, missed and false over all lessons."""
     out = {name: Counts() for name in rules}
     for lesson, shown in zip(lessons, frames, strict=True):
-        found = events(shown, lesson.room, rules)
-        for name, truth in judged(lesson.truth.spans, rules).items():
-            counted, others = ([(s.started_ms, s.ended_ms) for s in part] for part in (truth.counted, truth.others))
-            out[name] += measure(counted, found[name], others).counts
+        for name, (_, matching) in compared(lesson, shown, rules).items():
+            out[name] += matching.counts
     return out

@@ -118,7 +118,11 @@ def _events(found: Figures) -> str:
         + [cell for key in ("precision", "recall", "f1") for cell in _with_interval(row, key)]
         for row in found["behaviours"]
     ]
-    return table(heads, rows)
+    sizes = [
+        [f"{row['behaviour']}, {row['size']}", str(row["true"]), str(row["found"]), *_with_interval(row, "recall")]
+        for row in found["sizes"]
+    ]
+    return f"{table(heads, rows)}\n{table(('share of picture', 'true', 'found', 'recall', '95 %'), sizes)}"
 
 
 def _quiet(found: Figures) -> str:

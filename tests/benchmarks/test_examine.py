@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from benchmarks.exams import examine
 from benchmarks.exams.frozen import freeze
-from benchmarks.exams.lesson_figures import event_figures, quiet_figures
+from benchmarks.exams.lesson_figures import Watched, event_figures, quiet_figures, watched
 from benchmarks.exams.markdown import as_markdown
 from benchmarks.exams.picture_figures import LABELS, Sitting, of_size, on_adult, picture_figures, sit
 from benchmarks.exams.table import LessonExam, PictureExam
 
 from classpulse.demo.bundled import Lesson
-from classpulse.demo.matching import Counts
+from classpulse.demo.matching import Counts, measure
 from classpulse.demo.truth import LessonTruth, TrueBehaviour
 from gesturedet.card import find_release
 from gesturedet.data.voc import LabelledPicture, Truth, read_split
@@ -169,8 +169,9 @@ def test_the_loss_between_two_releases_is_told_in_points() -> None:
     assert examine.loss_of(before.rankings(), before.rankings()) == {"points": 0.0, "interval": (0.0, 0.0)}
 
 
-def counted(hands: Counts) -> dict[str, Counts]:
-    return {HAND: hands, STAND: Counts(), SLEEP: Counts()}
+def counted(hands: Counts, **sizes: Counts) -> dict[str, Watched]:
+    nothing = Watched(Counts(), {})
+    return {HAND: Watched(hands, sizes), STAND: nothing, SLEEP: nothing}
 
 
 def quiet_lesson(minutes: float, *spans: TrueBehaviour) -> Lesson:
@@ -193,6 +194,27 @@ def test_events_are_summed_over_lessons_and_resampled_by_lesson() -> None:
     assert (hand["true"], hand["found"], hand["false"]) == (8, 6, 2)
     assert (hand["precision"], hand["recall"], hand["f1"]) == (0.75, 0.75, 0.75)
     assert (hand["precision_interval"], hand["f1_interval"]) == ((0.5, 1.0), (0.5, 1.0))
+
+
+def test_true_events_are_told_by_size_over_lessons() -> None:
+    far = "under 0.1 %"
+    told = event_figures(
+        [counted(Counts(4, 3, 1), **{far: Counts(2, 1, 1)}), counted(Counts(1, 0, 1), **{far: Counts(1, 0, 1)})]
+    )
+
+    assert [(row["behaviour"], row["size"], row["true"], row["found"]) for row in told["sizes"]] == [(HAND, far, 3, 1)]
+    assert (told["sizes"][0]["recall"], told["sizes"][0]["recall_interval"]) == (0.3333, (0.0, 0.5))
+
+
+def test_a_true_event_has_the_size_of_its_box_and_none_without_one() -> None:
+    boxes = ((0.1, 0.1, 0.3, 0.4), (0.1, 0.1, 0.12, 0.12), None)
+    truths = [
+        TrueBehaviour(pupil=n, behaviour=HAND, started_ms=0, ended_ms=900, box_xyxy=b) for n, b in enumerate(boxes)
+    ]
+    one = watched(truths, measure([(0, 900)] * 3, [(0, 900), (0, 900)]))
+
+    assert one.counts == Counts(3, 2, 1, 0)
+    assert one.sizes == {"2 to 20 %": Counts(1, 1, 0), "under 0.1 %": Counts(1, 1, 0)}
 
 
 def test_false_events_of_quiet_lessons_are_a_rate_with_its_exact_bound() -> None:
