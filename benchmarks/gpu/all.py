@@ -128,7 +128,10 @@ def pack_up(options: argparse.Namespace) -> None:
 
     sources = Sources(tuple(options.train), (options.val,), (options.test,))
     coco, shrink = fetch_coco_backbone(options.cache), Shrink(options.width, options.quality)
-    size = pack(sources, options.pack, coco=coco, champion=options.champion, shrink=shrink, commit=commit())
+    try:
+        size = pack(sources, options.pack, coco=coco, champion=options.champion, shrink=shrink, commit=commit())
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
     print(f"{options.pack}: {size / 2**20:.1f} MiB")
 
 

@@ -59,8 +59,8 @@ def pack(
     """
     uses = {use: getattr(sources, use) for use in ("train", "val", "test")}
     told = {use: [(f"{use}/{folder.name}", split) for folder, split in listed] for use, listed in uses.items()}
-    partial = packed.with_suffix(".partial")
-    with tarfile.open(partial, "w") as archive:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
         for use, listed in uses.items():
             _hold_names(use, listed)
             for one in listed:
@@ -71,13 +71,12 @@ def pack(
             _add(archive, f"champion/{name}", (champion / name).read_bytes())
         contents = {"sources": told, "shrink": asdict(shrink), "commit": commit}
         _add(archive, CONTENTS, json.dumps(contents).encode())
-    size = partial.stat().st_size
+    size = whole.tell()
     if size > MOST_BYTES:
-        partial.unlink()
         raise ValueError(
             f"{packed}: {size / 2**20:.1f} MiB, expected at most 60; lower --width or --quality, or list less"
         )
-    partial.replace(packed)
+    packed.write_bytes(whole.getbuffer())
     return size
 
 
