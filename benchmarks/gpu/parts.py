@@ -17,6 +17,7 @@ PACKAGES: Mapping[str, str] = {
     "cv2": "opencv-python-headless>=4.10,<6",
     "onnx": "onnx>=1.19,<2",
     "onnxscript": "onnxscript>=0.5,<1",
+    "matplotlib": "matplotlib>=3.10,<4",
     "rich": "rich>=13,<16",
     "pytest": "pytest>=8.4,<10",
     "hypothesis": "hypothesis>=6.140,<7",
@@ -45,7 +46,8 @@ def install(requirements: list[str], wheels: Path | None) -> str:
 
     Without what they need themselves: it would bring another NumPy and torch than the machine's, which shadow its own.
     """
-    source = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
+    patience = ["--retries", "1", "--timeout", "10"]  # minutes on a GPU are dear, and there may be no network
+    source = patience if wheels is None else ["--no-index", "--find-links", str(wheels)]
     command = [sys.executable, "-m", "pip", "install", "-q", "--upgrade", "--no-deps", "--target", str(SITE), *source]
     done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
     importlib.invalidate_caches()
