@@ -32,6 +32,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
             ["train", "--data", "{folder}", "--labels", "a", "--no-coco"],
             "1 do not fill one batch, expected at least 64",
         ),
+        (
+            ["train", "{folder}", "--no-coco", "--device", "banana"],
+            "device: 'banana' cannot be had (Expected one of cpu",
+        ),
         (["train", "{folder}", "--no-coco", "--recipe", "product_distilled"], "holds the backbone to the ported one"),
     ],
 )
