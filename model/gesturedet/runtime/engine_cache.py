@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import msgspec
 
+from gesturedet.runtime.base import RuntimeRefused
+
 log = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
@@ -86,7 +88,7 @@ class EngineCache:
         """Load the engine of a key, or build and keep it; what was refused is told and built anew.
 
         `load` gives None for an engine that it cannot use. `build` takes the timings of earlier builds and gives an engine
-        and its timings. Raises RuntimeError when an engine that was just built cannot be used.
+        and its timings. Raises RuntimeRefused when an engine that was just built cannot be used.
         """
         loaded = self._load(key, load)
         if loaded is not None:
@@ -97,7 +99,7 @@ class EngineCache:
         self.keep_timings(key, timings)
         loaded = load(engine)
         if loaded is None:
-            raise RuntimeError(f"engine {self.folder / key.file_name}: just built and cannot be loaded")
+            raise RuntimeRefused(f"engine {self.folder / key.file_name}: just built and cannot be loaded")
         return loaded
 
     def _load(self, key: EngineKey, load: Callable[[bytes], Loaded | None]) -> Loaded | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gesturedet.runtime.base import RuntimeRefused
 from gesturedet.runtime.engine_cache import BatchProfile, EngineCache, EngineKey, EngineRefused
 
 KEY = EngineKey(
@@ -122,7 +123,7 @@ def test_an_engine_that_tensorrt_itself_refuses_is_told_and_built_anew(
 
 def test_an_engine_that_cannot_be_loaded_although_just_built_is_a_fault(cache: EngineCache) -> None:
     builder = Builder(engine=b"bad", refused=b"bad")
-    with pytest.raises(RuntimeError, match=r"\.engine: just built and cannot be loaded"):
+    with pytest.raises(RuntimeRefused, match=r"\.engine: just built and cannot be loaded"):
         cache.obtain(KEY, builder.load, builder.build)
 
 
