@@ -1,4 +1,4 @@
-"""What a command says where a runtime does not do its work."""
+"""What a command says where a checkpoint does not fit its net, or a runtime does not do its work."""
 
 from pathlib import Path
 
@@ -25,6 +25,37 @@ def check_refused(ran: Ran, *says: str) -> None:
     assert (ran.code, len(ran.err.splitlines())) == (2, 1), ran.err
     assert ran.err.startswith("error: ")
     assert [text for text in says if text not in ran.err] == []
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A checkpoint whose weights have other names than the net's."""
+    torch = pytest.importorskip("torch", reason="a checkpoint is torch's (the train extra)")
+    from gesturedet.recipes import product
+    from gesturedet.training_run import start, write_checkpoint
+
+    torch.set_num_threads(1)
+    path = tmp_path / "foreign.pt"
+    write_checkpoint(start(product(), []), path)
+    state = torch.load(path, weights_only=True)
+    for key in ("model", "average"):
+        state[key] = {f"old.{name}": value for name, value in state[key].items()}
+    torch.save(state, path)
+    return path
+
+
+@pytest.mark.torch
+def test_a_checkpoint_of_another_architecture_is_named(run: Run, foreign: Path, tmp_path: Path) -> None:
+    voc = write_voc(tmp_path / "voc", {"a": []})
+    for split in ("val", "test"):
+        write_voc(voc, {"a": []}, split=split)
+    out = ("--out", tmp_path / "out")
+    says = (f"checkpoint: {foreign} is of another architecture than GestureDet", "Missing key(s)")
+    check_refused(run("export", foreign, *out), *says)
+    check_refused(run("release", foreign, "--train", voc, "--val", voc, "--test", voc, *out), *says)
+    check_refused(run("explain", foreign, voc / "JPEGImages" / "a.jpg", *out), *says)
+    check_refused(run("evaluate", foreign, voc), *says)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
