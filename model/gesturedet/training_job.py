@@ -96,10 +96,17 @@ def recipe_behind(state: State, name: str | None = None) -> Recipe:
 
 
 def read_exam(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[LabelledPicture, ...]:
-    """Read the pictures of an exam; those whose files are damaged are left out, and named."""
+    """Read the pictures of an exam or a release; those whose files are damaged are left out, named and counted.
+
+    Raises ValueError where none is left.
+    """
     pictures = read_listed(listed, labels)
     fine, bad = readable(pictures)
     _say_unreadable(bad, f" of {len(pictures)}")
+    if bad and not fine:
+        raise ValueError(
+            f"pictures: none of split {listed[0][1]!r} of {listed[0][0]} can be read, expected at least one"
+        )
     return fine
 
 
