@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gesturedet.sources import PICTURE_SUFFIXES, Shown, Source
+from gesturedet.whole_files import write_whole
 
 Bytes = NDArray[np.uint8]
 Keep = Callable[[Shown, Bytes], None]
@@ -68,7 +69,7 @@ def _write(path: Path, image_bgr: Bytes) -> None:
     encoded, data = cv2.imencode(path.suffix, image_bgr)
     if not encoded:
         raise OSError(f"{path}: cannot be encoded as {path.suffix}")
-    path.write_bytes(data.tobytes())
+    write_whole(path, data.tobytes())
 
 
 @contextmanager

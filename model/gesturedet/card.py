@@ -6,6 +6,7 @@ folder of its name.
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import msgspec
 from gesturedet.anchors import AnchorSpec
 from gesturedet.calibration import NET_SCORES, Calibration, CalibrationError, ScoreCurve
 from gesturedet.figures import ClassFigures
+from gesturedet.whole_files import partial_of
 
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
@@ -128,12 +130,24 @@ def load_release(folder: Path | None = None, *, model_file: str = MODEL_FILE) ->
     for file in (model_file, CARD_FILE):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder / file}: not there, expected a folder with {model_file} and {CARD_FILE}")
-    card = read_card((folder / CARD_FILE).read_bytes(), origin=str(folder / CARD_FILE))
     onnx_bytes = (folder / model_file).read_bytes()
     found = digest_of(onnx_bytes)
+    card = _card_in(folder, found)
     if found != card.digest:
         raise DigestMismatch(f"{folder / model_file}: digest expected {card.digest}, found {found}")
     return Release(card, onnx_bytes)
+
+
+def _card_in(folder: Path, digest: str) -> ModelCard:
+    """Return the card of a folder, or the newer one beside it that a kill kept from its place, if that is the net's."""
+    path = folder / CARD_FILE
+    card, newer = read_card(path.read_bytes(), origin=str(path)), partial_of(path)
+    if card.digest == digest or not newer.is_file():
+        return card
+    with suppress(ValueError):
+        left = read_card(newer.read_bytes(), origin=str(newer))
+        card = left if left.digest == digest else card
+    return card
 
 
 def read_card(text: bytes, *, origin: str) -> ModelCard:

@@ -1,7 +1,6 @@
 """A training run ↔ a file: what can be gone on with, evaluated and released (training leg, beside the engine)."""
 
 import json
-import os
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gesturedet.recipes import Recipe
+from gesturedet.whole_files import write_whole
 
 State = dict[str, Any]
 """What a checkpoint holds, by name; `file` is where it was read from."""
@@ -23,19 +23,7 @@ def write_state(state: State, path: Path) -> None:
     """
     whole = BytesIO()
     torch.save(state, whole)
-    partial = path.with_suffix(".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(whole.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(
-            error.errno, f"checkpoint: {path} cannot be written ({error.strerror}); an older one is kept"
-        ) from error
+    write_whole(path, whole.getbuffer())
 
 
 def read_checkpoint(path: Path) -> State:

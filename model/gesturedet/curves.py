@@ -1,6 +1,7 @@
 """`log.jsonl` → `curves.png`: the loss and its parts, the rate, and what the exam says after every epoch (training leg)."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gesturedet.journal import FILE, Line, read_log
+from gesturedet.whole_files import write_whole
 
 CURVES = "curves.png"
 _PARTS = ("loss", "classification", "localisation", "forgetting")
@@ -33,10 +35,9 @@ def draw_curves(folder: Path) -> Path:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="upper right", fontsize="small")
     exam.set_xlabel("epochs")
-    path = folder / CURVES
-    partial = path.with_suffix(".partial.png")
-    figure.savefig(partial, dpi=100)
-    partial.replace(path)
+    path, drawn = folder / CURVES, BytesIO()
+    figure.savefig(drawn, dpi=100, format="png")
+    write_whole(path, drawn.getbuffer())
     return path
 
 

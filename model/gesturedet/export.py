@@ -32,6 +32,7 @@ from gesturedet.detector import GestureDet
 from gesturedet.runtime.base import OUTPUTS, Floats
 from gesturedet.runtime.eager import CONFIG_KEY
 from gesturedet.runtime.onnxruntime import OnnxRuntime
+from gesturedet.whole_files import write_both
 
 OPSET = 18
 INPUT_NAME = "images"
@@ -162,14 +163,13 @@ def take_bytes(onnx_path: Path, out_path: Path) -> None:
 def write_release(folder: Path, onnx_path: Path, card: ModelCard) -> Release:
     """Write `model.onnx` and `card.json` into a folder; the card gets the digest of the file. Return what was written.
 
-    Raises ValueError when the net does not say as many numbers about as many default boxes as the card says.
+    A kill or a full disk leaves the old release or the new one. Raises ValueError when the net does not say as many numbers
+    about as many default boxes as the card says, OSError when it cannot be written.
     """
     onnx_bytes = onnx_path.read_bytes()
     card = msgspec.structs.replace(card, digest=digest_of(onnx_bytes))
     check_against_card(onnx_bytes, card)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_FILE).write_bytes(onnx_bytes)
-    (folder / CARD_FILE).write_bytes(write_card(card))
+    write_both((folder / MODEL_FILE, onnx_bytes), (folder / CARD_FILE, write_card(card)))
     return load_release(folder)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gesturedet.whole_files import write_whole
+
 FILE = "log.jsonl"
 
 Line = dict[str, Any]
@@ -23,10 +25,7 @@ class Journal:
     def rewind(self, *, epoch: int, step: int) -> None:
         """Forget what was told after so many epochs and steps: a run that goes on from there tells it again."""
         kept = [line for line in read_log(self._path) if _told_by(line, epoch, step)]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
-        partial.replace(self._path)
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def add(self, line: Line) -> None:
         """Append a line; it stays even if the process is killed in the next moment."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from gesturedet.anchors import feature_sizes_hw
 from gesturedet.attention import SpatialAttention
 from gesturedet.card import Release
-from gesturedet.checkpoint import read_checkpoint, released_weights
+from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
 from gesturedet.convolution import fold_batch_norm
 from gesturedet.detector import DetectorConfig, GestureDet
 from gesturedet.preprocess import place_xywh, preprocess
@@ -45,9 +45,9 @@ class Maps:
 
 def net_of_checkpoint(path: Path, recipe_name: str) -> GestureDet:
     """Load a checkpoint's net. Raises FileNotFoundError, or ValueError for what is none or of another recipe."""
-    recipe = recipe_of(recipe_name)
+    recipe, state = recipe_of(recipe_name), read_checkpoint(path)
     net = GestureDet(recipe.net)
-    net.load_state_dict(released_weights(read_checkpoint(path), recipe))
+    load_weights(net, released_weights(state, recipe), state["file"])
     return net.eval()
 
 

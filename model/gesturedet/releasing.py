@@ -101,7 +101,7 @@ def export_release(
     """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
-    net.load_state_dict(released_weights(state, recipe))
+    load_weights(net, released_weights(state, recipe), state["file"])
     descent = lineage_of(state) + lineage
     card = _draft(recipe, {}, trained_by(state), name=name, lineage=descent, precision="fp32")
     if unknown := sorted(set(thresholds) - set(card.labels)):

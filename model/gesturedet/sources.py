@@ -1,7 +1,7 @@
 """A picture, a folder, a video or a camera → one picture after another, as OpenCV decodes them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+Fault = Callable[[str], None]
+"""Is told in a line why a picture is left out."""
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 STREAM_TIMEOUT_S = 10.0
@@ -42,7 +44,7 @@ class Source:
     kind: Literal["picture", "folder", "video"]
     total: int | None
     frames_per_s: float | None
-    pictures: Callable[[Callable[[str], None]], Iterator[Shown]]
+    pictures: Callable[[Fault], Iterator[Shown]]
 
 
 def open_source(where: str) -> Source:
@@ -84,15 +86,27 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
+def readable(paths: Sequence[Path], fault: Fault) -> list[Path]:
+    """Return the pictures that can be read, and call `fault` with a line about each other. Raises ValueError for none."""
+    fine = [path for path, _ in _read(paths, fault)]
+    if not fine:
+        raise ValueError(f"pictures: none of {len(paths)} can be read, expected at least one")
+    return fine
+
+
+def _read(paths: Iterable[Path], fault: Fault) -> Iterator[tuple[Path, Bytes]]:
+    for path in paths:
+        try:
+            yield path, read_picture(path)
+        except (ValueError, OSError) as error:
+            fault(str(error))
+
+
 def _folder(folder: Path) -> Source:
     paths = pictures_in(folder)
 
-    def pictures(fault: Callable[[str], None]) -> Iterator[Shown]:
-        for path in paths:
-            try:
-                yield Shown(path.name, read_picture(path))
-            except (ValueError, OSError) as error:
-                fault(str(error))
+    def pictures(fault: Fault) -> Iterator[Shown]:
+        return (Shown(path.name, image_bgr) for path, image_bgr in _read(paths, fault))
 
     return Source(str(paths[0].parent), folder.name, "folder", len(paths), None, pictures)
 

@@ -20,6 +20,7 @@ from gesturedet.parallel import Crew
 from gesturedet.port import PACKAGE, load_coco_backbone
 from gesturedet.recipes import Precision, Recipe, recipe_of, with_labels
 from gesturedet.training_run import Run, resume, start
+from gesturedet.whole_files import write_whole
 
 FIGURES_FILE = "figures.json"
 
@@ -63,7 +64,7 @@ class TrainJob:
         )
         if crew.rank == 0 and self.sources.test:
             told = examine(run.best_weights, self.sources.test, labels)
-            (self.out / FIGURES_FILE).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+            write_whole(self.out / FIGURES_FILE, (json.dumps(told, indent=2) + "\n").encode())
 
     def _run(self, shown: Sequence[LabelledPicture]) -> Run:
         port = None if self.coco is None else Ported(self.coco)
@@ -95,10 +96,17 @@ def recipe_behind(state: State, name: str | None = None) -> Recipe:
 
 
 def read_exam(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[LabelledPicture, ...]:
-    """Read the pictures of an exam; those whose files are damaged are left out, and named."""
+    """Read the pictures of an exam or a release; those whose files are damaged are left out, named and counted.
+
+    Raises ValueError where none is left.
+    """
     pictures = read_listed(listed, labels)
     fine, bad = readable(pictures)
     _say_unreadable(bad, f" of {len(pictures)}")
+    if bad and not fine:
+        raise ValueError(
+            f"pictures: none of split {listed[0][1]!r} of {listed[0][0]} can be read, expected at least one"
+        )
     return fine
 
 

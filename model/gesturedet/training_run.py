@@ -84,7 +84,8 @@ def start(
     """Make a fresh run: random weights, then ported backbone weights, or all weights of a checkpoint or of a champion.
 
     `weights` is a checkpoint, `champion` the folder of a release. Ported and released weights carry no statistics of batch
-    norm; they are taken from one batch of `pictures`. Raises ValueError where either is of another net, or for both.
+    norm; they are taken from one batch of `pictures`. Raises ValueError where either is of another net, for both, and for a
+    device that is not there.
     """
     if weights is not None and champion is not None:
         raise ValueError(f"weights {str(weights)!r} and champion {str(champion)!r}: expected one of them at most")
@@ -105,7 +106,7 @@ def start(
         state = read_checkpoint(weights)
         lineage = lineage_of(state)
         load_weights(model, released_weights(state, recipe), state["file"])
-    return replace(_run_of(recipe, model, torch.device(device), port), lineage=lineage)
+    return replace(_run_of(recipe, model, _device(device), port), lineage=lineage)
 
 
 def write_checkpoint(run: Run, path: Path) -> None:
@@ -133,7 +134,7 @@ def resume(recipe: Recipe, path: Path, *, device: str = "cpu", port: Port | None
     """
     state = read_checkpoint(path)
     check_recipe(state, recipe)
-    run = _run_of(recipe, GestureDet(recipe.net), torch.device(device), port)
+    run = _run_of(recipe, GestureDet(recipe.net), _device(device), port)
     load_weights(run.model, state["model"], state["file"])
     run.optimiser.load_state_dict(state["optimiser"])
     run.epoch, run.step, run.sums, run.best = state["epoch"], state["step"], state["sums"], state["best"]
@@ -169,6 +170,19 @@ def _settle(part: torch.nn.Module, pictures: Sequence[LabelledPicture], recipe: 
 
 def _first_images(pictures: Sequence[LabelledPicture], recipe: Recipe) -> torch.Tensor:
     return as_input(next(iter(batches(pictures, recipe))).image, torch.device("cpu"))
+
+
+def _device(name: str) -> torch.device:
+    """Return a device that can be computed on. Raises ValueError for one that torch does not know or does not find."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        told = str(error).splitlines()[0]
+        raise ValueError(
+            f"device: {name!r} cannot be had ({told}), expected cpu, or cuda where there is a GPU"
+        ) from error
+    return device
 
 
 def _run_of(recipe: Recipe, model: GestureDet, device: torch.device, port: Port | None) -> Run:

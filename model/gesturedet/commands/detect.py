@@ -12,7 +12,16 @@ import typer
 
 from gesturedet.annotated import annotated
 from gesturedet.api import Detections, Detector, load
-from gesturedet.commands.options import JsonOption, ModelOption, RuntimeOption, ThreadsOption, progress, say, tell
+from gesturedet.commands.options import (
+    JsonOption,
+    LeftOut,
+    ModelOption,
+    RuntimeOption,
+    ThreadsOption,
+    progress,
+    say,
+    tell,
+)
 from gesturedet.sources import Shown, Source, open_source
 
 app = typer.Typer(rich_markup_mode=None)
@@ -57,23 +66,16 @@ def detect_command(
 
 
 @dataclass
-class Tally:
+class Tally(LeftOut):
     """What was seen in all."""
 
     pictures: int = 0
-    unreadable: int = 0
     found: Counter[str] = field(default_factory=Counter)
-
-    def leave_out(self, fault: str) -> None:
-        """Name a picture that cannot be read and count it."""
-        self.unreadable += 1
-        tell(f"left out: {fault}")
 
     def line(self) -> str:
         """All of it for people."""
         each = ", ".join(f"{name} {count}" for name, count in sorted(self.found.items())) or "nothing found"
-        left_out = f", {self.unreadable} left out" if self.unreadable else ""
-        return f"{self.pictures} picture{'' if self.pictures == 1 else 's'}{left_out}: {each}"
+        return f"{self.counted(self.pictures)}: {each}"
 
 
 def _looked_at(

@@ -1,6 +1,6 @@
 """`explain`: a picture → what the net looks at; an exam → what it got most wrong, as contact sheets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gesturedet.annotated import write_picture
 from gesturedet.api import load
 from gesturedet.card import find_release
-from gesturedet.commands.options import ModelArgument, RuntimeOption, ThreadsOption, progress, say
+from gesturedet.commands.options import LeftOut, ModelArgument, RuntimeOption, ThreadsOption, progress, say, tell
 from gesturedet.data.voc import LabelledPicture, read_pixels, read_split
 from gesturedet.faults import Fault, contact_sheet, faults_of, tile, worst_alarms, worst_misses
 from gesturedet.judging import LEAST_SCORE, frame_hw
@@ -37,7 +37,7 @@ def explain_command(
 
     A picture: attention.png, coloured from its least to its most, and level-N.png, the best score at each place of a
     level, coloured from 0 to 1; from a release or a checkpoint (.pt), in torch. An exam: false-alarms.png and misses.png
-    at the card's thresholds, from a release.
+    at the card's thresholds, from a release; pictures that cannot be read are named, counted and left out.
     """
     if shown.is_dir():
         _explain_exam(model, shown, out, split=split, most=most, runtime=runtime, threads=threads)
@@ -77,14 +77,29 @@ def _explain_exam(model: str, exam: Path, out: Path, *, split: str, most: int, r
     pictures = read_split(exam, split, labels=card.labels)
     alarms: list[Fault] = []
     misses: list[Fault] = []
+    left_out = LeftOut()
     with progress("pictures", len(pictures)) as advance:
-        for picture in pictures:
-            found = detector.predictor.predict(_pixels(picture, frame_hw(card.input_hw)), min_score=LEAST_SCORE)
+        for picture, image_bgr in _read(pictures, frame_hw(card.input_hw), left_out):
+            found = detector.predictor.predict(image_bgr, min_score=LEAST_SCORE)
             wrong, missed = faults_of(picture, found, labels=card.labels, thresholds=thresholds)
             alarms, misses = worst_alarms([*alarms, *wrong], most), worst_misses([*misses, *missed], most)
             advance()
+    if left_out.unreadable == len(pictures):
+        raise ValueError(f"shown: no readable picture in split {split!r} of {str(exam)!r}, expected at least one")
+    if left_out.unreadable:
+        tell(left_out.counted(len(pictures) - left_out.unreadable))
     _write_sheet(out / "false-alarms.png", alarms, "false alarms")
     _write_sheet(out / "misses.png", misses, "misses")
+
+
+def _read(
+    pictures: Sequence[LabelledPicture], at_least_hw: tuple[int, int], left_out: LeftOut
+) -> Iterator[tuple[LabelledPicture, Bytes]]:
+    for picture in pictures:
+        try:
+            yield picture, _pixels(picture, at_least_hw)
+        except (ValueError, OSError) as error:
+            left_out.leave_out(str(error))
 
 
 def _write_sheet(path: Path, faults: Sequence[Fault], what: str) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from gesturedet.card import Release, find_release
-from gesturedet.commands.options import ModelArgument, say
+from gesturedet.commands.options import LeftOut, ModelArgument, say, tell
 from gesturedet.recipes import recipe_of
 from gesturedet.releasing import UNCHOSEN, evenly, export_release, quantise_release
-from gesturedet.sources import pictures_in
+from gesturedet.sources import pictures_in, readable
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -50,11 +50,18 @@ def quantize_command(
     out: OutOption,
     most: Annotated[int, typer.Option(min=1, help="So many of the pictures, evenly spread.")] = 200,
 ) -> None:
-    """Turn a release in full precision into one in int8, not examined; its maps' ranges come from the pictures."""
+    """Turn a release in full precision into one in int8, not examined; its maps' ranges come from the pictures.
+
+    Pictures that cannot be read are named, counted and left out.
+    """
     if not pictures.is_dir():
         raise FileNotFoundError(f"pictures: {str(pictures)!r} is no folder, expected one with pictures")
     full = find_release(model)
-    _told(quantise_release(full, evenly(pictures_in(pictures), most), pictures.name, out), out)
+    chosen, left_out = evenly(pictures_in(pictures), most), LeftOut()
+    fine = readable(chosen, left_out.leave_out)
+    if left_out.unreadable:
+        tell(left_out.counted(len(fine)))
+    _told(quantise_release(full, fine, pictures.name, out), out)
 
 
 def read_pairs(texts: Sequence[str]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -25,6 +26,23 @@ def say(text: str) -> None:
 def tell(text: str) -> None:
     """Print what is about the work and no result."""
     sys.stderr.write(f"{text}\n")
+
+
+@dataclass
+class LeftOut:
+    """How many pictures could not be read."""
+
+    unreadable: int = 0
+
+    def leave_out(self, fault: str) -> None:
+        """Name a picture that cannot be read and count it."""
+        self.unreadable += 1
+        tell(f"left out: {fault}")
+
+    def counted(self, pictures: int) -> str:
+        """So many pictures that could be read, and how many could not."""
+        left_out = f", {self.unreadable} left out" if self.unreadable else ""
+        return f"{pictures} picture{'' if pictures == 1 else 's'}{left_out}"
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from gesturedet.card import PACKAGED
 from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
 from gesturedet.data.sources import VOC_CLASSES, Sources, names_in, sources_of
 from gesturedet.data.training_set import Example
-from gesturedet.data.voc import read_split
 from gesturedet.detector import GestureDet
 from gesturedet.engine import SAVE_EVERY
 from gesturedet.figures import as_text
@@ -33,7 +32,7 @@ from gesturedet.parallel import Crew, run_together
 from gesturedet.port import fetch_coco_backbone
 from gesturedet.recipes import Precision, recipe_of
 from gesturedet.releasing import Material, release, source_of
-from gesturedet.training_job import TrainJob, described, examine, recipe_behind
+from gesturedet.training_job import TrainJob, described, examine, read_exam, recipe_behind
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -156,13 +155,15 @@ def release_command(
     ] = None,
     threads: Threads = 1,
 ) -> None:
-    """Choose thresholds, export, quantise, examine and write a release."""
+    """Choose thresholds, export, quantise, examine and write a release.
+
+    Pictures that cannot be read are named, counted and left out.
+    """
     torch.set_num_threads(threads)
     folders, lists = {"train": train_pictures, "val": [val], "test": [test]}, {"test": test_split}
     labels = recipe_of(recipe).labels
     sets = {
-        use: [read_split(folder, lists.get(use, use), labels=labels) for folder in some]
-        for use, some in folders.items()
+        use: [read_exam(((folder, lists.get(use, use)),), labels) for folder in some] for use, some in folders.items()
     }
     pictures = {use: [picture for found in some for picture in found] for use, some in sets.items()}
     sources = {

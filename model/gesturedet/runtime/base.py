@@ -22,6 +22,10 @@ class RuntimeAbsent(ValueError):
     """A runtime cannot be had here: its package is not installed, or the machine lacks the device it needs."""
 
 
+class RuntimeRefused(ValueError):
+    """A runtime is there and does not do its work: it compiles no net, finds no memory, or breaks off in a call."""
+
+
 class NetMismatch(ValueError):
     """The bytes are no net of this detector: no ONNX, or other inputs or outputs than `export_onnx` gives."""
 
@@ -51,7 +55,7 @@ class Runtime(Protocol):
     def run(self, images: Images) -> tuple[Floats, Floats]:
         """Take any number of pictures, as `input` says; return logits_BAK and offsets_BA4.
 
-        Raises ValueError for pictures of another size or kind than the net's.
+        Raises ValueError for pictures of another size or kind than the net's, RuntimeRefused when they do not run.
         """
 
 
@@ -84,7 +88,8 @@ def open_runtime(name: str, onnx_bytes: bytes, *, threads: int = 1) -> Runtime:
     """Load a net into the runtime of a name.
 
     Raises ValueError for a name that no runtime has or for fewer than one thread, NetMismatch for bytes that are no net
-    of this detector, RuntimeAbsent, naming the extra, where the runtime cannot be had.
+    of this detector, RuntimeAbsent, naming the extra, where the runtime cannot be had, RuntimeRefused where it is there and
+    does not take the net.
     """
     if name not in RUNTIMES:
         raise ValueError(f"runtime: {name!r} is none of {', '.join(sorted(RUNTIMES))}")

@@ -9,7 +9,7 @@ import numpy as np
 from cuda.bindings import runtime as cuda
 from numpy.typing import NDArray
 
-from gesturedet.runtime.base import RuntimeAbsent
+from gesturedet.runtime.base import RuntimeAbsent, RuntimeRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ class Mirror:
 
 
 def checked(answer: tuple[Any, ...]) -> Any:
-    """Return what a CUDA call gives. Raises RuntimeError naming CUDA's own error."""
+    """Return what a CUDA call gives. Raises RuntimeRefused naming CUDA's own error."""
     error, *given = answer
     if error != cuda.cudaError_t.cudaSuccess:
-        raise RuntimeError(f"CUDA: {_name(error)}")
+        raise RuntimeRefused(f"CUDA: {_name(error)}, expected cudaSuccess")
     return given[0] if given else None
 
 

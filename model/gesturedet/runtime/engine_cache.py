@@ -15,6 +15,9 @@ from typing import TypeVar
 
 import msgspec
 
+from gesturedet.runtime.base import RuntimeRefused
+from gesturedet.whole_files import write_whole
+
 log = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
@@ -83,22 +86,28 @@ class EngineCache:
         load: Callable[[bytes], Loaded | None],
         build: Callable[[bytes], tuple[bytes, bytes]],
     ) -> Loaded:
-        """Load the engine of a key, or build and keep it; what was refused is told and built anew.
+        """Load the engine of a key, or build and keep it; what was refused is told and built anew, what cannot be kept is told.
 
         `load` gives None for an engine that it cannot use. `build` takes the timings of earlier builds and gives an engine
-        and its timings. Raises RuntimeError when an engine that was just built cannot be used.
+        and its timings. Raises RuntimeRefused when an engine that was just built cannot be used.
         """
         loaded = self._load(key, load)
         if loaded is not None:
             return loaded
         log.warning("building an engine for %s in %s: minutes, once", key.gpu, self.folder)
         engine, timings = build(self.timings(key))
-        self.keep_engine(key, engine)
-        self.keep_timings(key, timings)
+        self._keep(key, engine, timings)
         loaded = load(engine)
         if loaded is None:
-            raise RuntimeError(f"engine {self.folder / key.file_name}: just built and cannot be loaded")
+            raise RuntimeRefused(f"engine {self.folder / key.file_name}: just built and cannot be loaded")
         return loaded
+
+    def _keep(self, key: EngineKey, engine: bytes, timings: bytes) -> None:
+        try:
+            self.keep_engine(key, engine)
+            self.keep_timings(key, timings)
+        except OSError as error:
+            log.warning("%s: the next start builds anew", error)
 
     def _load(self, key: EngineKey, load: Callable[[bytes], Loaded | None]) -> Loaded | None:
         try:
@@ -133,7 +142,7 @@ class EngineCache:
         return engine
 
     def keep_engine(self, key: EngineKey, engine: bytes) -> None:
-        """Write an engine; a kill leaves the old file or the new one."""
+        """Write an engine; a kill or a full disk leaves the old file or the new one. Raises OSError when it cannot be written."""
         header = msgspec.json.encode(_Header(key, hashlib.sha256(engine).hexdigest()))
         self._write(key.file_name, header + b"\n" + engine)
 
@@ -147,10 +156,7 @@ class EngineCache:
         self._write(key.timing_name, timings)
 
     def _write(self, name: str, content: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{name}.{os.getpid()}.partial"
-        partial.write_bytes(content)
-        partial.replace(self.folder / name)
+        write_whole(self.folder / name, content, partial=self.folder / f"{name}.{os.getpid()}.partial")
 
 
 def _readable(words: str) -> str:

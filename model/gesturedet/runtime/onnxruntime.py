@@ -13,12 +13,14 @@ from gesturedet.runtime.base import (
     NetMismatch,
     Port,
     RuntimeAbsent,
+    RuntimeRefused,
     check_images,
     check_threads,
     net_input,
 )
 
 _NO_NET = (faults.InvalidProtobuf, faults.InvalidGraph, faults.InvalidArgument, faults.Fail, faults.NotImplemented)
+_REFUSED = (*_NO_NET, faults.EPFail, faults.EngineError, faults.RuntimeException)
 
 Provider = tuple[str, dict[str, str]]
 CPU: Provider = ("CPUExecutionProvider", {})
@@ -42,7 +44,10 @@ class OnnxRuntime:
     def run(self, images: Images) -> tuple[Floats, Floats]:
         """Return logits_BAK and offsets_BA4. Raises ValueError for pictures of another size or kind than the net's."""
         check_images(images, self.input)
-        logits_BAK, offsets_BA4 = self._session.run(list(OUTPUTS), {self.input.name: images})
+        try:
+            logits_BAK, offsets_BA4 = self._session.run(list(OUTPUTS), {self.input.name: images})
+        except _REFUSED as error:
+            raise RuntimeRefused(f"ONNX Runtime: a batch of {len(images)} did not run: {error}") from error
         return logits_BAK, offsets_BA4
 
 
@@ -71,6 +76,8 @@ def _session(onnx_bytes: bytes, threads: int, providers: tuple[Provider, ...]) -
         session = onnxruntime.InferenceSession(onnx_bytes, session_options(threads), providers=list(providers))
     except _NO_NET as error:
         raise NetMismatch(f"onnx_bytes: ONNX Runtime cannot load them: {error}; expected an ONNX net") from error
+    except _REFUSED as error:
+        raise RuntimeRefused(f"ONNX Runtime: {wanted} does not take the net: {error}") from error
     if session.get_providers()[0] != wanted:
         raise RuntimeAbsent(f"{wanted} did not start, only {', '.join(session.get_providers())}: is there a GPU?")
     return session

@@ -12,6 +12,7 @@ from gesturedet.runtime.base import (
     NetInput,
     NetMismatch,
     Port,
+    RuntimeRefused,
     check_images,
     check_threads,
     net_input,
@@ -31,13 +32,19 @@ class OpenVino:
         check_threads(threads)
         net = _read(onnx_bytes)
         self.input: NetInput = net_input(_ports(net.inputs), _ports(net.outputs))
-        compiled = openvino.Core().compile_model(net, "CPU", settings(threads, self.precision))
-        self._request = compiled.create_infer_request()
+        try:
+            compiled = openvino.Core().compile_model(net, "CPU", settings(threads, self.precision))
+            self._request = compiled.create_infer_request()
+        except RuntimeError as error:
+            raise RuntimeRefused(f"OpenVINO: the net cannot be compiled: {_told(error)}") from error
 
     def run(self, images: Images) -> tuple[Floats, Floats]:
         """Return logits_BAK and offsets_BA4. Raises ValueError for pictures of another size or kind than the net's."""
         check_images(images, self.input)
-        said = self._request.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
+        try:
+            said = self._request.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
+        except RuntimeError as error:
+            raise RuntimeRefused(f"OpenVINO: a batch of {len(images)} did not run: {_told(error)}") from error
         logits_BAK, offsets_BA4 = (said[name] for name in OUTPUTS)
         return logits_BAK, offsets_BA4
 
@@ -52,8 +59,12 @@ def _read(onnx_bytes: bytes) -> Any:
     try:
         return openvino.Core().read_model(onnx_bytes)
     except RuntimeError as error:
-        told = str(error).strip().splitlines()[-1]
-        raise NetMismatch(f"onnx_bytes: OpenVINO cannot load them: {told} Expected an ONNX net") from error
+        raise NetMismatch(f"onnx_bytes: OpenVINO cannot load them: {_told(error)} Expected an ONNX net") from error
+
+
+def _told(error: RuntimeError) -> str:
+    """Its last line says why; those before it are places in OpenVINO's source."""
+    return str(error).strip().splitlines()[-1]
 
 
 def settings(threads: int, precision: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from gesturedet.runtime.base import (
     NetInput,
     NetMismatch,
     Port,
+    RuntimeRefused,
     check_images,
     check_threads,
     net_input,
@@ -63,6 +64,8 @@ class TensorRt:
             [_port(self._engine, name) for name in names if name not in taken],
         )
         self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise RuntimeRefused("TensorRT: no context for the engine, expected room for one on the GPU")
         self._stream = Stream()
         self._mirrors = {name: self._mirror(name) for name in names}
         for name, mirror in self._mirrors.items():
@@ -90,7 +93,7 @@ class TensorRt:
         taken.to_device(count, self._stream)
         self._context.set_input_shape(self.input.name, images.shape)
         if not self._context.execute_async_v3(self._stream.handle):
-            raise RuntimeError(f"TensorRT: a batch of {count} did not run, expected from 1 to {self._profile.most}")
+            raise RuntimeRefused(f"TensorRT: a batch of {count} did not run, expected from 1 to {self._profile.most}")
         for name in OUTPUTS:
             self._mirrors[name].to_host(count, self._stream)
         self._stream.wait()
@@ -146,7 +149,7 @@ def _build(onnx_bytes: bytes, profile: BatchProfile, timings: bytes) -> tuple[by
     config.set_timing_cache(measured, ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise RuntimeError("TensorRT: no engine could be built of this net; its own lines above say why")
+        raise RuntimeRefused("TensorRT: no engine could be built of this net; its own lines above say why")
     return bytes(plan), bytes(config.get_timing_cache().serialize())
 
 

@@ -32,6 +32,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
             ["train", "--data", "{folder}", "--labels", "a", "--no-coco"],
             "1 do not fill one batch, expected at least 64",
         ),
+        (
+            ["train", "{folder}", "--no-coco", "--device", "banana"],
+            "device: 'banana' cannot be had (Expected one of cpu",
+        ),
         (["train", "{folder}", "--no-coco", "--recipe", "product_distilled"], "holds the backbone to the ported one"),
     ],
 )
@@ -91,6 +95,12 @@ def test_a_vocdevkit_is_trained_and_examined_by_one_command(
     told = json.loads((out / "figures.json").read_text())
     assert (told["pictures"], told["unreadable"], len(told["behaviours"])) == (1, ["t2"], 20)
     assert {row["behaviour"]: row["truths"] for row in told["behaviours"]}["dog"] == 1
+    (out / "figures.json.partial").mkdir()  # where they are written before they take their place
+    assert run(monkeypatch, "train", "--data", str(kit), *common, "--resume") == 2
+    assert "figures.json cannot be written (Is a directory); an older one is kept" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert json.loads((out / "figures.json").read_text()) == told
     assert run(monkeypatch, "evaluate", str(out / "last.pt"), str(kit), "--json") == 0
     assert json.loads(capsys.readouterr().out) == told
 

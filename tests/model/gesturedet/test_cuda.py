@@ -3,7 +3,7 @@ import pytest
 
 cuda = pytest.importorskip("cuda.bindings.runtime", reason="needs cuda-bindings (the gpu extra)")
 
-from gesturedet.runtime.base import RuntimeAbsent  # noqa: E402
+from gesturedet.runtime.base import RuntimeAbsent, RuntimeRefused  # noqa: E402
 from gesturedet.runtime.cuda import Gpu, Mirror, Stream, checked, find_gpu  # noqa: E402
 from tests.support import require  # noqa: E402
 
@@ -15,7 +15,7 @@ def test_a_call_that_went_well_gives_what_it_gives() -> None:
 
 
 def test_a_call_that_failed_is_told_by_cudas_own_name() -> None:
-    with pytest.raises(RuntimeError, match="CUDA: cudaErrorMemoryAllocation"):
+    with pytest.raises(RuntimeRefused, match="CUDA: cudaErrorMemoryAllocation, expected cudaSuccess"):
         checked((cuda.cudaError_t.cudaErrorMemoryAllocation, None))
 
 

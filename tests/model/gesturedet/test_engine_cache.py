@@ -4,7 +4,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gesturedet.runtime.base import RuntimeRefused
 from gesturedet.runtime.engine_cache import BatchProfile, EngineCache, EngineKey, EngineRefused
+from tests.model.gesturedet.full_disk import full_disk
 
 KEY = EngineKey(
     model="0" * 64,
@@ -120,9 +122,32 @@ def test_an_engine_that_tensorrt_itself_refuses_is_told_and_built_anew(
     assert "TensorRT refuses it; it is built anew" in caplog.text
 
 
+def test_an_engine_that_the_disk_has_no_room_for_is_told_and_used(
+    cache: EngineCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.keep_timings(KEY, b"old")
+    builder = Builder(engine=bytes(4096))
+    with full_disk(at_bytes=1024), caplog.at_level(logging.WARNING):
+        assert cache.obtain(KEY, builder.load, builder.build) == f"loaded {bytes(4096)!r}"
+    path = cache.folder / KEY.file_name
+    assert f"{path} cannot be written (File too large); an older one is kept: the next start builds anew" in caplog.text
+    assert [kept.name for kept in cache.folder.iterdir()] == [KEY.timing_name]
+    assert cache.timings(KEY) == b"old"
+
+
+def test_an_engine_without_a_folder_to_be_kept_in_is_told_and_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "home").write_bytes(b"no folder")
+    cache = EngineCache(tmp_path / "home" / "engines")
+    with caplog.at_level(logging.WARNING):
+        assert cache.obtain(KEY, Builder().load, Builder().build) == "loaded b'built\\nof lines'"
+    assert "cannot be written (Not a directory)" in caplog.text
+
+
 def test_an_engine_that_cannot_be_loaded_although_just_built_is_a_fault(cache: EngineCache) -> None:
     builder = Builder(engine=b"bad", refused=b"bad")
-    with pytest.raises(RuntimeError, match=r"\.engine: just built and cannot be loaded"):
+    with pytest.raises(RuntimeRefused, match=r"\.engine: just built and cannot be loaded"):
         cache.obtain(KEY, builder.load, builder.build)
 
 

@@ -153,6 +153,27 @@ def test_an_exams_worst_false_alarms_and_misses_become_sheets(run: Run, tmp_path
     assert cv2.imread(str(alarms)).shape == cv2.imread(str(misses)).shape == (276, 480, 3)
 
 
+def test_an_exams_unreadable_pictures_are_named_counted_and_left_out(run: Run, tmp_path: Path) -> None:
+    make_release(tmp_path / "release")
+    voc = write_voc(tmp_path / "voc", {name: [("sleeping", (100, 60, 130, 80))] for name in "abc"}, split="test")
+    damaged = [voc / "JPEGImages" / f"{name}.jpg" for name in "abc"]
+    damaged[0].write_bytes(b"")
+    damaged[1].write_bytes(damaged[1].read_bytes()[:-20])
+    ran = run("explain", tmp_path / "release", voc, "--out", tmp_path / "out")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "no false alarms")
+    assert [line.split(" bytes")[0] for line in ran.err.splitlines()] == [
+        f"left out: {damaged[0]}: 0",
+        f"left out: {damaged[1]}: {damaged[1].stat().st_size}",
+        "1 picture, 2 left out",
+    ]
+    damaged[2].write_bytes(b"none")
+    ran = run("explain", tmp_path / "release", voc, "--out", tmp_path / "out")
+    assert (ran.code, ran.err.splitlines()[-1]) == (
+        2,
+        f"error: shown: no readable picture in split 'test' of '{voc}', expected at least one",
+    )
+
+
 @pytest.mark.parametrize(
     ("model", "shown", "says"),
     [

@@ -9,12 +9,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch (the train extra)")
 onnx = pytest.importorskip("onnx", reason="needs onnx (the train extra)")
 
-from gesturedet.card import load_release  # noqa: E402
+from gesturedet.card import CARD_FILE, DigestMismatch, load_release  # noqa: E402
 from gesturedet.detector import CLASSROOM, PAPER, GestureDet  # noqa: E402
 from gesturedet.export import LARGEST_LOGIT, export_onnx, quantise, take_bytes, write_release  # noqa: E402
 from gesturedet.runtime.eager import EagerRuntime, net_of  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
+from gesturedet.whole_files import partial_of  # noqa: E402
 from tests.model.gesturedet.cards import card_for  # noqa: E402
+from tests.model.gesturedet.full_disk import full_disk  # noqa: E402
 from tests.model.gesturedet.lively import lively_net, pictures  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("export")]
@@ -121,6 +123,33 @@ def test_a_written_release_loads_with_the_digest_of_its_file(exported: tuple[Ges
     release = write_release(tmp_path / "release", exported[1], card_for(WIDE.input_hw))
     assert release.card.digest == hashlib.sha256(exported[1].read_bytes()).hexdigest()
     assert load_release(tmp_path / "release") == release
+
+
+@pytest.mark.parametrize("at_bytes", [256, 1 << 20])
+def test_a_full_disk_keeps_the_old_release(
+    exported: tuple[GestureDet, Path], quantised: Path, tmp_path: Path, at_bytes: int
+) -> None:
+    """The card is larger than the first limit, the net than both."""
+    old = write_release(tmp_path / "release", exported[1], card_for(WIDE.input_hw))
+    with full_disk(at_bytes=at_bytes), pytest.raises(OSError, match=r"cannot be written \(File too large\)"):
+        write_release(tmp_path / "release", quantised, card_for(WIDE.input_hw))
+    assert load_release(tmp_path / "release") == old
+    assert sorted(path.name for path in (tmp_path / "release").iterdir()) == ["card.json", "model.onnx"]
+
+
+def test_a_kill_between_net_and_card_leaves_the_new_release(
+    exported: tuple[GestureDet, Path], quantised: Path, tmp_path: Path
+) -> None:
+    folder, card = tmp_path / "release", tmp_path / "release" / CARD_FILE
+    write_release(folder, exported[1], card_for(WIDE.input_hw))
+    before = card.read_bytes()
+    new = write_release(folder, quantised, card_for(WIDE.input_hw))
+    card.rename(partial_of(card))
+    card.write_bytes(before)
+    assert load_release(folder) == new
+    partial_of(card).write_bytes(b"{")
+    with pytest.raises(DigestMismatch, match="digest expected"):
+        load_release(folder)
 
 
 def test_a_release_whose_card_speaks_of_another_net_is_not_written(

@@ -100,6 +100,32 @@ def test_a_checkpoint_becomes_a_release_and_that_its_int8_form(
     assert np.corrcoef(logits[0].ravel(), logits[1].ravel())[0, 1] > 0.95, "the same net, a little coarser"
 
 
+def test_pictures_that_cannot_be_read_are_named_counted_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, shown = runner(capsys), tmp_path / "shown"
+    for name in ("a.png", "c.png"):
+        noise(shown / name, 0)
+    (shown / "b.png").write_bytes(b"damaged")
+    made = run("quantize", "paper-fp32", shown, "--out", tmp_path / "int8")
+    assert made.code == 0
+    assert made.err.splitlines() == [
+        f"left out: {shown / 'b.png'}: 7 bytes are not a readable picture",
+        "2 pictures, 1 left out",
+    ]
+    assert load_release(tmp_path / "int8").card.data_seeds["calibration"] == "2 pictures of shown"
+
+
+def test_no_readable_picture_at_all_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.png").write_bytes(b"damaged")
+    made = runner(capsys)("quantize", "paper-fp32", tmp_path, "--out", tmp_path / "int8")
+    assert (made.code, made.err.splitlines()[1:]) == (
+        2,
+        ["error: pictures: none of 1 can be read, expected at least one"],
+    )
+    assert not (tmp_path / "int8").exists()
+
+
 def _logits(release: Path, shown: np.ndarray) -> np.ndarray:
     predictor = load(release).predictor
     return predictor.runtime.run(predictor.prepare(shown))[0]

