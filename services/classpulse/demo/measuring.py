@@ -48,7 +48,7 @@ class _Room:
 
 def measured(bus: Bus, lessons: Sequence[Lesson], *, whole: bool = True) -> Result:
     """Measure a demo that was played. `whole` says that its clips were played to their ends and so can be counted."""
-    rooms = [_room(bus, lesson) for lesson in lessons]
+    rooms = [_room(bus, lesson, whole=whole) for lesson in lessons]
     counts: dict[str, Counts] = {}
     for room in rooms:
         for behaviour, count in room.counts.items():
@@ -100,12 +100,12 @@ def played(spans: Iterable[TrueBehaviour], until_ms: int) -> list[TrueBehaviour]
     ]
 
 
-def _room(bus: Bus, lesson: Lesson) -> _Room:
+def _room(bus: Bus, lesson: Lesson, *, whole: bool) -> _Room:
     timeline = read_room(bus, lesson.room)
     rules = rules_of(room_configs(bus).get(lesson.room, RoomConfig(room=lesson.room)))
     origin_ms = started_at_ms(bus, lesson.camera)
     if origin_ms is None:
-        truth = judged(lesson.truth.spans, rules)
+        truth = judged(lesson.truth.spans if whole else (), rules)
         missed = {name: measure(_stretches(held.counted, 0), []).counts for name, held in truth.items()}
         return _Room(Panel(timeline), missed, _others(truth))
     until_ms = min(timeline.end_ms, origin_ms + lesson.truth.duration_ms)

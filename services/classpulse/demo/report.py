@@ -1,7 +1,7 @@
 """The demo, written down: report.json, the events and the timelines as lines, and the page."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from classpulse.bus.base import Bus
@@ -123,13 +123,22 @@ def _cards(result: Result) -> list[Card]:
             "–" if result.frames_per_s is None else f"{result.frames_per_s:.1f}",
             _frames_text(result),
         ),
-        Card("missing frames", str(sum(lost.values())), missing_text(lost) or "every captured frame is in a timeline"),
+        Card("missing frames", str(sum(lost.values())), _fate_text(result.accounts, lost)),
         Card(
             "model",
             ", ".join(model.removeprefix("sha256:")[:8] for model in result.models) or "–",
             "digest of the net used",
         ),
     ]
+
+
+def _fate_text(accounts: Iterable[Account], lost: Mapping[str, int]) -> str:
+    """Say what became of the frames that are in no timeline, those of a demo that was cut short too."""
+    on_their_way = sum(account.captured - account.in_timelines for account in accounts) - sum(lost.values())
+    parts = [missing_text(lost)] if lost else []
+    if on_their_way:
+        parts.append(f"{on_their_way:,} more are in no timeline: the demo was cut short")
+    return "; ".join(parts) or "every captured frame is in a timeline"
 
 
 def _frames_text(result: Result) -> str:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ from classpulse.codec import canonical
 from classpulse.demo.check import faults_of, main
 from classpulse.demo.latency import capture_to_event_ms, percentile
 from classpulse.demo.measuring import frames_per_s, measured
-from classpulse.demo.report import FILES, report_fields, write_all
+from classpulse.demo.report import FILES, demo_page, report_fields, write_all
 from classpulse.records import BehaviourEvent, TimelineBucket
 from classpulse.topics import DETECTIONS, EVENTS, TIMELINES
 from tests.services.demo.log import CAMERA, MODEL, ROOM, Log, a_lesson, a_played_lesson, bucket, detected, event, hand
@@ -44,6 +45,8 @@ def test_a_demo_that_saw_nothing_has_a_report_without_figures(tmp_path: Path) ->
 def test_a_demo_whose_camera_never_opened_has_missed_every_true_event(tmp_path: Path) -> None:
     result = measured(Log().bus, [a_lesson(tmp_path, hand(1000, 3000))])
     assert (result.counts["hand-raising"].true, result.counts["hand-raising"].missed) == (1, 1)
+    cut = measured(Log().bus, [a_lesson(tmp_path, hand(1000, 3000))], whole=False)
+    assert cut.counts["hand-raising"].true == 0, "stopped before anything was played, it is asked for nothing"
 
 
 def test_a_report_says_exactly_what_was_promised(tmp_path: Path) -> None:
@@ -92,6 +95,20 @@ def test_all_four_files_are_left_and_each_line_is_a_canonical_record(tmp_path: P
     assert "true, and found" in page
     assert "1 of 1 true ones found" in page
     assert "as long as the room&#x27;s rule asks; 0 did not." in page
+
+
+def test_the_page_says_which_frames_of_a_demo_cut_short_are_in_no_timeline(tmp_path: Path) -> None:
+    whole = measured(a_played_lesson().bus, [a_lesson(tmp_path)])
+    (account,) = whole.accounts
+    pages = {
+        captured: demo_page(replace(whole, accounts=(replace(account, captured=captured, dropped=dropped),)))
+        for captured, dropped in ((200, {}), (1260, {}), (1263, {"stale": 3}))
+    }
+    assert account.in_timelines == 200
+    assert "every captured frame is in a timeline" in pages[200]
+    assert "1,060 more are in no timeline: the demo was cut short" in pages[1260]
+    assert "3 stale; 1,060 more are in no timeline" in pages[1263]
+    assert all("every captured frame" not in pages[captured] for captured in (1260, 1263))
 
 
 def test_latency_is_from_capture_to_append_of_started_events_only() -> None:
