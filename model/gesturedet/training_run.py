@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gesturedet.anchors import alike
-from gesturedet.card import ModelCard, load_release
+from gesturedet.card import ModelCard, find_release
 from gesturedet.checkpoint import (
     State,
     check_recipe,
@@ -96,7 +96,7 @@ def start(
         port(model)
         _settle(model.backbone, pictures, recipe)
     if champion is not None:
-        released = load_release(champion)
+        released = find_release(champion)
         lineage = _descent(released.card, recipe)
         known, same_boxes = len(released.card.labels) + 1, _same_boxes(released.card, recipe)
         load_released_weights(model, released.onnx_bytes, classes=known, heads=same_boxes)

@@ -45,7 +45,7 @@ class Settings:
     detect_workers: int = field(default=1, metadata=_whole("detect processes", 1, 24))
     runtime: str = field(default="onnxruntime", metadata=_text("what runs the net"))
     runtime_threads: int = field(default=1, metadata=_whole("threads of one detect process's net", 1, 256))
-    model: Path | None = field(default=None, metadata=_text("folder of a release; empty: the bundled one"))
+    model: Path | None = field(default=None, metadata=_text("name or folder of a release; empty: the bundled one"))
     freshness_ms: int = field(default=5_000, metadata=_whole("older live frames are dropped as stale", 1, 86_400_000))
     bucket_ms: int = field(default=10_000, metadata=_whole("length of a timeline bucket", 1_000, 3_600_000))
     commit_ms: int = field(default=200, metadata=_whole("longest wait between two commits of a busy stage", 10, 5_000))

@@ -4,7 +4,7 @@ from classpulse.detect.pictures import Picture
 from classpulse.errors import BadInput
 from classpulse.records import Detection
 from classpulse.settings import Settings, nearest
-from gesturedet.card import Release, load_release
+from gesturedet.card import PACKAGED, Release, find_release
 from gesturedet.predictor import Predictor
 from gesturedet.runtime.base import RUNTIMES, open_runtime
 
@@ -47,7 +47,7 @@ def open_eyes(settings: Settings) -> GestureEyes:
 def open_release(settings: Settings) -> Release:
     """The release of these settings, checked against its card's digest. Raises BadInput where it is not what it says."""
     try:
-        return load_release(settings.model)
+        return find_release(settings.model or PACKAGED)
     except (OSError, ValueError) as error:  # DigestMismatch is a ValueError
         raise BadInput([f"model = {str(settings.model or 'bundled')!r}: {error}"]) from error
 

@@ -8,7 +8,7 @@ import pytest
 from classpulse.detect.eyes import GestureEyes, open_eyes
 from classpulse.errors import BadInput
 from classpulse.settings import Settings
-from gesturedet.card import CARD_FILE, MODEL_FILE
+from gesturedet.card import CARD_FILE, MODEL_FILE, find_release
 from tests.services.fake_release import change_a_byte, make_release
 
 
@@ -54,6 +54,11 @@ def test_a_card_that_is_none_is_refused(folder: Path) -> None:
     (folder / CARD_FILE).write_text("{}")
     with pytest.raises(BadInput, match=r"model = .*card.json: no model card"):
         opened(folder)
+
+
+def test_a_released_model_goes_by_its_name() -> None:
+    paper = find_release("paper").card.digest
+    assert open_eyes(Settings(model=Path("paper"))).digest == paper != open_eyes(Settings()).digest
 
 
 def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
