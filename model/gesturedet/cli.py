@@ -26,7 +26,7 @@ COMMANDS: dict[str, Row] = {
     "card": Row("gesturedet.commands.card", "Show what a release is, how it was made and how good it is."),
     "explain": Row("gesturedet.commands.explain", "Draw what a net looks at, or what it got most wrong in an exam."),
     "train": Row("gesturedet.commands.training", "Train a net on VOC pictures; after every epoch it is judged."),
-    "evaluate": Row("gesturedet.commands.training", "Judge a checkpoint on VOC pictures."),
+    "evaluate": Row("gesturedet.commands.training", "Judge a checkpoint or a release on VOC pictures."),
     "release": Row("gesturedet.commands.training", "Choose thresholds, export, quantise, examine and write a release."),
     "export": Row("gesturedet.commands.export", "Turn a checkpoint into a release in full precision, not examined."),
     "quantize": Row("gesturedet.commands.export", "Turn a release in full precision into one in int8, not examined."),

@@ -133,14 +133,14 @@ def quantise_release(full: Release, pictures: Sequence[Path], source: str, folde
         return write_release(folder, files[1], made)
 
 
-def look(drafted: Release, pictures: Iterable[LabelledPicture]) -> list[JudgedPicture]:
+def look(drafted: Release, pictures: Iterable[LabelledPicture], *, threads: int = 1) -> list[JudgedPicture]:
     """Show a release pictures as a service would, and judge what it finds, with the net's own scores.
 
     Everything above a very low score is asked for, so that average precision sees the whole curve.
     """
     card = drafted.card
     low = msgspec.structs.replace(card, thresholds=dict.fromkeys(card.labels, LEAST_SCORE), calibration=None)
-    predictor = Predictor(Release(low, drafted.onnx_bytes), OnnxRuntime(drafted.onnx_bytes))
+    predictor = Predictor(Release(low, drafted.onnx_bytes), OnnxRuntime(drafted.onnx_bytes, threads=threads))
     return list(judge(pictures, predictor.predict, behaviours=card.labels, at_least_hw=frame_hw(card.input_hw)))
 
 

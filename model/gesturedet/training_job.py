@@ -3,22 +3,26 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from gesturedet.card import Release
 from gesturedet.checkpoint import State
 from gesturedet.data.sources import Listed, Sources, read_listed
 from gesturedet.data.training_set import Example
 from gesturedet.data.voc import LabelledPicture, readable
 from gesturedet.detector import GestureDet
 from gesturedet.engine import LAST, EpochFigures, evaluate, train
+from gesturedet.evaluation import JudgedPicture
 from gesturedet.figures import ClassFigures, as_text, mean_average_precision, report, summarise
 from gesturedet.parallel import Crew
 from gesturedet.port import PACKAGE, load_coco_backbone
 from gesturedet.recipes import Precision, Recipe, recipe_of, with_labels
+from gesturedet.releasing import figures_of, look
 from gesturedet.training_run import Run, resume, start
 
 FIGURES_FILE = "figures.json"
@@ -62,7 +66,7 @@ class TrainJob:
             save_every=self.save_every,
         )
         if crew.rank == 0 and self.sources.test:
-            told = examine(run.best_weights, self.sources.test, labels)
+            told = examine(examinee_of(run.best_weights, labels), self.sources.test)
             (self.out / FIGURES_FILE).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
 
     def _run(self, shown: Sequence[LabelledPicture]) -> Run:
@@ -87,6 +91,15 @@ class Ported:
         load_coco_backbone(model.backbone, self.weights)
 
 
+@dataclass(frozen=True)
+class Examinee:
+    """Who sits an exam: its classes, how it looks at pictures, and which figures it gets of what was judged."""
+
+    labels: tuple[str, ...]
+    look: Callable[[Iterable[LabelledPicture]], Sequence[JudgedPicture]]
+    figures: Callable[[Sequence[JudgedPicture]], tuple[ClassFigures, ...]]
+
+
 def recipe_behind(state: State, name: str | None = None) -> Recipe:
     """Return the recipe that a checkpoint was made by, or the one of the given name, for the classes it was made for."""
     made: dict[str, Any] = json.loads(state["recipe"])
@@ -102,20 +115,31 @@ def read_exam(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[Labelled
     return fine
 
 
+def examinee_of(net: GestureDet, labels: tuple[str, ...]) -> Examinee:
+    """A net in torch as one who sits an exam."""
+    return Examinee(labels, partial(evaluate, net, behaviours=labels), partial(summarise, behaviours=labels))
+
+
+def released_examinee(released: Release, threads: int) -> Examinee:
+    """A release as one who sits an exam, on ONNX Runtime: figures of what it publishes, at its card's thresholds."""
+    card = released.card
+    figures = partial(figures_of, card, thresholds=card.thresholds)
+    return Examinee(card.labels, partial(look, released, threads=threads), figures)
+
+
 def examine(
-    net: GestureDet,
+    examinee: Examinee,
     listed: Sequence[Listed],
-    labels: Sequence[str],
     track: Callable[[Sequence[LabelledPicture]], Iterable[LabelledPicture]] = lambda pictures: pictures,
     *,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Let a net sit an exam, print its figures unless `quiet`, and return them with what was left out; see `figures.report`."""
-    pictures = read_listed(listed, labels)
+    """Hold an exam, print its figures unless `quiet`, and return them with what was left out; see `figures.report`."""
+    pictures = read_listed(listed, examinee.labels)
     pictures, bad = readable(pictures)
-    judged = evaluate(net, track(pictures), behaviours=labels)
-    rows = summarise(judged, behaviours=labels)
-    told = report(judged, rows) | {"unreadable": list(bad)}
+    judged = examinee.look(track(pictures))
+    rows = examinee.figures(judged)
+    told = report(judged, rows, behaviours=examinee.labels) | {"unreadable": list(bad)}
     if quiet:
         return told
     _say_unreadable(bad)

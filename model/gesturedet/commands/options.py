@@ -1,11 +1,13 @@
 """What the commands share: options that mean the same everywhere, the progress bar and how results are printed."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+
+Thing = TypeVar("Thing")
 
 MODEL_HELP = "A released model's name, a release's folder, or its ONNX file."
 
@@ -46,3 +48,11 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+def tracked(things: Sequence[Thing], what: str) -> Iterator[Thing]:
+    """Give one thing after another under a bar; see `progress`."""
+    with progress(what, len(things)) as advance:
+        for thing in things:
+            yield thing
+            advance()

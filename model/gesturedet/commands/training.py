@@ -21,8 +21,9 @@ from rich.progress import (
     track,
 )
 
-from gesturedet.card import PACKAGED
+from gesturedet.card import PACKAGED, find_release
 from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
+from gesturedet.commands.options import MODEL_HELP, tracked
 from gesturedet.data.sources import VOC_CLASSES, Sources, names_in, sources_of
 from gesturedet.data.training_set import Example
 from gesturedet.data.voc import read_split
@@ -33,7 +34,15 @@ from gesturedet.parallel import Crew, run_together
 from gesturedet.port import fetch_coco_backbone
 from gesturedet.recipes import Precision, recipe_of
 from gesturedet.releasing import Material, release, source_of
-from gesturedet.training_job import TrainJob, described, examine, recipe_behind
+from gesturedet.training_job import (
+    Examinee,
+    TrainJob,
+    described,
+    examine,
+    examinee_of,
+    recipe_behind,
+    released_examinee,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -41,7 +50,7 @@ console = Console()
 Split = Annotated[str, typer.Option(help="List of pictures in ImageSets/Main.")]
 RecipeName = Annotated[str, typer.Option(help="A function of gesturedet.recipes.")]
 CacheDir = Annotated[Path, typer.Option(help="Where ported weights are kept.")]
-Threads = Annotated[int, typer.Option(help="Threads of each process.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of each process.")]
 
 
 class PrecisionName(StrEnum):
@@ -116,23 +125,24 @@ def train_command(
 
 @app.command("evaluate")
 def evaluate_command(
-    checkpoint: Annotated[Path, typer.Argument(help="last.pt or best.pt of a run.")],
+    model: Annotated[str, typer.Argument(help=f"last.pt or best.pt of a run. Or: {MODEL_HELP}")],
     pictures: Annotated[Path, typer.Argument(help="Folder in VOC layout, or a VOCdevkit: its 2007 test pictures.")],
     *,
     split: Split = "test",
-    recipe: Annotated[str | None, typer.Option(help="Default: the one that the checkpoint was made by.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Of a checkpoint; default: the one it was made by.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, nothing else.")] = False,
     threads: Threads = 1,
 ) -> None:
-    """Judge a checkpoint on VOC pictures."""
+    """Judge a checkpoint or a release on VOC pictures.
+
+    A checkpoint, in torch, gets the thresholds with the best F1 on these pictures; a release, on ONNX Runtime, keeps those
+    of its card.
+    """
     torch.set_num_threads(threads)
-    state = read_checkpoint(checkpoint)
-    chosen = recipe_behind(state, recipe)
-    net = GestureDet(chosen.net)
-    load_weights(net, released_weights(state, chosen), state["file"])
-    shown = partial(track, description="pictures", console=console, transient=True)
+    examinee = _checkpoint(model, recipe) if model.endswith(".pt") else _released(model, recipe, threads)
+    shown = partial(tracked, what="pictures")
     listed = ((pictures / "VOC2007" if (pictures / "VOC2007").is_dir() else pictures, split),)
-    told = examine(net, listed, chosen.labels, shown, quiet=as_json)
+    told = examine(examinee, listed, shown, quiet=as_json)
     if as_json:
         print(json.dumps(told, indent=2))
 
@@ -184,6 +194,20 @@ def release_command(
     for kind, rows in figures.items():
         console.print(f"{kind}, {sources['test']}")
         console.print(as_text(rows))
+
+
+def _checkpoint(model: str, recipe: str | None) -> Examinee:
+    state = read_checkpoint(Path(model))
+    chosen = recipe_behind(state, recipe)
+    net = GestureDet(chosen.net)
+    load_weights(net, released_weights(state, chosen), state["file"])
+    return examinee_of(net, chosen.labels)
+
+
+def _released(model: str, recipe: str | None, threads: int) -> Examinee:
+    if recipe is not None:
+        raise ValueError(f"recipe: {recipe!r} for the release {model!r}, expected it with a checkpoint (.pt) only")
+    return released_examinee(find_release(model), threads)
 
 
 def _sources(pictures: Sequence[Path], data: Path | None, split: str, val: Path | None, val_split: str) -> Sources:
