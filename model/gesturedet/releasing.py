@@ -20,7 +20,7 @@ from gesturedet.checkpoint import lineage_of, load_weights, read_checkpoint, rel
 from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.detector import GestureDet
 from gesturedet.evaluation import JudgedPicture
-from gesturedet.export import export_onnx, quantise, write_release
+from gesturedet.export import export_onnx, quantise, take_bytes, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
 from gesturedet.labels import AUXILIARY
@@ -94,10 +94,12 @@ def export_release(
     name: str,
     thresholds: Mapping[str, float],
     lineage: tuple[str, ...],
+    in_bytes: bool = False,
 ) -> Release:
     """Write a checkpoint as a release in full precision that has sat no exam.
 
-    `thresholds`: some or all behaviours; the others get `UNCHOSEN`. Raises ValueError for a name that is no behaviour.
+    `thresholds`: some or all behaviours; the others get `UNCHOSEN`. `in_bytes`: see `export.take_bytes`. Raises ValueError
+    for a name that is no behaviour.
     """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
@@ -110,23 +112,34 @@ def export_release(
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "fp32.onnx"
         export_onnx(net, file)
+        if in_bytes:
+            take_bytes(file, file)
         return write_release(folder, file, msgspec.structs.replace(card, thresholds=chosen))
 
 
-def quantise_release(full: Release, pictures: Sequence[Path], source: str, folder: Path) -> Release:
+def quantise_release(
+    full: Release,
+    pictures: Sequence[Path],
+    source: str,
+    folder: Path,
+    *,
+    symmetric: bool = False,
+    track: Callable[[Sequence[Path], str], Iterable[Path]] = lambda paths, _what: paths,
+) -> Release:
     """Write the int8 form of a release in full precision; it keeps thresholds and calibration and has sat no exam.
 
-    `pictures` show what ranges the maps have, and `source` says where they are from. Raises ValueError for a release that
-    is int8 already.
+    `pictures` show what ranges the maps have, and `source` says where they are from. `symmetric`: see `export.quantise`.
+    Raises ValueError for a release that is int8 already.
     """
     card = full.card
     if card.precision != "fp32":
         raise ValueError(f"{card.name}: precision is {card.precision}, expected fp32")
-    images = (preprocess(read_picture(path), card.input_hw) for path in pictures)
+    predictor = Predictor(full, OnnxRuntime(full.onnx_bytes))
+    images = (predictor.prepare(read_picture(path)) for path in track(pictures, "pictures"))
     with tempfile.TemporaryDirectory() as scratch:
         files = Path(scratch) / "fp32.onnx", Path(scratch) / "int8.onnx"
         files[0].write_bytes(full.onnx_bytes)
-        quantise(*files, images)
+        quantise(*files, images, symmetric=symmetric)
         lineage = (*card.lineage, f"{card.name} {card.digest} (fp32)")
         seeds = card.data_seeds | {"calibration": f"{len(pictures)} pictures of {source}"}
         made = msgspec.structs.replace(card, precision="int8", lineage=lineage, data_seeds=seeds, exams=())

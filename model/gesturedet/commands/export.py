@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gesturedet.card import Release, find_release
-from gesturedet.commands.options import ModelArgument, say
+from gesturedet.commands.options import ModelArgument, progress, say, tracked
 from gesturedet.recipes import recipe_of
 from gesturedet.releasing import UNCHOSEN, evenly, export_release, quantise_release
 from gesturedet.sources import pictures_in
@@ -30,14 +30,24 @@ def export_command(
     lineage: Annotated[
         list[str] | None, typer.Option(help="To be told after what the run began with; may be repeated.")
     ] = None,
+    in_bytes: Annotated[
+        bool, typer.Option("--bytes", help="The net takes bytes, as OpenCV decodes them, and normalises them itself.")
+    ] = False,
 ) -> None:
     """Turn a checkpoint into a release in full precision, not examined; `release` does all, with figures."""
     thresholds = read_pairs(threshold or ())
     chosen = recipe_of(recipe)
-    _told(
-        export_release(checkpoint, chosen, out, name=name, thresholds=thresholds, lineage=tuple(lineage or ())),
-        out,
-    )
+    with progress("export", None):
+        made = export_release(
+            checkpoint,
+            chosen,
+            out,
+            name=name,
+            thresholds=thresholds,
+            lineage=tuple(lineage or ()),
+            in_bytes=in_bytes,
+        )
+    _told(made, out)
 
 
 @app.command("quantize")
@@ -49,12 +59,17 @@ def quantize_command(
     *,
     out: OutOption,
     most: Annotated[int, typer.Option(min=1, help="So many of the pictures, evenly spread.")] = 200,
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="The form that TensorRT needs; for a CPU it is coarser and large.")
+    ] = False,
 ) -> None:
     """Turn a release in full precision into one in int8, not examined; its maps' ranges come from the pictures."""
     if not pictures.is_dir():
         raise FileNotFoundError(f"pictures: {str(pictures)!r} is no folder, expected one with pictures")
     full = find_release(model)
-    _told(quantise_release(full, evenly(pictures_in(pictures), most), pictures.name, out), out)
+    shown = evenly(pictures_in(pictures), most)
+    made = quantise_release(full, shown, pictures.name, out, symmetric=symmetric, track=tracked)
+    _told(made, out)
 
 
 def read_pairs(texts: Sequence[str]) -> dict[str, float]:
