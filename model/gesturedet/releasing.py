@@ -33,7 +33,8 @@ from gesturedet.sources import read_picture
 
 Thing = TypeVar("Thing")
 Precision = Literal["fp32", "int8"]
-Track = Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]]
+Track = Callable[[Sequence[Any], str], Iterable[Any]]
+"""Gives the same things one by one, and shows somebody how far it is."""
 
 NMS_IOU = 0.45
 FRAME_WIDTH = 640
@@ -76,7 +77,8 @@ def release(
     with tempfile.TemporaryDirectory() as scratch:
         files: dict[Precision, Path] = {"fp32": Path(scratch) / "fp32.onnx", "int8": Path(scratch) / "int8.onnx"}
         export_onnx(net, files["fp32"])
-        quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
+        ranges = calibration_images(material.train, recipe, calibration_pictures)
+        quantise(files["fp32"], files["int8"], track(ranges, "int8 ranges"))
         for kind, file in files.items():
             card = _draft(recipe, material.sources, settings, name=name, lineage=descent, precision=kind)
             card = _examined(write_release(Path(scratch) / kind, file, card), material, track)
@@ -124,7 +126,7 @@ def quantise_release(
     folder: Path,
     *,
     symmetric: bool = False,
-    track: Callable[[Sequence[Path], str], Iterable[Path]] = lambda paths, _what: paths,
+    track: Track = lambda pictures, _what: pictures,
 ) -> Release:
     """Write the int8 form of a release in full precision; it keeps thresholds and calibration and has sat no exam.
 

@@ -1,5 +1,6 @@
 """`export` and `quantize`: a checkpoint → a release in full precision → its int8 form. Neither is examined."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gesturedet.card import Release, find_release
-from gesturedet.commands.options import ModelArgument, progress, say, tracked
+from gesturedet.commands.options import JsonOption, ModelArgument, about, progress, say, tracked
 from gesturedet.recipes import recipe_of
 from gesturedet.releasing import UNCHOSEN, evenly, export_release, quantise_release
 from gesturedet.sources import pictures_in
@@ -33,6 +34,7 @@ def export_command(
     in_bytes: Annotated[
         bool, typer.Option("--bytes", help="The net takes bytes, as OpenCV decodes them, and normalises them itself.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint into a release in full precision, not examined; `release` does all, with figures."""
     thresholds = read_pairs(threshold or ())
@@ -47,7 +49,7 @@ def export_command(
             lineage=tuple(lineage or ()),
             in_bytes=in_bytes,
         )
-    _told(made, out)
+    _say_written(made, out, as_json=as_json)
 
 
 @app.command("quantize")
@@ -62,6 +64,7 @@ def quantize_command(
     symmetric: Annotated[
         bool, typer.Option("--symmetric", help="The form that TensorRT needs; for a CPU it is coarser and large.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a release in full precision into one in int8, not examined; its maps' ranges come from the pictures."""
     if not pictures.is_dir():
@@ -69,7 +72,7 @@ def quantize_command(
     full = find_release(model)
     shown = evenly(pictures_in(pictures), most)
     made = quantise_release(full, shown, pictures.name, out, symmetric=symmetric, track=tracked)
-    _told(made, out)
+    _say_written(made, out, as_json=as_json)
 
 
 def read_pairs(texts: Sequence[str]) -> dict[str, float]:
@@ -84,6 +87,7 @@ def read_pairs(texts: Sequence[str]) -> dict[str, float]:
     return pairs
 
 
-def _told(released: Release, out: Path) -> None:
-    card, size = released.card, len(released.onnx_bytes) / 1e6
-    say(f"{out}: {card.name}, {card.precision}, {size:.1f} MB, digest {card.digest}")
+def _say_written(released: Release, out: Path, *, as_json: bool) -> None:
+    told = about(released, out)
+    line = "{out}: {name}, {precision}, {size:.1f} MB, digest {digest}"
+    say(json.dumps(told) if as_json else line.format(size=told["bytes"] / 1e6, **told))

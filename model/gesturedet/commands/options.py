@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+from gesturedet.card import Release
 
 Thing = TypeVar("Thing")
 
@@ -27,6 +30,13 @@ def say(text: str) -> None:
 def tell(text: str) -> None:
     """Print what is about the work and no result."""
     sys.stderr.write(f"{text}\n")
+
+
+def about(released: Release, out: Path) -> dict[str, Any]:
+    """What a script needs to know of a release that was written into a folder."""
+    card = released.card
+    size = len(released.onnx_bytes)
+    return {"out": str(out), "name": card.name, "precision": card.precision, "bytes": size, "digest": card.digest}
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -18,23 +19,24 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
-    track,
 )
 
-from gesturedet.card import PACKAGED, find_release
+from gesturedet import journal
+from gesturedet.card import PACKAGED, find_release, load_release
 from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
-from gesturedet.commands.options import MODEL_HELP, tracked
+from gesturedet.commands.options import MODEL_HELP, JsonOption, about, say, tracked
 from gesturedet.data.sources import VOC_CLASSES, Sources, names_in, sources_of
 from gesturedet.data.training_set import Example
 from gesturedet.data.voc import read_split
 from gesturedet.detector import GestureDet
-from gesturedet.engine import SAVE_EVERY
-from gesturedet.figures import as_text
+from gesturedet.engine import BEST, LAST, SAVE_EVERY
+from gesturedet.figures import ClassFigures, as_text, mean_average_precision
 from gesturedet.parallel import Crew, run_together
 from gesturedet.port import fetch_coco_backbone
 from gesturedet.recipes import Precision, recipe_of
 from gesturedet.releasing import Material, release, source_of
 from gesturedet.training_job import (
+    FIGURES_FILE,
     Examinee,
     TrainJob,
     described,
@@ -45,7 +47,7 @@ from gesturedet.training_job import (
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console()
+console, bars = Console(), Console(stderr=True)
 
 Split = Annotated[str, typer.Option(help="List of pictures in ImageSets/Main.")]
 RecipeName = Annotated[str, typer.Option(help="A function of gesturedet.recipes.")]
@@ -96,11 +98,13 @@ def train_command(
     threads: Threads = 1,
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures; 0: none of their own.")] = 0,
     save_every: Annotated[int, typer.Option(help="Steps between two checkpoints within an epoch.")] = SAVE_EVERY,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a net on VOC pictures; after every epoch it is judged on the validation pictures.
 
     A run may be killed at any moment; --resume goes on from last.pt and comes to the same curve. With --data the net is
-    judged at the end on the folder's test pictures, on which nothing is chosen.
+    judged at the end on the folder's test pictures, on which nothing is chosen. --json prints one object at the end, and
+    what is told on the way goes to standard error.
     """
     sources = _sources(pictures or [], data, split, val, val_split)
     name = recipe or ("product" if data is None else "voc")
@@ -119,8 +123,12 @@ def train_command(
         workers=workers,
         save_every=save_every,
         track=_track,
+        show=tracked,
+        quiet=as_json,
     )
     run_together(processes, job)
+    if as_json:
+        say(json.dumps(_left_by(job)))
 
 
 @app.command("evaluate")
@@ -144,7 +152,7 @@ def evaluate_command(
     listed = ((pictures / "VOC2007" if (pictures / "VOC2007").is_dir() else pictures, split),)
     told = examine(examinee, listed, shown, quiet=as_json)
     if as_json:
-        print(json.dumps(told, indent=2))
+        say(json.dumps(told, indent=2))
 
 
 @app.command("release")
@@ -165,6 +173,7 @@ def release_command(
         list[str] | None, typer.Option(help="To be told after what the run began with; may be repeated.")
     ] = None,
     threads: Threads = 1,
+    as_json: JsonOption = False,
 ) -> None:
     """Choose thresholds, export, quantise, examine and write a release."""
     torch.set_num_threads(threads)
@@ -189,8 +198,12 @@ def release_command(
         name=name,
         lineage=tuple(lineage or ()),
         precision="int8" if precision is PrecisionName.int8 else "fp32",
-        track=lambda shown, what: track(shown, description=what, console=console, transient=True),
+        track=tracked,
     )
+    if as_json:
+        exams = {kind: _figures(rows) for kind, rows in figures.items()}
+        say(json.dumps(about(load_release(out), out) | {"pictures_from": sources["test"], "exams": exams}))
+        return
     for kind, rows in figures.items():
         console.print(f"{kind}, {sources['test']}")
         console.print(as_text(rows))
@@ -208,6 +221,29 @@ def _released(model: str, recipe: str | None, threads: int) -> Examinee:
     if recipe is not None:
         raise ValueError(f"recipe: {recipe!r} for the release {model!r}, expected it with a checkpoint (.pt) only")
     return released_examinee(find_release(model), threads)
+
+
+def _left_by(job: TrainJob) -> dict[str, Any]:
+    """What a run that has ended left in its folder, and how well it did."""
+    epochs = [line for line in journal.read_log(job.out / journal.FILE) if "epochs" in line]
+    exams = [line["val"] for line in epochs if "val" in line]
+    return {
+        "out": str(job.out),
+        "last": _if_there(job.out / LAST),
+        "best": _if_there(job.out / BEST) if exams else None,
+        "epochs": len(epochs),
+        "loss": epochs[-1]["train"]["loss"] if epochs else None,
+        "val": max(exams, key=itemgetter("map50"), default=None),
+        "test": json.loads((job.out / FIGURES_FILE).read_text("utf-8")) if job.sources.test else None,
+    }
+
+
+def _if_there(path: Path) -> str | None:
+    return str(path) if path.is_file() else None
+
+
+def _figures(rows: Sequence[ClassFigures]) -> dict[str, Any]:
+    return {"map50": round(mean_average_precision(rows), 4), "behaviours": [asdict(row) for row in rows]}
 
 
 def _sources(pictures: Sequence[Path], data: Path | None, split: str, val: Path | None, val_split: str) -> Sources:
@@ -242,11 +278,9 @@ class _Bar:
     shown: bool
 
     def __call__(self, loader: Iterable[Example], epoch: int) -> Iterable[Example]:
-        if not (self.shown and console.is_terminal):
+        if not (self.shown and bars.is_terminal):
             yield from loader
             return
         columns = (TextColumn("epoch {task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(
-            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
-        ) as progress:
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=bars, transient=True) as progress:
             yield from progress.track(loader, description=str(epoch + 1))

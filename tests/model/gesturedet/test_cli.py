@@ -103,8 +103,22 @@ def test_somebody_elses_folder_brings_its_own_classes(
     out = tmp_path / "run"
     common = ["--recipe", "voc_small", "--epochs", "1", "--no-coco", "--out", str(out)]
 
-    assert run(monkeypatch, "train", "--data", str(tmp_path), *common) == 0
+    assert run(monkeypatch, "train", "--data", str(tmp_path), *common, "--json") == 0
     assert {path.name for path in out.iterdir()} == {"last.pt", "best.pt", "log.jsonl", "curves.png"}
+    said = capsys.readouterr()
+    assert "epoch 1/1" in said.err
+    told = json.loads(said.out)
+    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    assert told == {
+        "out": str(out),
+        "last": str(out / "last.pt"),
+        "best": str(out / "best.pt"),
+        "epochs": 1,
+        "loss": last["train"]["loss"],
+        "val": last["val"],
+        "test": None,
+    }
+    assert [row["truths"] for row in told["val"]["behaviours"]] == [0, 1]
     assert run(monkeypatch, "evaluate", str(out / "best.pt"), str(tmp_path), "--split", "val") == 0
     assert "cup                 0      -" in capsys.readouterr().out
     assert run(monkeypatch, "train", "--data", str(tmp_path), "--labels", "cup", *common) == 2

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,9 +92,12 @@ def test_a_checkpoint_becomes_a_release_and_that_its_int8_form(
     assert full.calibration is None, "nobody has looked at pictures"
     examined = msgspec.structs.replace(full, exams=(EXAM,), calibration=CALIBRATION)
     (folder / "fp32" / CARD_FILE).write_bytes(write_card(examined))
-    made = run("quantize", folder / "fp32", folder / "pictures", "--out", folder / "int8", "--most", "2")
+    made = run("quantize", folder / "fp32", folder / "pictures", "--out", folder / "int8", "--most", "2", "--json")
     assert (made.code, made.err) == (0, "")
     small = load_release(folder / "int8").card
+    size = (folder / "int8" / "model.onnx").stat().st_size
+    told = {"out": str(folder / "int8"), "name": "lively", "precision": "int8", "bytes": size, "digest": small.digest}
+    assert json.loads(made.out) == told
     assert (small.precision, small.thresholds, small.calibration) == ("int8", full.thresholds, CALIBRATION)
     assert small.exams == (), "the figures are of other bytes"
     assert small.lineage[-1] == f"lively {full.digest} (fp32)"
@@ -125,7 +129,8 @@ def test_a_net_that_takes_bytes_finds_the_same_boxes_also_when_it_is_quantised(
     folder: Path, plain: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runner(capsys)
-    assert run("export", folder / "last.pt", "--out", folder / "bytes", "--bytes").code == 0
+    exported = run("export", folder / "last.pt", "--out", folder / "bytes", "--bytes", "--json")
+    assert json.loads(exported.out)["digest"] == load_release(folder / "bytes").card.digest
     for name in ("plain", "bytes"):
         coarse = folder / f"{name}-int8"
         assert run("quantize", folder / name, folder / "pictures", "--out", coarse, "--most", "2").code == 0
