@@ -20,7 +20,7 @@ from gesturedet.card import ModelCard, find_release
 from gesturedet.drawing import draw_boxes
 from gesturedet.postprocess import Detection
 from gesturedet.predictor import Predictor
-from gesturedet.runtime.base import open_runtime
+from gesturedet.runtime.base import NetMismatch, open_runtime
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -105,14 +105,22 @@ def load(model: str | Path = "classroom", *, runtime: str = "onnxruntime", threa
     for fewer than one thread.
     """
     release = find_release(model)
-    return Detector(Predictor(release, open_runtime(runtime, release.onnx_bytes, threads=threads)))
+    try:
+        opened = open_runtime(runtime, release.onnx_bytes, threads=threads)
+    except NetMismatch as error:
+        raise NetMismatch(f"model {str(model)!r} on runtime {runtime!r}: {error}") from error
+    return Detector(Predictor(release, opened))
 
 
 def as_bgr(image: Bytes) -> Bytes:
     """Return a picture as (height, width, 3) of bytes in BGR, the same array if it is one.
 
-    Raises ValueError for an array that is neither that, nor grey, nor BGR with a fourth channel.
+    Raises TypeError for what is no array, ValueError for one that is neither that, nor grey, nor BGR with a fourth channel.
     """
+    if not isinstance(image, np.ndarray):
+        raise TypeError(
+            f"image_bgr: {type(image).__name__} is no picture, expected an array (cv2.imread gives None if it fails)"
+        )
     if image.dtype == np.uint8 and 0 not in image.shape:
         match image.shape:
             case (_, _, 3):

@@ -108,9 +108,9 @@ def find_release(model: str | Path) -> Release:
 
     Raises FileNotFoundError naming the releases there are, and what `load_release` raises.
     """
+    if model in released_names():
+        return load_release(WEIGHTS / model)
     path = Path(model)
-    if str(model) in released_names():
-        return load_release(WEIGHTS / path)
     if path.is_dir():
         return load_release(path)
     if path.suffix == ".onnx":

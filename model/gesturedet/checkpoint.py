@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gesturedet.recipes import Recipe
+from gesturedet.recipes import Recipe, recipe_of, with_labels
 from gesturedet.whole_files import write_whole
 
 State = dict[str, Any]
@@ -33,10 +33,19 @@ def read_checkpoint(path: Path) -> State:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"checkpoint: {path} cannot be read ({type(error).__name__}: {error})") from error
+        raise ValueError(
+            f"checkpoint: {path} cannot be read ({type(error).__name__}), expected last.pt or best.pt of a run"
+        ) from error
     if not isinstance(state, dict) or not {"recipe", "epoch", "model"} <= state.keys():
         raise ValueError(f"checkpoint: {path} holds no training run, expected keys recipe, epoch, model")
     return {**state, "file": str(path)}
+
+
+def recipe_behind(state: State, name: str | None = None) -> Recipe:
+    """Return the recipe that a checkpoint was made by, or the one of the given name, for the classes it was made for."""
+    made: dict[str, Any] = json.loads(state["recipe"])
+    recipe = recipe_of(name or made["name"])
+    return with_labels(recipe, tuple(made.get("labels", recipe.labels)))
 
 
 def released_weights(state: State, recipe: Recipe) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ COMMANDS: dict[str, Row] = {
     "card": Row("gesturedet.commands.card", "Show what a release is, how it was made and how good it is."),
     "explain": Row("gesturedet.commands.explain", "Draw what a net looks at, or what it got most wrong in an exam."),
     "train": Row("gesturedet.commands.training", "Train a net on VOC pictures; after every epoch it is judged."),
-    "evaluate": Row("gesturedet.commands.training", "Judge a checkpoint on VOC pictures."),
+    "evaluate": Row("gesturedet.commands.training", "Judge a checkpoint or a release on VOC pictures."),
     "release": Row("gesturedet.commands.training", "Choose thresholds, export, quantise, examine and write a release."),
     "export": Row("gesturedet.commands.export", "Turn a checkpoint into a release in full precision, not examined."),
     "quantize": Row("gesturedet.commands.export", "Turn a release in full precision into one in int8, not examined."),
@@ -51,7 +51,7 @@ def load(name: str) -> Any:
     try:
         command = typer.main.get_command(import_module(COMMANDS[name].module).app)
     except ModuleNotFoundError as error:
-        extra = "pip install 'classpulse[train,cpu]'"
+        extra = "pip install '.[train,cpu]'"
         raise ValueError(f"{name}: the package {error.name} is not installed, expected `{extra}`") from error
     return command.commands[name] if isinstance(command, TyperGroup) else command
 
@@ -70,7 +70,7 @@ def _root() -> None:
     """GestureDet: raised hands, standing up and sleeping in pictures of classrooms."""
 
 
-BAD_INPUT = (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+BAD_INPUT = (ValueError, FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

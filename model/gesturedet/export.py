@@ -29,7 +29,8 @@ from gesturedet.anchors import anchors_cxcywh
 from gesturedet.card import CARD_FILE, MODEL_FILE, ModelCard, Release, digest_of, load_release, write_card
 from gesturedet.convolution import fold_batch_norm
 from gesturedet.detector import GestureDet
-from gesturedet.runtime.base import OUTPUTS, Floats
+from gesturedet.predictor import Predictor
+from gesturedet.runtime.base import OUTPUTS, Images
 from gesturedet.runtime.eager import CONFIG_KEY
 from gesturedet.runtime.onnxruntime import OnnxRuntime
 from gesturedet.whole_files import write_both
@@ -38,6 +39,8 @@ OPSET = 18
 INPUT_NAME = "images"
 _CLASS_POINT = re.compile(r"class_heads\.levels\.\d+\.point\.weight")
 """The weights of the class heads' last convolutions."""
+_IN_BYTES = "take_bytes."
+"""How the names of the operations begin that turn bytes into what the net was trained on."""
 _WARNINGS, _ERRORS = 2, 3
 """ONNX Runtime's severities; from warnings on is its default."""
 
@@ -95,39 +98,38 @@ def export_onnx(model: GestureDet, path: Path) -> None:
     onnx.save(exported, path)
 
 
-def quantise(onnx_path: Path, out_path: Path, calibration_images: Iterable[Floats], *, symmetric: bool = False) -> None:
+def quantise(onnx_path: Path, out_path: Path, calibration_images: Iterable[Images], *, symmetric: bool = False) -> None:
     """Write an int8 form of an exported net (static, Q/DQ nodes, one scale for each channel of a weight).
 
-    `calibration_images`: images_1CHW from `preprocess`, a hundred or so of the kind that will be seen; the ranges of all
-    maps are taken from them, but for `LARGEST_LOGIT`. Weights use 7 of their 8 bits: processors without VNNI add two
-    products in 16 bits, where 8 bits overflow. `symmetric`: the form that TensorRT reads, with 0 in the middle of every
-    range, whole 8 bits, float biases and weights quantised in the graph; on a CPU it is coarser. Raises ValueError when
-    there is no picture to calibrate with.
+    `calibration_images`: single pictures as the net takes them, a hundred or so of the kind that will be seen; the ranges of
+    all maps are taken from them, one after the other, but for `LARGEST_LOGIT`. Weights use 7 of their 8 bits: processors
+    without VNNI add two products in 16 bits, where 8 bits overflow. `symmetric`: the form that TensorRT reads, with 0 in the
+    middle of every range, whole 8 bits, float biases and weights quantised in the graph; on a CPU it is coarser. Raises
+    ValueError when there is no picture to calibrate with.
     """
-    reader = _Pictures(calibration_images)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         shaped = Path(folder) / "shaped.onnx"
         quant_pre_process(onnx_path, shaped, skip_symbolic_shape=True)
-        nodes = onnx.load(shaped).graph.node
+        graph = onnx.load(shaped).graph
         quantize_static(
             shaped,
             out_path,
-            reader,
+            _Pictures(graph.input[0].name, calibration_images),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=not symmetric,
             activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=[node.name for node in nodes if node.op_type in KEPT_IN_FLOAT],
-            extra_options=(FOR_TENSORRT if symmetric else {}) | {"TensorQuantOverrides": _ranges(nodes)},
+            nodes_to_exclude=[node.name for node in graph.node if _stays(node)],
+            extra_options=(FOR_TENSORRT if symmetric else {}) | {"TensorQuantOverrides": _ranges(graph.node)},
         )
 
 
 def take_bytes(onnx_path: Path, out_path: Path) -> None:
     """Write a form of an exported net, quantised or not, that takes images_BHWC of bytes in BGR, as OpenCV decodes them.
 
-    What `preprocess.normalise` does is then the graph's. Raises ValueError for a net that already takes bytes.
+    What `preprocess.normalise` does is then the graph's, in float. Raises ValueError for a net that already takes bytes.
     """
     net = onnx.load(onnx_path)
     (images,) = net.graph.input
@@ -145,11 +147,11 @@ def take_bytes(onnx_path: Path, out_path: Path) -> None:
         ]
     )
     nodes = [
-        onnx.helper.make_node("Transpose", ["pixels"], ["pixels_BCHW"], perm=[0, 3, 1, 2]),
-        onnx.helper.make_node("Gather", ["pixels_BCHW", "pixels.rgb"], ["pixels_RGB"], axis=1),
-        onnx.helper.make_node("Cast", ["pixels_RGB"], ["pixels_float"], to=onnx.TensorProto.FLOAT),
-        onnx.helper.make_node("Sub", ["pixels_float", "pixels.middle"], ["pixels_centred"]),
-        onnx.helper.make_node("Mul", ["pixels_centred", "pixels.scale"], [images.name]),
+        _node("Transpose", "pixels", "pixels_BCHW", perm=[0, 3, 1, 2]),
+        _node("Gather", "pixels_BCHW", "pixels.rgb", "pixels_RGB", axis=1),
+        _node("Cast", "pixels_RGB", "pixels_float", to=onnx.TensorProto.FLOAT),
+        _node("Sub", "pixels_float", "pixels.middle", "pixels_centred"),
+        _node("Mul", "pixels_centred", "pixels.scale", images.name),
         *net.graph.node,
     ]
     net.graph.ClearField("node")
@@ -175,7 +177,9 @@ def write_release(folder: Path, onnx_path: Path, card: ModelCard) -> Release:
 
 def check_against_card(onnx_bytes: bytes, card: ModelCard) -> None:
     """Run the net once on a grey picture. Raises ValueError when its outputs are not what the card promises."""
-    logits_BAK, offsets_BA4 = OnnxRuntime(onnx_bytes).run(np.zeros((1, 3, *card.input_hw), dtype=np.float32))
+    release = Release(card, onnx_bytes)
+    predictor = Predictor(release, OnnxRuntime(onnx_bytes))
+    logits_BAK, offsets_BA4 = predictor.runtime.run(predictor.prepare(np.full((*card.input_hw, 3), 127, np.uint8)))
     boxes = len(anchors_cxcywh(card.input_hw, card.anchors))
     classes = len(card.labels) + 1
     if logits_BAK.shape != (1, boxes, classes) or offsets_BA4.shape != (1, boxes, 4):
@@ -185,6 +189,16 @@ def check_against_card(onnx_bytes: bytes, card: ModelCard) -> None:
         )
 
 
+def _node(kind: str, *names: str, **settings: Any) -> onnx.NodeProto:
+    """A node of `take_bytes`, marked as one; the last of the names is its output."""
+    return onnx.helper.make_node(kind, names[:-1], names[-1:], name=f"{_IN_BYTES}{kind}", **settings)
+
+
+def _stays(node: onnx.NodeProto) -> bool:
+    """Whether an operation is left as it is when a net is quantised."""
+    return node.op_type in KEPT_IN_FLOAT or node.name.startswith(_IN_BYTES)
+
+
 def _ranges(nodes: Iterable[onnx.NodeProto]) -> dict[str, list[dict[str, Any]]]:
     """Return the ranges that are stated and not taken from pictures, by tensor: those of the class heads' outputs."""
     last = [node for node in nodes if any(_CLASS_POINT.fullmatch(name) for name in node.input)]
@@ -192,20 +206,19 @@ def _ranges(nodes: Iterable[onnx.NodeProto]) -> dict[str, list[dict[str, Any]]]:
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]
-    """Hands the pictures to the quantiser, one by one."""
+    """Hands the pictures to the quantiser, one by one and once."""
 
-    def __init__(self, images: Iterable[Floats]) -> None:
-        self._images = list(images)
-        if not self._images:
+    def __init__(self, input_name: str, images: Iterable[Images]) -> None:
+        self._input_name = input_name
+        self._left = iter(images)
+        self._handed = 0
+
+    def get_next(self) -> dict[str, Images] | None:
+        one = next(self._left, None)
+        if one is None and not self._handed:
             raise ValueError("calibration_images: there is none, expected at least one picture")
-        self.rewind()
-
-    def rewind(self) -> None:
-        self._left = iter(self._images)
-
-    def get_next(self) -> dict[str, Floats] | None:
-        images_1CHW = next(self._left, None)
-        return None if images_1CHW is None else {INPUT_NAME: images_1CHW}
+        self._handed += 1
+        return None if one is None else {self._input_name: one}
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from gesturedet.evaluation import (
     operating_point,
     rank,
 )
-from gesturedet.labels import AUXILIARY, BEHAVIOURS
+from gesturedet.labels import AUXILIARY, BEHAVIOURS, class_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,15 @@ def summarise(
     return tuple(rows)
 
 
-def report(pictures: Sequence[JudgedPicture], rows: Sequence[ClassFigures]) -> dict[str, Any]:
-    """Return all figures of an exam, to be written down; `rows` are those of `summarise`.
+def report(
+    pictures: Sequence[JudgedPicture], rows: Sequence[ClassFigures], *, behaviours: Sequence[str] = BEHAVIOURS
+) -> dict[str, Any]:
+    """Return all figures of an exam, to be written down; `rows` are all or some of those of `summarise`.
 
     `map50` is the mean of the areas under the curves (VOC 2010 on), `map50_11_point` of the averages of eleven points (VOC
     2007), `ap50_11_point` names those.
     """
-    rankings = {row.behaviour: rank(pictures, class_id, least_iou=0.5) for class_id, row in enumerate(rows, start=1)}
+    rankings = {row.behaviour: rank(pictures, class_of(row.behaviour, behaviours), least_iou=0.5) for row in rows}
     points = {name: _rounded(eleven_point_precision(ranking)) for name, ranking in rankings.items()}
     as_points = [replace(row, ap50=points[row.behaviour]) for row in rows]
     return {

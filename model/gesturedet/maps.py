@@ -19,11 +19,10 @@ from torch import Tensor
 from gesturedet.anchors import feature_sizes_hw
 from gesturedet.attention import SpatialAttention
 from gesturedet.card import Release
-from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
+from gesturedet.checkpoint import load_weights, read_checkpoint, recipe_behind, released_weights
 from gesturedet.convolution import fold_batch_norm
 from gesturedet.detector import DetectorConfig, GestureDet
 from gesturedet.preprocess import place_xywh, preprocess
-from gesturedet.recipes import recipe_of
 from gesturedet.runtime.eager import CONFIG_KEY
 from gesturedet.warm_start import load_released_weights
 
@@ -43,9 +42,10 @@ class Maps:
     levels: tuple[Floats, ...]
 
 
-def net_of_checkpoint(path: Path, recipe_name: str) -> GestureDet:
+def net_of_checkpoint(path: Path, recipe_name: str | None = None) -> GestureDet:
     """Load a checkpoint's net. Raises FileNotFoundError, or ValueError for what is none or of another recipe."""
-    recipe, state = recipe_of(recipe_name), read_checkpoint(path)
+    state = read_checkpoint(path)
+    recipe = recipe_behind(state, recipe_name)
     net = GestureDet(recipe.net)
     load_weights(net, released_weights(state, recipe), state["file"])
     return net.eval()

@@ -20,7 +20,7 @@ from gesturedet.checkpoint import lineage_of, load_weights, read_checkpoint, rel
 from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.detector import GestureDet
 from gesturedet.evaluation import JudgedPicture
-from gesturedet.export import export_onnx, quantise, write_release
+from gesturedet.export import export_onnx, quantise, take_bytes, write_release
 from gesturedet.figures import ClassFigures, summarise
 from gesturedet.judging import LEAST_SCORE, frame_hw, judge
 from gesturedet.labels import AUXILIARY
@@ -33,7 +33,8 @@ from gesturedet.sources import read_picture
 
 Thing = TypeVar("Thing")
 Precision = Literal["fp32", "int8"]
-Track = Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]]
+Track = Callable[[Sequence[Any], str], Iterable[Any]]
+"""Gives the same things one by one, and shows somebody how far it is."""
 
 NMS_IOU = 0.45
 FRAME_WIDTH = 640
@@ -76,7 +77,8 @@ def release(
     with tempfile.TemporaryDirectory() as scratch:
         files: dict[Precision, Path] = {"fp32": Path(scratch) / "fp32.onnx", "int8": Path(scratch) / "int8.onnx"}
         export_onnx(net, files["fp32"])
-        quantise(files["fp32"], files["int8"], calibration_images(material.train, recipe, calibration_pictures))
+        ranges = calibration_images(material.train, recipe, calibration_pictures)
+        quantise(files["fp32"], files["int8"], track(ranges, "int8 ranges"))
         for kind, file in files.items():
             card = _draft(recipe, material.sources, settings, name=name, lineage=descent, precision=kind)
             card = _examined(write_release(Path(scratch) / kind, file, card), material, track)
@@ -94,10 +96,12 @@ def export_release(
     name: str,
     thresholds: Mapping[str, float],
     lineage: tuple[str, ...],
+    in_bytes: bool = False,
 ) -> Release:
     """Write a checkpoint as a release in full precision that has sat no exam.
 
-    `thresholds`: some or all behaviours; the others get `UNCHOSEN`. Raises ValueError for a name that is no behaviour.
+    `thresholds`: some or all behaviours; the others get `UNCHOSEN`. `in_bytes`: see `export.take_bytes`. Raises ValueError
+    for a name that is no behaviour.
     """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
@@ -110,37 +114,48 @@ def export_release(
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "fp32.onnx"
         export_onnx(net, file)
+        if in_bytes:
+            take_bytes(file, file)
         return write_release(folder, file, msgspec.structs.replace(card, thresholds=chosen))
 
 
-def quantise_release(full: Release, pictures: Sequence[Path], source: str, folder: Path) -> Release:
+def quantise_release(
+    full: Release,
+    pictures: Sequence[Path],
+    source: str,
+    folder: Path,
+    *,
+    symmetric: bool = False,
+    track: Track = lambda pictures, _what: pictures,
+) -> Release:
     """Write the int8 form of a release in full precision; it keeps thresholds and calibration and has sat no exam.
 
-    `pictures` show what ranges the maps have, and `source` says where they are from. Raises ValueError for a release that
-    is int8 already.
+    `pictures` show what ranges the maps have, and `source` says where they are from. `symmetric`: see `export.quantise`.
+    Raises ValueError for a release that is int8 already.
     """
     card = full.card
     if card.precision != "fp32":
         raise ValueError(f"{card.name}: precision is {card.precision}, expected fp32")
-    images = (preprocess(read_picture(path), card.input_hw) for path in pictures)
+    predictor = Predictor(full, OnnxRuntime(full.onnx_bytes))
+    images = (predictor.prepare(read_picture(path)) for path in track(pictures, "pictures"))
     with tempfile.TemporaryDirectory() as scratch:
         files = Path(scratch) / "fp32.onnx", Path(scratch) / "int8.onnx"
         files[0].write_bytes(full.onnx_bytes)
-        quantise(*files, images)
+        quantise(*files, images, symmetric=symmetric)
         lineage = (*card.lineage, f"{card.name} {card.digest} (fp32)")
         seeds = card.data_seeds | {"calibration": f"{len(pictures)} pictures of {source}"}
         made = msgspec.structs.replace(card, precision="int8", lineage=lineage, data_seeds=seeds, exams=())
         return write_release(folder, files[1], made)
 
 
-def look(drafted: Release, pictures: Iterable[LabelledPicture]) -> list[JudgedPicture]:
+def look(drafted: Release, pictures: Iterable[LabelledPicture], *, threads: int = 1) -> list[JudgedPicture]:
     """Show a release pictures as a service would, and judge what it finds, with the net's own scores.
 
     Everything above a very low score is asked for, so that average precision sees the whole curve.
     """
     card = drafted.card
     low = msgspec.structs.replace(card, thresholds=dict.fromkeys(card.labels, LEAST_SCORE), calibration=None)
-    predictor = Predictor(Release(low, drafted.onnx_bytes), OnnxRuntime(drafted.onnx_bytes))
+    predictor = Predictor(Release(low, drafted.onnx_bytes), OnnxRuntime(drafted.onnx_bytes, threads=threads))
     return list(judge(pictures, predictor.predict, behaviours=card.labels, at_least_hw=frame_hw(card.input_hw)))
 
 

@@ -3,33 +3,44 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from gesturedet.checkpoint import State
+from gesturedet.card import Release
 from gesturedet.data.sources import Listed, Sources, read_listed
 from gesturedet.data.training_set import Example
 from gesturedet.data.voc import LabelledPicture, readable
 from gesturedet.detector import GestureDet
 from gesturedet.engine import LAST, EpochFigures, evaluate, train
+from gesturedet.evaluation import JudgedPicture
 from gesturedet.figures import ClassFigures, as_text, mean_average_precision, report, summarise
 from gesturedet.parallel import Crew
 from gesturedet.port import PACKAGE, load_coco_backbone
 from gesturedet.recipes import Precision, Recipe, recipe_of, with_labels
+from gesturedet.releasing import figures_of, look
 from gesturedet.training_run import Run, resume, start
 from gesturedet.whole_files import write_whole
 
 FIGURES_FILE = "figures.json"
 
-console = Console()
+console, remarks = Console(), Console(stderr=True)
+
+
+def _as_they_are(pictures: Sequence[LabelledPicture], what: str) -> Iterable[LabelledPicture]:  # noqa: ARG001
+    """No bar; a function with a name, because jobs are pickled."""
+    return pictures
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Called once in each process. `coco`: the file with the ported weights; `continues`: go on with `last.pt` if there is one."""
+    """Called once in each process. `coco`: the file with the ported weights; `continues`: go on with `last.pt` if there is one.
+
+    `track` follows an epoch's batches and `show` an exam's pictures. `quiet`: what is told goes to standard error.
+    """
 
     sources: Sources
     out: Path
@@ -43,27 +54,31 @@ class TrainJob:
     workers: int
     save_every: int
     track: Callable[[Crew], Callable[[Iterable[Example], int], Iterable[Example]]]
+    show: Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]] = _as_they_are
+    quiet: bool = False
 
     def __call__(self, crew: Crew) -> None:
         """Train, judge after every epoch, keep the last and the best; at the end sit the exam that nothing is chosen on."""
         torch.set_num_threads(self.threads)
         labels = self.recipe.labels
         shown = read_listed(self.sources.train, labels)
-        val = read_exam(self.sources.val, labels) if crew.rank == 0 else ()
+        told_to = remarks if self.quiet else console
+        val = read_exam(self.sources.val, labels, told_to) if crew.rank == 0 else ()
         run = self._run(shown)
         train(
             run,
             shown,
             self.out,
-            sit_exam=(lambda run: _sit(run.best_weights, val, labels)) if val else None,
-            after_epoch=_print_epoch,
+            sit_exam=(lambda run: _sit(run.best_weights, self.show(val, "exam"), labels)) if val else None,
+            after_epoch=partial(_print_epoch, told_to),
             track=self.track(crew),
             crew=crew,
             workers=self.workers,
             save_every=self.save_every,
         )
         if crew.rank == 0 and self.sources.test:
-            told = examine(run.best_weights, self.sources.test, labels)
+            examinee = examinee_of(run.best_weights, labels)
+            told = examine(examinee, self.sources.test, lambda exam: self.show(exam, "exam"), quiet=self.quiet)
             write_whole(self.out / FIGURES_FILE, (json.dumps(told, indent=2) + "\n").encode())
 
     def _run(self, shown: Sequence[LabelledPicture]) -> Run:
@@ -88,21 +103,23 @@ class Ported:
         load_coco_backbone(model.backbone, self.weights)
 
 
-def recipe_behind(state: State, name: str | None = None) -> Recipe:
-    """Return the recipe that a checkpoint was made by, or the one of the given name, for the classes it was made for."""
-    made: dict[str, Any] = json.loads(state["recipe"])
-    recipe = recipe_of(name or made["name"])
-    return with_labels(recipe, tuple(made.get("labels", recipe.labels)))
+@dataclass(frozen=True)
+class Examinee:
+    """Who sits an exam: its classes, how it looks at pictures, and which figures it gets of what was judged."""
+
+    labels: tuple[str, ...]
+    look: Callable[[Iterable[LabelledPicture]], Sequence[JudgedPicture]]
+    figures: Callable[[Sequence[JudgedPicture]], tuple[ClassFigures, ...]]
 
 
-def read_exam(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[LabelledPicture, ...]:
+def read_exam(listed: Sequence[Listed], labels: Sequence[str], told_to: Console) -> tuple[LabelledPicture, ...]:
     """Read the pictures of an exam or a release; those whose files are damaged are left out, named and counted.
 
     Raises ValueError where none is left.
     """
     pictures = read_listed(listed, labels)
     fine, bad = readable(pictures)
-    _say_unreadable(bad, f" of {len(pictures)}")
+    _say_unreadable(told_to, bad, f" of {len(pictures)}")
     if bad and not fine:
         raise ValueError(
             f"pictures: none of split {listed[0][1]!r} of {listed[0][0]} can be read, expected at least one"
@@ -110,23 +127,34 @@ def read_exam(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[Labelled
     return fine
 
 
+def examinee_of(net: GestureDet, labels: tuple[str, ...]) -> Examinee:
+    """A net in torch as one who sits an exam."""
+    return Examinee(labels, partial(evaluate, net, behaviours=labels), partial(summarise, behaviours=labels))
+
+
+def released_examinee(released: Release, threads: int) -> Examinee:
+    """A release as one who sits an exam, on ONNX Runtime: figures of what it publishes, at its card's thresholds."""
+    card = released.card
+    figures = partial(figures_of, card, thresholds=card.thresholds)
+    return Examinee(card.labels, partial(look, released, threads=threads), figures)
+
+
 def examine(
-    net: GestureDet,
+    examinee: Examinee,
     listed: Sequence[Listed],
-    labels: Sequence[str],
     track: Callable[[Sequence[LabelledPicture]], Iterable[LabelledPicture]] = lambda pictures: pictures,
     *,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Let a net sit an exam, print its figures unless `quiet`, and return them with what was left out; see `figures.report`."""
-    pictures = read_listed(listed, labels)
+    """Hold an exam, print its figures unless `quiet`, and return them with what was left out; see `figures.report`."""
+    pictures = read_listed(listed, examinee.labels)
     pictures, bad = readable(pictures)
-    judged = evaluate(net, track(pictures), behaviours=labels)
-    rows = summarise(judged, behaviours=labels)
-    told = report(judged, rows) | {"unreadable": list(bad)}
+    judged = examinee.look(track(pictures))
+    rows = examinee.figures(judged)
+    told = report(judged, rows, behaviours=examinee.labels) | {"unreadable": list(bad)}
     if quiet:
         return told
-    _say_unreadable(bad)
+    _say_unreadable(console, bad)
     console.print(as_text(rows))
     console.print(
         f"{told['pictures']} pictures, mAP50 {told['map50']:.3f} by area, {told['map50_11_point']:.3f} by VOC 2007's 11 points"
@@ -141,22 +169,22 @@ def described(recipe: str, labels: tuple[str, ...] | None, epochs: int | None, p
     return chosen if precision is None else replace(chosen, precision=precision)
 
 
-def _sit(net: GestureDet, exam: Sequence[LabelledPicture], labels: Sequence[str]) -> tuple[ClassFigures, ...]:
+def _sit(net: GestureDet, exam: Iterable[LabelledPicture], labels: Sequence[str]) -> tuple[ClassFigures, ...]:
     return summarise(evaluate(net, exam, behaviours=labels), behaviours=labels)
 
 
-def _say_unreadable(names: Sequence[str], among: str = "") -> None:
+def _say_unreadable(told_to: Console, names: Sequence[str], among: str = "") -> None:
     if names:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        console.print(f"[yellow]skipped[/] {len(names)}{among} pictures that cannot be read: {shown}")
+        told_to.print(f"[yellow]skipped[/] {len(names)}{among} pictures that cannot be read: {shown}")
 
 
-def _print_epoch(run: Run, figures: EpochFigures, rows: Sequence[ClassFigures]) -> None:
+def _print_epoch(told_to: Console, run: Run, figures: EpochFigures, rows: Sequence[ClassFigures]) -> None:
     judged = f", val mAP50 {mean_average_precision(rows):.3f}" if rows else ""
-    console.print(
+    told_to.print(
         f"epoch {run.epoch}/{run.recipe.epochs}: loss {figures.loss:.3f} (class {figures.classification:.3f},"
         f" place {figures.localisation:.3f}){judged}"
     )
     if rows:
-        console.print(as_text(rows))
-    _say_unreadable(figures.unreadable)
+        told_to.print(as_text(rows))
+    _say_unreadable(told_to, figures.unreadable)

@@ -96,7 +96,7 @@ def start(
         port(model)
         _settle(model.backbone, pictures, recipe)
     if champion is not None:
-        released = find_release(champion)
+        released = find_release(str(champion))
         lineage = _descent(released.card, recipe)
         known, same_boxes = len(released.card.labels) + 1, _same_boxes(released.card, recipe)
         load_released_weights(model, released.onnx_bytes, classes=known, heads=same_boxes)

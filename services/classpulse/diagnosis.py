@@ -46,7 +46,7 @@ def installed() -> Iterator[Finding]:
         version = _version(name)
         yield Finding(name, version or "not installed; expected by classpulse", right=version is not None)
     found = [f"{name} {version}" for name in RUNTIMES if (version := _version(name))]
-    yield Finding("runtimes", ", ".join(found) or "none; expected classpulse[cpu]", right=bool(found))
+    yield Finding("runtimes", ", ".join(found) or "none; expected the extra cpu", right=bool(found))
 
 
 def decoder() -> Finding:

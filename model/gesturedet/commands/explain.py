@@ -1,8 +1,10 @@
 """`explain`: a picture → what the net looks at; an exam → what it got most wrong, as contact sheets."""
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,17 @@ from numpy.typing import NDArray
 from gesturedet.annotated import write_picture
 from gesturedet.api import load
 from gesturedet.card import find_release
-from gesturedet.commands.options import LeftOut, ModelArgument, RuntimeOption, ThreadsOption, progress, say, tell
+from gesturedet.commands.options import (
+    JsonOption,
+    LeftOut,
+    ModelArgument,
+    RecipeOfRun,
+    RuntimeOption,
+    ThreadsOption,
+    progress,
+    say,
+    tell,
+)
 from gesturedet.data.voc import LabelledPicture, read_pixels, read_split
 from gesturedet.faults import Fault, contact_sheet, faults_of, tile, worst_alarms, worst_misses
 from gesturedet.judging import LEAST_SCORE, frame_hw
@@ -29,9 +41,10 @@ def explain_command(
     out: Annotated[Path, typer.Option(help="Folder for the PNGs.")],
     split: Annotated[str, typer.Option(help="Of an exam: list of pictures in ImageSets/Main.")] = "test",
     most: Annotated[int, typer.Option(min=1, help="Of an exam: so many false alarms and misses.")] = 24,
-    recipe: Annotated[str, typer.Option(help="Of a checkpoint: the recipe it was trained with.")] = "product",
+    recipe: RecipeOfRun = None,
     runtime: RuntimeOption = "onnxruntime",
     threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw what a net looks at, or what it got most wrong in an exam.
 
@@ -40,14 +53,27 @@ def explain_command(
     at the card's thresholds, from a release; pictures that cannot be read are named, counted and left out.
     """
     if shown.is_dir():
-        _explain_exam(model, shown, out, split=split, most=most, runtime=runtime, threads=threads)
+        written = _explain_exam(model, shown, out, split=split, most=most, runtime=runtime, threads=threads)
     elif shown.is_file():
-        _explain_picture(model, read_picture(shown), out, recipe=recipe)
+        written = _explain_picture(model, read_picture(shown), out, recipe=recipe)
     else:
         raise FileNotFoundError(f"shown: {str(shown)!r} is not there, expected a picture or a folder in VOC layout")
+    if as_json:
+        say(json.dumps({"written": [one.told for one in written]}))
+        return
+    for one in written:
+        say(one.line)
 
 
-def _explain_picture(model: str, image_bgr: Bytes, out: Path, *, recipe: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A PNG that was written, or what there was nothing to draw of (then its `file` is null): for scripts and for people."""
+
+    told: dict[str, Any]
+    line: str
+
+
+def _explain_picture(model: str, image_bgr: Bytes, out: Path, *, recipe: str | None) -> Iterator[Written]:
     try:
         from gesturedet import maps  # noqa: PLC0415 - torch: the other half of this command runs without it
     except ModuleNotFoundError as error:
@@ -57,20 +83,26 @@ def _explain_picture(model: str, image_bgr: Bytes, out: Path, *, recipe: str) ->
     net = maps.net_of_checkpoint(Path(model), recipe) if checkpoint else maps.net_of_release(find_release(model))
     seen = maps.look(net, image_bgr)
     if seen.attention is None:
-        say("attention: this net has no spatial attention")
+        yield Written({"what": "attention", "file": None}, "attention: this net has no spatial attention")
     else:
-        _write_map(out / "attention.png", seen.attention, maps.heat(maps.stretched(seen.attention), image_bgr))
+        yield _write_map(out / "attention.png", seen.attention, maps.heat(maps.stretched(seen.attention), image_bgr))
     for number, level in enumerate(seen.levels, start=1):
-        _write_map(out / f"level-{number}.png", level, maps.heat(level, image_bgr))
+        yield _write_map(out / f"level-{number}.png", level, maps.heat(level, image_bgr))
 
 
-def _write_map(path: Path, values: NDArray[np.float32], drawn: Bytes) -> None:
+def _write_map(path: Path, values: NDArray[np.float32], drawn: Bytes) -> Written:
     write_picture(path, drawn)
     rows, columns = values.shape
-    say(f"{path}: {columns} x {rows} places, {values.min():.4f} to {values.max():.4f}")
+    least, most = round(float(values.min()), 4), round(float(values.max()), 4)
+    told = {"what": path.stem, "file": str(path), "columns": columns, "rows": rows, "least": least, "most": most}
+    return Written(told, f"{path}: {columns} x {rows} places, {least:.4f} to {most:.4f}")
 
 
-def _explain_exam(model: str, exam: Path, out: Path, *, split: str, most: int, runtime: str, threads: int) -> None:
+def _explain_exam(
+    model: str, exam: Path, out: Path, *, split: str, most: int, runtime: str, threads: int
+) -> Iterator[Written]:
+    if model.endswith(".pt"):
+        raise ValueError(f"model: {model!r} is a checkpoint, expected a release, as `export` makes one, for an exam")
     detector = load(model, runtime=runtime, threads=threads)
     card = detector.card
     thresholds = {label: card.thresholds[label] for label in card.published}
@@ -88,8 +120,8 @@ def _explain_exam(model: str, exam: Path, out: Path, *, split: str, most: int, r
         raise ValueError(f"shown: no readable picture in split {split!r} of {str(exam)!r}, expected at least one")
     if left_out.unreadable:
         tell(left_out.counted(len(pictures) - left_out.unreadable))
-    _write_sheet(out / "false-alarms.png", alarms, "false alarms")
-    _write_sheet(out / "misses.png", misses, "misses")
+    yield _write_sheet(out / "false-alarms.png", alarms, "false alarms")
+    yield _write_sheet(out / "misses.png", misses, "misses")
 
 
 def _read(
@@ -102,13 +134,14 @@ def _read(
             left_out.leave_out(str(error))
 
 
-def _write_sheet(path: Path, faults: Sequence[Fault], what: str) -> None:
+def _write_sheet(path: Path, faults: Sequence[Fault], what: str) -> Written:
     if not faults:
         path.unlink(missing_ok=True)
-        say(f"no {what}")
-        return
+        return Written({"what": what, "file": None}, f"no {what}")
     write_picture(path, contact_sheet([tile(fault, _pixels(fault.picture)) for fault in faults]))
-    say(f"{path}: the {len(faults)} worst {what}, scores {faults[0].score:.2f} to {faults[-1].score:.2f}")
+    first, last = faults[0].score, faults[-1].score
+    told = {"what": what, "file": str(path), "worst": len(faults), "scores": [round(first, 4), round(last, 4)]}
+    return Written(told, f"{path}: the {len(faults)} worst {what}, scores {first:.2f} to {last:.2f}")
 
 
 def _pixels(picture: LabelledPicture, at_least_hw: tuple[int, int] | None = None) -> Bytes:

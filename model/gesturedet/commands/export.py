@@ -1,5 +1,6 @@
 """`export` and `quantize`: a checkpoint → a release in full precision → its int8 form. Neither is examined."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,18 @@ from typing import Annotated
 import typer
 
 from gesturedet.card import Release, find_release
-from gesturedet.commands.options import LeftOut, ModelArgument, say, tell
-from gesturedet.recipes import recipe_of
+from gesturedet.checkpoint import read_checkpoint, recipe_behind
+from gesturedet.commands.options import (
+    JsonOption,
+    LeftOut,
+    ModelArgument,
+    RecipeOfRun,
+    about,
+    progress,
+    say,
+    tell,
+    tracked,
+)
 from gesturedet.releasing import UNCHOSEN, evenly, export_release, quantise_release
 from gesturedet.sources import pictures_in, readable
 
@@ -22,7 +33,7 @@ def export_command(
     checkpoint: Annotated[Path, typer.Argument(help="best.pt or last.pt of a run.")],
     *,
     out: OutOption,
-    recipe: Annotated[str, typer.Option(help="A function of gesturedet.recipes: what the run was.")] = "product",
+    recipe: RecipeOfRun = None,
     name: Annotated[str, typer.Option(help="The release's name.")] = "gesturedet",
     threshold: Annotated[
         list[str] | None, typer.Option(help=f"BEHAVIOUR=SCORE, may be repeated; {UNCHOSEN:g} where not given.")
@@ -30,14 +41,25 @@ def export_command(
     lineage: Annotated[
         list[str] | None, typer.Option(help="To be told after what the run began with; may be repeated.")
     ] = None,
+    in_bytes: Annotated[
+        bool, typer.Option("--bytes", help="The net takes bytes, as OpenCV decodes them, and normalises them itself.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint into a release in full precision, not examined; `release` does all, with figures."""
     thresholds = read_pairs(threshold or ())
-    chosen = recipe_of(recipe)
-    _told(
-        export_release(checkpoint, chosen, out, name=name, thresholds=thresholds, lineage=tuple(lineage or ())),
-        out,
-    )
+    chosen = recipe_behind(read_checkpoint(checkpoint), recipe)
+    with progress("export", None):
+        made = export_release(
+            checkpoint,
+            chosen,
+            out,
+            name=name,
+            thresholds=thresholds,
+            lineage=tuple(lineage or ()),
+            in_bytes=in_bytes,
+        )
+    _say_written(made, out, as_json=as_json)
 
 
 @app.command("quantize")
@@ -49,6 +71,10 @@ def quantize_command(
     *,
     out: OutOption,
     most: Annotated[int, typer.Option(min=1, help="So many of the pictures, evenly spread.")] = 200,
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="The form that TensorRT needs; for a CPU it is coarser and large.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a release in full precision into one in int8, not examined; its maps' ranges come from the pictures.
 
@@ -61,7 +87,8 @@ def quantize_command(
     fine = readable(chosen, left_out.leave_out)
     if left_out.unreadable:
         tell(left_out.counted(len(fine)))
-    _told(quantise_release(full, fine, pictures.name, out), out)
+    made = quantise_release(full, fine, pictures.name, out, symmetric=symmetric, track=tracked)
+    _say_written(made, out, as_json=as_json)
 
 
 def read_pairs(texts: Sequence[str]) -> dict[str, float]:
@@ -76,6 +103,7 @@ def read_pairs(texts: Sequence[str]) -> dict[str, float]:
     return pairs
 
 
-def _told(released: Release, out: Path) -> None:
-    card, size = released.card, len(released.onnx_bytes) / 1e6
-    say(f"{out}: {card.name}, {card.precision}, {size:.1f} MB, digest {card.digest}")
+def _say_written(released: Release, out: Path, *, as_json: bool) -> None:
+    told = about(released, out)
+    line = "{out}: {name}, {precision}, {size:.1f} MB, digest {digest}"
+    say(json.dumps(told) if as_json else line.format(size=told["bytes"] / 1e6, **told))

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -18,29 +19,38 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
-    track,
 )
 
-from gesturedet.card import PACKAGED
-from gesturedet.checkpoint import load_weights, read_checkpoint, released_weights
+from gesturedet import journal
+from gesturedet.card import find_release, load_release
+from gesturedet.checkpoint import load_weights, read_checkpoint, recipe_behind, released_weights
+from gesturedet.commands.options import MODEL_HELP, JsonOption, RecipeOfRun, about, say, tracked
 from gesturedet.data.sources import VOC_CLASSES, Sources, names_in, sources_of
 from gesturedet.data.training_set import Example
 from gesturedet.detector import GestureDet
-from gesturedet.engine import SAVE_EVERY
-from gesturedet.figures import as_text
+from gesturedet.engine import BEST, LAST, SAVE_EVERY
+from gesturedet.figures import ClassFigures, as_text, mean_average_precision
 from gesturedet.parallel import Crew, run_together
 from gesturedet.port import fetch_coco_backbone
-from gesturedet.recipes import Precision, recipe_of
+from gesturedet.recipes import Precision
 from gesturedet.releasing import Material, release, source_of
-from gesturedet.training_job import TrainJob, described, examine, read_exam, recipe_behind
+from gesturedet.training_job import (
+    FIGURES_FILE,
+    Examinee,
+    TrainJob,
+    described,
+    examine,
+    examinee_of,
+    read_exam,
+    released_examinee,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console()
+console, bars = Console(), Console(stderr=True)
 
 Split = Annotated[str, typer.Option(help="List of pictures in ImageSets/Main.")]
-RecipeName = Annotated[str, typer.Option(help="A function of gesturedet.recipes.")]
 CacheDir = Annotated[Path, typer.Option(help="Where ported weights are kept.")]
-Threads = Annotated[int, typer.Option(help="Threads of each process.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of each process.")]
 
 
 class PrecisionName(StrEnum):
@@ -63,7 +73,7 @@ def train_command(
         str | None, typer.Option(help="Classes of --data, by comma; default: VOC's, or all its objects' names.")
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for last.pt, best.pt, log.jsonl, curves.png and figures.json.")
+        Path, typer.Option(help="Folder for last.pt, best.pt, log.jsonl, curves.png and, with --data, figures.json.")
     ] = Path("run"),
     split: Split = "train",
     val: Annotated[Path | None, typer.Option(help="Folder of the validation pictures; default: the first.")] = None,
@@ -76,25 +86,29 @@ def train_command(
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of this checkpoint.")] = None,
     champion: Annotated[
         Path | None,
-        typer.Option(help="Start from the weights of this release: a folder with model.onnx and card.json."),
+        typer.Option(help=f"Start from the weights of this release. {MODEL_HELP}"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with last.pt of the folder if there is one.")] = False,
     coco: Annotated[bool, typer.Option(help="Start the backbone from COCO weights.")] = True,
     cache: CacheDir = Path.home() / ".cache" / "gesturedet",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    processes: Annotated[int, typer.Option(help="Processes that take each step together.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that take each step together.")] = 1,
     threads: Threads = 1,
-    workers: Annotated[int, typer.Option(help="Processes that prepare pictures; 0: none of their own.")] = 0,
-    save_every: Annotated[int, typer.Option(help="Steps between two checkpoints within an epoch.")] = SAVE_EVERY,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare pictures; 0: none of their own.")] = 0,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between two checkpoints within an epoch.")] = SAVE_EVERY,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a net on VOC pictures; after every epoch it is judged on the validation pictures.
 
     A run may be killed at any moment; --resume goes on from last.pt and comes to the same curve. With --data the net is
-    judged at the end on the folder's test pictures, on which nothing is chosen.
+    judged at the end on the folder's test pictures, on which nothing is chosen. --json prints one object at the end, and
+    what is told on the way goes to standard error.
     """
     sources = _sources(pictures or [], data, split, val, val_split)
     name = recipe or ("product" if data is None else "voc")
     chosen = described(name, _labels(sources, data, labels), epochs, precision)
+    if (out / LAST).is_file() and not resume:
+        raise ValueError(f"out: {out} holds a run, expected --resume to go on with it, or another folder")
     begins_anew = weights is None and champion is None
     job = TrainJob(
         sources=sources,
@@ -109,31 +123,36 @@ def train_command(
         workers=workers,
         save_every=save_every,
         track=_track,
+        show=tracked,
+        quiet=as_json,
     )
     run_together(processes, job)
+    if as_json:
+        say(json.dumps(_left_by(job)))
 
 
 @app.command("evaluate")
 def evaluate_command(
-    checkpoint: Annotated[Path, typer.Argument(help="last.pt or best.pt of a run.")],
+    model: Annotated[str, typer.Argument(help=f"last.pt or best.pt of a run. Or: {MODEL_HELP}")],
     pictures: Annotated[Path, typer.Argument(help="Folder in VOC layout, or a VOCdevkit: its 2007 test pictures.")],
     *,
     split: Split = "test",
-    recipe: Annotated[str | None, typer.Option(help="Default: the one that the checkpoint was made by.")] = None,
+    recipe: RecipeOfRun = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, nothing else.")] = False,
     threads: Threads = 1,
 ) -> None:
-    """Judge a checkpoint on VOC pictures."""
+    """Judge a checkpoint or a release on VOC pictures.
+
+    A checkpoint, in torch, gets the thresholds with the best F1 on these pictures; a release, on ONNX Runtime, keeps those
+    of its card.
+    """
     torch.set_num_threads(threads)
-    state = read_checkpoint(checkpoint)
-    chosen = recipe_behind(state, recipe)
-    net = GestureDet(chosen.net)
-    load_weights(net, released_weights(state, chosen), state["file"])
-    shown = partial(track, description="pictures", console=console, transient=True)
+    examinee = _checkpoint(model, recipe) if model.endswith(".pt") else _released(model, recipe, threads)
+    shown = partial(tracked, what="pictures")
     listed = ((pictures / "VOC2007" if (pictures / "VOC2007").is_dir() else pictures, split),)
-    told = examine(net, listed, chosen.labels, shown, quiet=as_json)
+    told = examine(examinee, listed, shown, quiet=as_json)
     if as_json:
-        print(json.dumps(told, indent=2))
+        say(json.dumps(told, indent=2))
 
 
 @app.command("release")
@@ -146,14 +165,15 @@ def release_command(
     val: Annotated[Path, typer.Option(help="Folder of the validation pictures: thresholds come from them.")],
     test: Annotated[Path, typer.Option(help="Folder of the frozen exam.")],
     test_split: Annotated[str, typer.Option(help="The exam's list of pictures.")] = "test",
-    out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = PACKAGED,
-    recipe: RecipeName = "product",
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")],
+    recipe: RecipeOfRun = None,
     precision: Annotated[PrecisionName, typer.Option(help="What is released; both are examined.")] = PrecisionName.fp32,
     name: Annotated[str, typer.Option(help="The release's name.")] = "gesturedet-classroom",
     lineage: Annotated[
         list[str] | None, typer.Option(help="To be told after what the run began with; may be repeated.")
     ] = None,
     threads: Threads = 1,
+    as_json: JsonOption = False,
 ) -> None:
     """Choose thresholds, export, quantise, examine and write a release.
 
@@ -161,9 +181,11 @@ def release_command(
     """
     torch.set_num_threads(threads)
     folders, lists = {"train": train_pictures, "val": [val], "test": [test]}, {"test": test_split}
-    labels = recipe_of(recipe).labels
+    chosen, told_to = recipe_behind(read_checkpoint(checkpoint), recipe), bars if as_json else console
+    labels = chosen.labels
     sets = {
-        use: [read_exam(((folder, lists.get(use, use)),), labels) for folder in some] for use, some in folders.items()
+        use: [read_exam(((folder, lists.get(use, use)),), labels, told_to) for folder in some]
+        for use, some in folders.items()
     }
     pictures = {use: [picture for found in some for picture in found] for use, some in sets.items()}
     sources = {
@@ -174,17 +196,58 @@ def release_command(
     }
     figures = release(
         checkpoint,
-        recipe_of(recipe),
+        chosen,
         Material(pictures["train"], pictures["val"], pictures["test"], sources),
         out,
         name=name,
         lineage=tuple(lineage or ()),
         precision="int8" if precision is PrecisionName.int8 else "fp32",
-        track=lambda shown, what: track(shown, description=what, console=console, transient=True),
+        track=tracked,
     )
+    if as_json:
+        exams = {kind: _figures(rows) for kind, rows in figures.items()}
+        say(json.dumps(about(load_release(out), out) | {"pictures_from": sources["test"], "exams": exams}))
+        return
     for kind, rows in figures.items():
         console.print(f"{kind}, {sources['test']}")
         console.print(as_text(rows))
+
+
+def _checkpoint(model: str, recipe: str | None) -> Examinee:
+    state = read_checkpoint(Path(model))
+    chosen = recipe_behind(state, recipe)
+    net = GestureDet(chosen.net)
+    load_weights(net, released_weights(state, chosen), state["file"])
+    return examinee_of(net, chosen.labels)
+
+
+def _released(model: str, recipe: str | None, threads: int) -> Examinee:
+    if recipe is not None:
+        raise ValueError(f"recipe: {recipe!r} for the release {model!r}, expected it with a checkpoint (.pt) only")
+    return released_examinee(find_release(model), threads)
+
+
+def _left_by(job: TrainJob) -> dict[str, Any]:
+    """What a run that has ended left in its folder, and how well it did."""
+    epochs = [line for line in journal.read_log(job.out / journal.FILE) if "epochs" in line]
+    exams = [line["val"] for line in epochs if "val" in line]
+    return {
+        "out": str(job.out),
+        "last": _if_there(job.out / LAST),
+        "best": _if_there(job.out / BEST) if exams else None,
+        "epochs": len(epochs),
+        "loss": epochs[-1]["train"]["loss"] if epochs else None,
+        "val": max(exams, key=itemgetter("map50"), default=None),
+        "test": json.loads((job.out / FIGURES_FILE).read_text("utf-8")) if job.sources.test else None,
+    }
+
+
+def _if_there(path: Path) -> str | None:
+    return str(path) if path.is_file() else None
+
+
+def _figures(rows: Sequence[ClassFigures]) -> dict[str, Any]:
+    return {"map50": round(mean_average_precision(rows), 4), "behaviours": [asdict(row) for row in rows]}
 
 
 def _sources(pictures: Sequence[Path], data: Path | None, split: str, val: Path | None, val_split: str) -> Sources:
@@ -219,11 +282,9 @@ class _Bar:
     shown: bool
 
     def __call__(self, loader: Iterable[Example], epoch: int) -> Iterable[Example]:
-        if not (self.shown and console.is_terminal):
+        if not (self.shown and bars.is_terminal):
             yield from loader
             return
         columns = (TextColumn("epoch {task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(
-            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
-        ) as progress:
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=bars, transient=True) as progress:
             yield from progress.track(loader, description=str(epoch + 1))

@@ -84,6 +84,10 @@ EXTRAS: dict[str, str] = {
 """Name → the extra of this package that brings what the runtime needs."""
 
 
+CHECKS: dict[str, str] = {"tensorrt": "gesturedet.runtime.symmetric:check_symmetric"}
+"""Name → `module:function`, imported on demand, that refuses nets which the runtime could only refuse late and darkly."""
+
+
 def open_runtime(name: str, onnx_bytes: bytes, *, threads: int = 1) -> Runtime:
     """Load a net into the runtime of a name.
 
@@ -93,21 +97,28 @@ def open_runtime(name: str, onnx_bytes: bytes, *, threads: int = 1) -> Runtime:
     """
     if name not in RUNTIMES:
         raise ValueError(f"runtime: {name!r} is none of {', '.join(sorted(RUNTIMES))}")
-    module, _, made_by = RUNTIMES[name].partition(":")
     try:
-        made: Runtime = getattr(import_module(module), made_by)(onnx_bytes, threads=threads)
+        if name in CHECKS:
+            _named(CHECKS[name])(onnx_bytes)
+        made: Runtime = _named(RUNTIMES[name])(onnx_bytes, threads=threads)
     except (ImportError, RuntimeAbsent) as error:
         extra = EXTRAS[name]
         raise RuntimeAbsent(
-            f"runtime {name!r}: {error}; expected what the extra {extra!r} brings: pip install 'classpulse[{extra}]'"
+            f"runtime {name!r}: {error}; expected what the extra {extra!r} brings: pip install '.[{extra}]'"
         ) from error
     return made
 
 
+def _named(place: str) -> Any:
+    """Import what a table's row names."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
 def check_threads(threads: int) -> None:
-    """Raise ValueError for fewer than one."""
-    if threads < 1:
-        raise ValueError(f"threads: {threads} is not at least 1")
+    """Raise ValueError for what is no whole number from 1 on."""
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads: {threads!r} is not a whole number of at least 1")
 
 
 def net_input(inputs: Sequence[Port], outputs: Sequence[Port]) -> NetInput:

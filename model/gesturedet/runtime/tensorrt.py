@@ -159,7 +159,7 @@ def _parse(network: Any, onnx_bytes: bytes) -> NetInput:
         told = "; ".join(parser.get_error(place).desc() for place in range(parser.num_errors))
         raise NetMismatch(
             f"onnx_bytes: TensorRT cannot read them: {told}; expected a net of `export_onnx`, "
-            "or of `quantise` with symmetric=True"
+            "or of `gesturedet quantize --symmetric`"
         )
     inputs = [network.get_input(place) for place in range(network.num_inputs)]
     outputs = [network.get_output(place) for place in range(network.num_outputs)]

@@ -47,7 +47,7 @@ def open_eyes(settings: Settings) -> GestureEyes:
 def open_release(settings: Settings) -> Release:
     """The release of these settings, checked against its card's digest. Raises BadInput where it is not what it says."""
     try:
-        return find_release(settings.model or PACKAGED)
+        return find_release(str(settings.model or PACKAGED))
     except (OSError, ValueError) as error:  # DigestMismatch is a ValueError
         raise BadInput([f"model = {str(settings.model or 'bundled')!r}: {error}"]) from error
 

@@ -102,6 +102,14 @@ def test_what_is_no_picture_is_refused(detector: Detector, image: np.ndarray) ->
         detector.detect(image)
 
 
+def test_what_is_no_array_is_refused_with_its_likely_cause(detector: Detector) -> None:
+    for given, name in ((None, "NoneType"), ("a.jpg", "str"), ([[1]], "list")):
+        with pytest.raises(
+            TypeError, match=f"image_bgr: {name} is no picture, expected an array .cv2.imread gives None"
+        ):
+            detector.detect(given)  # type: ignore[arg-type]
+
+
 def test_drawing_leaves_the_picture_alone_and_marks_the_box_in_a_copy() -> None:
     blank = picture(DARK, 400, 600, 3)
     found = Detections(
@@ -196,7 +204,7 @@ def test_a_runtime_that_is_not_installed_is_refused_by_name(folder: Path) -> Non
 
 
 def test_fewer_than_one_thread_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="threads: 0 is not at least 1"):
+    with pytest.raises(ValueError, match="threads: 0 is not a whole number of at least 1"):
         load(folder, threads=0)
 
 

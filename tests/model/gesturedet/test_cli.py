@@ -23,6 +23,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["train", "{folder}", "--out", "{folder}/run", "--no-coco", "--recipe", "cake"], "'cake' is none of paper"),
         (["train", "{folder}", "--out", "{folder}/run", "--no-coco"], "1 do not fill one batch, expected at least 16"),
         (["evaluate", "{folder}/last.pt", "{folder}"], "is no file"),
+        (
+            ["explain", "{folder}/last.pt", "{folder}", "--out", "{folder}/x"],
+            "last.pt' is a checkpoint, expected a release",
+        ),
         (["train", "--no-coco"], "pictures: 0 folders and --data None, expected either folders or --data"),
         (["train", "{folder}", "--data", "{folder}"], "pictures: 1 folders and --data"),
         (["train", "{folder}", "--labels", "a", "--no-coco"], "labels: 'a' without --data"),
@@ -70,6 +74,10 @@ def test_a_run_is_trained_resumed_and_evaluated(
         return capsys.readouterr().out
 
     assert "epoch 1/1" in train_up_to(1)
+    kept = (out / "last.pt").read_bytes()
+    assert run(monkeypatch, "train", str(tmp_path), "--out", str(out), "--no-coco", "--epochs", "1") == 2
+    assert f"error: out: {out} holds a run, expected --resume" in capsys.readouterr().err
+    assert (out / "last.pt").read_bytes() == kept
     assert {path.name for path in out.iterdir()} == {"last.pt", "best.pt", "log.jsonl", "curves.png"}
     resumed = train_up_to(2)
     assert "epoch 2/2" in resumed
@@ -113,9 +121,26 @@ def test_somebody_elses_folder_brings_its_own_classes(
     out = tmp_path / "run"
     common = ["--recipe", "voc_small", "--epochs", "1", "--no-coco", "--out", str(out)]
 
-    assert run(monkeypatch, "train", "--data", str(tmp_path), *common) == 0
+    assert run(monkeypatch, "train", "--data", str(tmp_path), *common, "--json") == 0
     assert {path.name for path in out.iterdir()} == {"last.pt", "best.pt", "log.jsonl", "curves.png"}
+    said = capsys.readouterr()
+    assert "epoch 1/1" in said.err
+    told = json.loads(said.out)
+    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    assert told == {
+        "out": str(out),
+        "last": str(out / "last.pt"),
+        "best": str(out / "best.pt"),
+        "epochs": 1,
+        "loss": last["train"]["loss"],
+        "val": last["val"],
+        "test": None,
+    }
+    assert [row["truths"] for row in told["val"]["behaviours"]] == [0, 1]
     assert run(monkeypatch, "evaluate", str(out / "best.pt"), str(tmp_path), "--split", "val") == 0
     assert "cup                 0      -" in capsys.readouterr().out
-    assert run(monkeypatch, "train", "--data", str(tmp_path), "--labels", "cup", *common) == 2
+    assert (
+        run(monkeypatch, "train", "--data", str(tmp_path), "--labels", "cup", *common[:-1], str(tmp_path / "other"))
+        == 2
+    )
     assert "object name 'pen' is none of cup" in " ".join(capsys.readouterr().err.split())

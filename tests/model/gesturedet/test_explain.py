@@ -1,5 +1,7 @@
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +13,8 @@ pytest.importorskip("onnx", reason="a release is read with onnx (the train extra
 from gesturedet.anchors import feature_sizes_hw  # noqa: E402
 from gesturedet.card import load_release  # noqa: E402
 from gesturedet.detector import BASELINE, CLASSROOM, GestureDet  # noqa: E402
+from gesturedet.drawing import colour_of  # noqa: E402
+from gesturedet.faults import TILE  # noqa: E402
 from gesturedet.heads import Head  # noqa: E402
 from gesturedet.maps import heat, look, net_of_release, stretched  # noqa: E402
 from gesturedet.postprocess import softmax  # noqa: E402
@@ -19,7 +23,7 @@ from gesturedet.recipes import product  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.lively import lively_net  # noqa: E402
-from tests.model.gesturedet.running import Run, runner  # noqa: E402
+from tests.model.gesturedet.running import Ran, Run, runner  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 from tests.services.fake_release import make_release  # noqa: E402
 
@@ -32,6 +36,21 @@ SMALL = replace(CLASSROOM, input_hw=(96, 160))
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     torch.set_num_threads(1)
     return runner(capsys)
+
+
+def written(ran: Ran) -> list[dict[str, Any]]:
+    """What the command says that it wrote: the whole of its standard output is one object."""
+    told: list[dict[str, Any]] = json.loads(ran.out)["written"]
+    return told
+
+
+def drawn_box(sheet: Path, label: str, *, column: int) -> tuple[int, int, int]:
+    """Left, right and lower edge of the box on the first tile of a sheet, the lower one looked for in a column."""
+    off = np.abs(cv2.imread(str(sheet))[:TILE, :TILE].astype(int) - colour_of(label))
+    ink = (off < 30).all(axis=2)  # lines are softened a little
+    bottom = int(np.flatnonzero(ink[:, column]).max())
+    sides = np.flatnonzero(ink[bottom - 8 : bottom].all(axis=0))
+    return int(sides.min()), int(sides.max()), bottom
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +143,22 @@ def test_explain_writes_a_png_for_the_mask_and_for_each_level_of_a_checkpoint(
 
 def test_explain_draws_a_release_too(run: Run, tmp_path: Path, shown: np.ndarray) -> None:
     assert cv2.imwrite(str(tmp_path / "a.png"), shown)
-    assert run("explain", "classroom", tmp_path / "a.png", "--out", tmp_path / "out").code == 0
-    assert len(list((tmp_path / "out").iterdir())) == 7
+    ran = run("explain", "classroom", tmp_path / "a.png", "--out", tmp_path / "out", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    net = net_of_release(load_release())
+    seen, elsewhere = look(net, shown), look(net, np.ascontiguousarray(shown[:, ::-1]))
+    assert seen.attention is not None
+    assert elsewhere.attention is not None
+    assert np.abs(stretched(seen.attention) - stretched(elsewhere.attention)).max() > 0.3, "it is of this picture"
+    maps = {"attention": seen.attention, **{f"level-{number}": level for number, level in enumerate(seen.levels, 1)}}
+    for name, values in maps.items():
+        expected = heat(stretched(values) if name == "attention" else values, shown)
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "out" / f"{name}.png")), expected)
+    assert [(row["what"], row["columns"], row["rows"], row["least"], row["most"]) for row in written(ran)] == [
+        (name, values.shape[1], values.shape[0], round(float(values.min()), 4), round(float(values.max()), 4))
+        for name, values in maps.items()
+    ]
+    assert [row["file"] for row in written(ran)] == [str(tmp_path / "out" / f"{name}.png") for name in maps]
 
 
 def test_an_exam_without_a_fault_leaves_no_sheet(run: Run, tmp_path: Path) -> None:
@@ -136,6 +169,8 @@ def test_an_exam_without_a_fault_leaves_no_sheet(run: Run, tmp_path: Path) -> No
     ran = run("explain", tmp_path / "release", tmp_path / "voc", "--out", tmp_path / "out")
     assert (ran.code, ran.out) == (0, "no false alarms\nno misses\n")
     assert not list((tmp_path / "out").iterdir())
+    told = run("explain", tmp_path / "release", tmp_path / "voc", "--out", tmp_path / "out", "--json")
+    assert written(told) == [{"what": what, "file": None} for what in ("false alarms", "misses")]
 
 
 def test_an_exams_worst_false_alarms_and_misses_become_sheets(run: Run, tmp_path: Path) -> None:
@@ -151,6 +186,14 @@ def test_an_exams_worst_false_alarms_and_misses_become_sheets(run: Run, tmp_path
         f"{misses}: the 2 worst misses, scores 0.00 to 0.00",
     ]
     assert cv2.imread(str(alarms)).shape == cv2.imread(str(misses)).shape == (276, 480, 3)
+    # of 160 x 90 pixels the tiles show 48 x 48 from (0, 0) and 78 x 78 from (75, 12), each on 236 x 236
+    assert drawn_box(alarms, "hand-raising", column=20) == pytest.approx((13, 26, 32), abs=5)
+    assert drawn_box(misses, "sleeping", column=116) == pytest.approx((73, 166, 206), abs=5)
+    told = run("explain", tmp_path / "release", tmp_path / "voc", "--out", tmp_path / "out", "--most", "2", "--json")
+    assert written(told) == [
+        {"what": "false alarms", "file": str(alarms), "worst": 2, "scores": [1.0, 1.0]},
+        {"what": "misses", "file": str(misses), "worst": 2, "scores": [0.0, 0.0]},
+    ]
 
 
 def test_an_exams_unreadable_pictures_are_named_counted_and_left_out(run: Run, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="a release is made from a torch checkpoint (the train extra)")
-pytest.importorskip("onnx", reason="a release is exported with onnx (the train extra)")
+onnx = pytest.importorskip("onnx", reason="a release is exported with onnx (the train extra)")
 
 from gesturedet.api import load  # noqa: E402
 from gesturedet.card import CARD_FILE, load_release, write_card  # noqa: E402
 from gesturedet.recipes import product  # noqa: E402
-from gesturedet.releasing import evenly  # noqa: E402
+from gesturedet.releasing import evenly, export_release  # noqa: E402
+from gesturedet.runtime.base import NetMismatch  # noqa: E402
+from gesturedet.runtime.symmetric import check_symmetric  # noqa: E402
 from gesturedet.training_run import Run as TrainingRun  # noqa: E402
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.cards import CALIBRATION, EXAM  # noqa: E402
@@ -39,6 +42,13 @@ def noise(path: Path, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), cv2.resize(pixels, (480, 270)))
     return path
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Path:
+    """A release in full precision that takes floats."""
+    export_release(folder / "last.pt", product(), folder / "plain", name="plain", thresholds={}, lineage=())
+    return folder / "plain"
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +92,12 @@ def test_a_checkpoint_becomes_a_release_and_that_its_int8_form(
     assert full.calibration is None, "nobody has looked at pictures"
     examined = msgspec.structs.replace(full, exams=(EXAM,), calibration=CALIBRATION)
     (folder / "fp32" / CARD_FILE).write_bytes(write_card(examined))
-    made = run("quantize", folder / "fp32", folder / "pictures", "--out", folder / "int8", "--most", "2")
+    made = run("quantize", folder / "fp32", folder / "pictures", "--out", folder / "int8", "--most", "2", "--json")
     assert (made.code, made.err) == (0, "")
     small = load_release(folder / "int8").card
+    size = (folder / "int8" / "model.onnx").stat().st_size
+    told = {"out": str(folder / "int8"), "name": "lively", "precision": "int8", "bytes": size, "digest": small.digest}
+    assert json.loads(made.out) == told
     assert (small.precision, small.thresholds, small.calibration) == ("int8", full.thresholds, CALIBRATION)
     assert small.exams == (), "the figures are of other bytes"
     assert small.lineage[-1] == f"lively {full.digest} (fp32)"
@@ -124,6 +137,42 @@ def test_no_readable_picture_at_all_is_refused(tmp_path: Path, capsys: pytest.Ca
         ["error: pictures: none of 1 can be read, expected at least one"],
     )
     assert not (tmp_path / "int8").exists()
+
+
+def test_what_tensorrt_needs_is_made_by_a_switch(folder: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = runner(capsys)
+    assert run("quantize", plain, folder / "pictures", "--out", folder / "usual", "--most", "1").code == 0
+    made = run("quantize", plain, folder / "pictures", "--out", folder / "symmetric", "--most", "1", "--symmetric")
+    assert made.code == 0
+    check_symmetric(load_release(folder / "symmetric").onnx_bytes)
+    with pytest.raises(NetMismatch, match="int8 in a form that TensorRT cannot read"):
+        check_symmetric(load_release(folder / "usual").onnx_bytes)
+    shown = cv2.imread(str(folder / "pictures" / "0.png"))
+    assert np.corrcoef(_logits(plain, shown).ravel(), _logits(folder / "symmetric", shown).ravel())[0, 1] > 0.95
+
+
+def test_a_net_that_takes_bytes_finds_the_same_boxes_also_when_it_is_quantised(
+    folder: Path, plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(capsys)
+    exported = run("export", folder / "last.pt", "--out", folder / "bytes", "--bytes", "--json")
+    assert json.loads(exported.out)["digest"] == load_release(folder / "bytes").card.digest
+    for name in ("plain", "bytes"):
+        coarse = folder / f"{name}-int8"
+        assert run("quantize", folder / name, folder / "pictures", "--out", coarse, "--most", "2").code == 0
+
+    shown = cv2.imread(str(folder / "pictures" / "0.png"))
+    for outside, inside, most in (("plain", "bytes", 1e-4), ("plain-int8", "bytes-int8", 2 * 24 / 255)):
+        wanted, found = (load(folder / name).detect(shown, min_score=0.4) for name in (outside, inside))
+        assert load(folder / inside).predictor.runtime.input.in_bytes
+        assert len(wanted) > 10, "a comparison of nothing proves nothing"
+        assert found.labels == wanted.labels
+        np.testing.assert_allclose(found.boxes_xyxy, wanted.boxes_xyxy, atol=1e-2)
+        np.testing.assert_allclose(_logits(folder / inside, shown), _logits(folder / outside, shown), atol=most)
+    nodes = onnx.load(folder / "bytes-int8" / "model.onnx").graph.node
+    coded = [node.input[0] for node in nodes if node.op_type == "QuantizeLinear"]
+    assert [name for name in coded if name.startswith("pixels")] == [], "what makes floats of bytes is not made coarser"
+    assert "images" in coded
 
 
 def _logits(release: Path, shown: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="a release is made from a torch chec
 pytest.importorskip("onnx", reason="a release is exported with onnx (the train extra)")
 
 from gesturedet.card import load_release  # noqa: E402
-from gesturedet.recipes import paper  # noqa: E402
+from gesturedet.recipes import paper, recipe_of, with_labels  # noqa: E402
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.running import Run, runner  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
@@ -59,6 +59,32 @@ def test_pictures_that_cannot_be_read_are_named_counted_and_left_out(run: Run, v
     assert card.data_seeds == {split: f"voc {split}: 2 pictures" for split in SPLITS}
     (exam,) = card.exams
     assert (exam.pictures, [row.truths for row in exam.behaviours]) == (2, [0, 2, 0])
+
+
+def test_an_exam_of_no_pictures_is_refused(run: Run, voc: Path) -> None:
+    (voc / "ImageSets" / "Main" / "test.txt").write_text("")
+    ran = run(*arguments(voc))
+    assert (ran.code, ran.err) == (
+        2,
+        f"error: pictures: split 'test' of {voc} names no picture, expected at least one\n",
+    )
+    assert not voc.with_name("out").exists()
+
+
+def test_a_release_is_written_where_it_is_told_and_nowhere_else(run: Run, voc: Path) -> None:
+    before = load_release().card
+    ran = run(*arguments(voc)[:-2])
+    assert ran.code == 2
+    assert "--out" in ran.err
+    assert load_release().card == before
+
+
+def test_an_export_knows_the_recipe_and_the_classes_of_its_checkpoint(run: Run, tmp_path: Path) -> None:
+    write_checkpoint(start(with_labels(recipe_of("voc_small"), ("cat", "dog")), []), tmp_path / "last.pt")
+    ran = run("export", tmp_path / "last.pt", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    card = load_release(tmp_path / "out").card
+    assert (card.labels, card.input_hw, card.recipe["name"]) == (("cat", "dog"), (300, 300), "voc_small")
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from gesturedet.calibration import Calibration, CalibrationError, ScoreCurve  # 
 from gesturedet.card import Release, load_release  # noqa: E402
 from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM  # noqa: E402
-from gesturedet.recipes import product  # noqa: E402
+from gesturedet.recipes import product, recipe_of  # noqa: E402
 from gesturedet.releasing import (  # noqa: E402
     Material,
     calibration_images,
@@ -23,6 +24,7 @@ from gesturedet.releasing import (  # noqa: E402
     source_of,
 )
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
+from tests.model.gesturedet.running import runner  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 from tests.services.fake_release import make_release  # noqa: E402
 
@@ -62,6 +64,29 @@ def test_a_release_carries_the_figures_of_its_own_bytes(tmp_path: Path) -> None:
     assert (tuple(calibration.curves), calibration.fitted_on) == (TINY.labels, "voc val: 4 pictures")
     assert exam.calibration_error is not None
     assert released.card.thresholds["sleeping"] == 1.0, "what the validation pictures do not show is not reported"
+
+
+@pytest.mark.filterwarnings("default")  # as above
+def test_released_by_the_command_it_tells_a_script_where_it_is_and_both_exams(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = recipe_of("voc_small")
+    write_checkpoint(start(recipe, []), tmp_path / "last.pt")
+    for split in ("train", "val", "test"):
+        write_voc(tmp_path / "voc", {f"{split}{i}": [("dog", (20, 10, 60, 80))] for i in range(2)}, split=split)
+    folders = [word for use in ("--train", "--val", "--test") for word in (use, tmp_path / "voc")]
+    out = tmp_path / "out"
+
+    ran = runner(capsys)("release", tmp_path / "last.pt", *folders, "--recipe", "voc_small", "--out", out, "--json")
+
+    assert (ran.code, ran.err) == (0, "")
+    told, released = json.loads(ran.out), load_release(out)
+    assert (told["out"], told["digest"]) == (str(out), released.card.digest)
+    assert (told["precision"], told["bytes"]) == ("fp32", len(released.onnx_bytes))
+    assert told["pictures_from"] == "voc test: 2 pictures"
+    assert list(told["exams"]) == ["fp32", "int8"]
+    assert told["exams"]["fp32"]["behaviours"] == json.loads(msgspec.json.encode(released.card.exams[0].behaviours))
+    assert {row["behaviour"]: row["truths"] for row in told["exams"]["int8"]["behaviours"]}["dog"] == 2
 
 
 def test_calibration_pictures_are_spread_over_the_training_pictures(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_command_that_needs_torch_says_so_in_one_line(name: str) -> None:
     done = without_torch(name, "anything")
     assert done.returncode == 2
     assert done.stderr == (
-        f"error: {name}: the package torch is not installed, expected `pip install 'classpulse[train,cpu]'`\n"
+        f"error: {name}: the package torch is not installed, expected `pip install '.[train,cpu]'`\n"
     )
 
 
