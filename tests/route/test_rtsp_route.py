@@ -76,7 +76,7 @@ def test_a_lesson_whose_camera_dies_and_comes_back_is_a_timeline_with_a_hole(tmp
         with (tmp_path / "up.log").open("wb") as log:
             up = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log)
         try:
-            wait_for(lambda: len(frames_of(data)) >= 20, "frames before the hole")
+            wait_for(lambda: len(frames_of(data)) >= 40, "frames before the hole")
             server.kill()
             server.wait()
             before = len(frames_of(data))
