@@ -35,6 +35,8 @@ def phrases() -> dict[str, str]:
     behaviours = told["behaviours"]
     card = load_release().card
     (exam,) = card.exams
+    (sat,) = (one["figures"] for one in result("exams")["releases"] if one["digest"] == card.digest)
+    quiet, (least, most) = sat["quiet"], sat["quiet"]["per_room_hour_interval"]
     latencies = [(one["p50"], one["p99"]) for one in figures["capture_to_event_ms"]]
     latencies.sort(key=lambda pair: pair[1])
     middle = latencies[len(latencies) // 2]
@@ -59,6 +61,8 @@ def phrases() -> dict[str, str]:
         "aggregate": quoted(aggregate["figures"]["1 cameras, a frame every 200 ms"]["step_ms"], 1),
         "exam": ", ".join(f"{row.behaviour} {row.ap50:.2f} ({row.truths} objects)" for row in exam.behaviours),
         "exam recall": ", ".join(f"{row.recall:.0%}" for row in exam.behaviours),
+        "false events": f"{quiet['per_room_hour']:.0f} (95 %: {least:.0f} to {most:.0f})",
+        "lessons' f1": " / ".join(f"{one['f1']:.2f}" for one in sat["lessons"]["behaviours"]) + " | 1: missed",
         "machine": demo["machine"]["cpu"],
     }
 
