@@ -83,7 +83,7 @@ def start(
 ) -> Run:
     """Make a fresh run: random weights, then ported backbone weights, or all weights of a checkpoint or of a champion.
 
-    `weights` is a checkpoint, `champion` the folder of a release. Ported and released weights carry no statistics of batch
+    `weights` is a checkpoint, `champion` a release's name, folder or ONNX file. Ported and released weights carry no statistics of batch
     norm; they are taken from one batch of `pictures`. Raises ValueError where either is of another net, for both, and for a
     device that is not there.
     """

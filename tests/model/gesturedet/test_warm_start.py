@@ -14,6 +14,7 @@ from gesturedet.data.training_set import as_input, batches  # noqa: E402
 from gesturedet.data.voc import read_split  # noqa: E402
 from gesturedet.detector import CLASSROOM, DetectorConfig, GestureDet, looking_at  # noqa: E402
 from gesturedet.export import export_onnx  # noqa: E402
+from gesturedet.recipes import recipe_of  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from gesturedet.training_run import start  # noqa: E402
 from gesturedet.warm_start import MOST_LOGIT, load_released_weights, loosen_mask, weights_in  # noqa: E402
@@ -116,6 +117,15 @@ def test_a_run_that_begins_with_a_champion_of_such_a_mask_can_teach_it(tmp_path:
 
     shown = as_input(next(iter(batches(pictures, run.recipe))).image, run.device)
     assert mask_logits(run.model, shown).abs().max().item() == pytest.approx(MOST_LOGIT, rel=1e-2)
+
+
+def test_a_champion_goes_by_its_name(tmp_path: Path) -> None:
+    things = {f"p{index}": [("hand-raising", (10, 20, 50, 80))] for index in range(2)}
+    pictures = read_split(write_voc(tmp_path, things), "train")
+
+    run = start(replace(recipe_of("product_640"), batch=2), pictures, champion=Path("classroom-fp32"))
+
+    assert load_release(WEIGHTS / "classroom-fp32").card.digest in run.lineage[-1]
 
 
 def test_loosening_leaves_a_net_in_the_mode_it_was_in() -> None:
