@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synthroom.bodies import F32, I32, Shape, bone_transforms, shapes, skin
+from synthroom.growth import FEMALE_FROM, calibrated_phenotypes
 from synthroom.layout import Desk
 from synthroom.rotations import Array, about, to_matrices
 from synthroom.sitting import Draw, Place, Pose, Sitter
@@ -66,8 +67,8 @@ class Person:
         return moved
 
 
-def draw_phenotypes(rng: np.random.Generator, years: Array) -> dict[str, Array]:
-    """MakeHuman sliders of people of these ages."""
+def frozen_phenotypes(rng: np.random.Generator, years: Array) -> dict[str, Array]:
+    """MakeHuman sliders of people of these ages as the frozen exams have them: of the right age, but too tall."""
     n = len(years)
     zeros = np.zeros(n)
     adult = years > 20
@@ -86,10 +87,14 @@ def draw_phenotypes(rng: np.random.Generator, years: Array) -> dict[str, Array]:
     }
 
 
-def build_bodies(rng: np.random.Generator, years: Array) -> tuple[list[Shape], list[bool]]:
-    """Bodies of people of these ages, and which of them read as girls or women."""
-    phenotypes = draw_phenotypes(rng, years)
-    return shapes(phenotypes), [bool(g < 0.5) for g in phenotypes["gender"]]
+def build_bodies(rng: np.random.Generator, years: Array, *, calibrated: bool) -> tuple[list[Shape], list[bool]]:
+    """Bodies of people of these ages, and which of them are dressed as girls or women.
+
+    `calibrated`: statures follow the WHO's, and dress the body. Else both are as the frozen exams have them.
+    """
+    phenotypes = calibrated_phenotypes(rng, years) if calibrated else frozen_phenotypes(rng, years)
+    female = phenotypes["gender"] >= FEMALE_FROM
+    return shapes(phenotypes), [bool(one) for one in (female if calibrated else ~female)]
 
 
 def own_place(sitter: Sitter, *, top_m: float, near_m: float, half_width_m: float) -> Place:
