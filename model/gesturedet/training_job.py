@@ -117,14 +117,18 @@ def read_exam(listed: Sequence[Listed], labels: Sequence[str], told_to: Console)
 
     Raises ValueError where none is left.
     """
-    pictures = read_listed(listed, labels)
-    fine, bad = readable(pictures)
-    _say_unreadable(told_to, bad, f" of {len(pictures)}")
+    fine, bad = _readable(listed, labels)
+    _say_unreadable(told_to, bad, f" of {len(fine) + len(bad)}")
+    return fine
+
+
+def _readable(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[tuple[LabelledPicture, ...], tuple[str, ...]]:
+    fine, bad = readable(read_listed(listed, labels))
     if bad and not fine:
         raise ValueError(
             f"pictures: none of split {listed[0][1]!r} of {listed[0][0]} can be read, expected at least one"
         )
-    return fine
+    return fine, bad
 
 
 def examinee_of(net: GestureDet, labels: tuple[str, ...]) -> Examinee:
@@ -146,9 +150,11 @@ def examine(
     *,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Hold an exam, print its figures unless `quiet`, and return them with what was left out; see `figures.report`."""
-    pictures = read_listed(listed, examinee.labels)
-    pictures, bad = readable(pictures)
+    """Hold an exam, print its figures unless `quiet`, and return them with what was left out; see `figures.report`.
+
+    Raises ValueError where no picture can be read.
+    """
+    pictures, bad = _readable(listed, examinee.labels)
     judged = examinee.look(track(pictures))
     rows = examinee.figures(judged)
     told = report(judged, rows, behaviours=examinee.labels) | {"unreadable": list(bad)}

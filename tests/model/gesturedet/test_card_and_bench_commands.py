@@ -2,23 +2,10 @@ import json
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from gesturedet.card import CARD_FILE, load_release, write_card
 from tests.model.gesturedet.cards import CALIBRATION, EXAM
-from tests.model.gesturedet.running import Run, runner
-from tests.services.fake_release import make_release
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
-
-
-@pytest.fixture
-def release(tmp_path: Path) -> Path:
-    make_release(tmp_path / "release")
-    return tmp_path / "release"
+from tests.model.gesturedet.running import Run
 
 
 def test_a_card_without_exams_says_that_there_is_none(run: Run, release: Path) -> None:

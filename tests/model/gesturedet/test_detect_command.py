@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.model.gesturedet.running import Run, runner
+from tests.model.gesturedet.running import Run
 from tests.services.fake_release import make_release
 from tests.support import ROOT, require
 
@@ -32,11 +32,6 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("detect") / "release"
     make_release(folder)
     return folder
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
 
 
 def picture(path: Path, level: int, size_hw: tuple[int, int] = (90, 160)) -> Path:

@@ -11,9 +11,8 @@ import pytest
 pytest.importorskip("torch", reason="evaluate judges checkpoints too, in torch (the train extra)")
 
 from gesturedet.card import CARD_FILE, load_release, write_card
-from tests.model.gesturedet.running import Run, runner
+from tests.model.gesturedet.running import Run
 from tests.model.gesturedet.voc_folder import Thing, write_voc
-from tests.services.fake_release import make_release
 
 pytestmark = pytest.mark.torch
 
@@ -22,17 +21,6 @@ HAND: Thing = ("hand-raising", (3, 2, 5, 6))
 SLEEPER: Thing = ("sleeping", (90, 10, 150, 80))
 SURE, LESS_SURE, UNSURE, DARK = 255, 190, 160, 0
 """Levels of grey: scores of 1, of 0.99, of 0.09 (below the card's 0.5), of nothing."""
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
-
-
-@pytest.fixture
-def release(tmp_path: Path) -> Path:
-    make_release(tmp_path / "release")
-    return tmp_path / "release"
 
 
 @pytest.fixture
@@ -97,6 +85,14 @@ def test_bad_input_is_one_line_and_exit_code_2(
     ran = run("evaluate", *(word.format(release=release, exam=exam) for word in arguments))
     assert (ran.code, len(ran.err.splitlines()), ran.out) == (2, 1, "")
     assert says in ran.err
+
+
+def test_an_exam_of_which_nothing_can_be_read_is_refused(run: Run, release: Path, exam: Path) -> None:
+    for jpeg in (exam / "JPEGImages").iterdir():
+        jpeg.write_bytes(b"damaged")
+    ran = run("evaluate", release, exam, "--json")
+    wanted = f"error: pictures: none of split 'test' of {exam} can be read, expected at least one\n"
+    assert (ran.code, ran.out, ran.err) == (2, "", wanted)
 
 
 def test_fewer_than_one_thread_is_refused(run: Run, release: Path, exam: Path) -> None:

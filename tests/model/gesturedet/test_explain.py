@@ -23,19 +23,13 @@ from gesturedet.recipes import product  # noqa: E402
 from gesturedet.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
 from tests.model.gesturedet.lively import lively_net  # noqa: E402
-from tests.model.gesturedet.running import Ran, Run, runner  # noqa: E402
+from tests.model.gesturedet.running import Ran, Run  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 from tests.services.fake_release import make_release  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
 SMALL = replace(CLASSROOM, input_hw=(96, 160))
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    torch.set_num_threads(1)
-    return runner(capsys)
 
 
 def written(ran: Ran) -> list[dict[str, Any]]:

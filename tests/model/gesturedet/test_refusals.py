@@ -10,14 +10,9 @@ from onnx import helper, numpy_helper
 
 from gesturedet.card import CARD_FILE, MODEL_FILE, digest_of, load_release, read_card, write_card
 from gesturedet.runtime.base import RuntimeRefused
-from tests.model.gesturedet.running import Ran, Run, runner
+from tests.model.gesturedet.running import Ran, Run
 from tests.model.gesturedet.voc_folder import write_voc
 from tests.services.fake_release import INPUT_HW, make_release
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
 
 
 def check_refused(ran: Ran, *says: str) -> None:

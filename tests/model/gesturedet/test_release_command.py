@@ -10,7 +10,7 @@ pytest.importorskip("onnx", reason="a release is exported with onnx (the train e
 from gesturedet.card import load_release  # noqa: E402
 from gesturedet.recipes import paper, recipe_of, with_labels  # noqa: E402
 from gesturedet.training_run import start, write_checkpoint  # noqa: E402
-from tests.model.gesturedet.running import Run, runner  # noqa: E402
+from tests.model.gesturedet.running import Run  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 pytestmark = [
@@ -20,12 +20,6 @@ pytestmark = [
 ]
 
 SPLITS = ("train", "val", "test")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    torch.set_num_threads(1)
-    return runner(capsys)
 
 
 @pytest.fixture

@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 
 from gesturedet.cli import COMMANDS, load
-from tests.model.gesturedet.running import Run, runner
+from tests.model.gesturedet.running import Run
 from tests.services.fake_release import make_release
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from gesturedet.cli import main; main({arguments!r})"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
 
 
 def without_torch(*arguments: object) -> "subprocess.CompletedProcess[str]":
