@@ -88,6 +88,9 @@ def _looked_at(
             tally.found.update(found.labels)
             yield shown, found
             advance()
+    seen = tally.pictures + tally.unreadable
+    if source.total is not None and 0 < seen < source.total:
+        tell(f"{source.name} ends after {seen} of {source.total} pictures")
 
 
 @contextmanager

@@ -143,6 +143,27 @@ def test_a_video_is_told_picture_by_picture_in_its_own_time(run: Run, release: P
     assert "0.10 s  hand-raising" in run("detect", clip, "--model", release).out
 
 
+def test_a_video_that_is_cut_off_is_told_as_far_as_it_goes(run: Run, release: Path, tmp_path: Path) -> None:
+    clip = video(tmp_path / "clip.mp4", [DARK, BRIGHT] * 30)
+    whole = run("detect", clip, "--model", release, "--json")
+    moved = tmp_path / "moved.mp4"
+    with av.open(str(clip)) as given, av.open(str(moved), "w", options={"movflags": "faststart"}) as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    encoded = moved.read_bytes()
+    moved.write_bytes(encoded[: len(encoded) - 400])
+
+    ran = run("detect", moved, "--model", release, "--json")
+
+    assert ran.code == 0
+    assert 0 < len(lines(ran.out)) < len(lines(whole.out)) == 60
+    assert f"moved.mp4 ends after {len(lines(ran.out))} of 60 pictures" in ran.err
+    assert "ends after" not in whole.err
+
+
 def test_an_annotated_video_has_the_pictures_of_its_source(run: Run, release: Path, tmp_path: Path) -> None:
     clip = video(tmp_path / "clip.mp4", [DARK] * 5 + [BRIGHT] * 5)
     assert run("detect", clip, "--model", release, "--out", tmp_path / "seen.mp4").code == 0
