@@ -15,6 +15,7 @@ from gesturedet.recipes import (
     paper,
     product,
     product_640,
+    product_960,
     product_adult,
     recipe_differences,
     recipe_of,
@@ -39,6 +40,7 @@ def test_recipes_are_found_by_name() -> None:
     [
         ("product_300", ["net"]),
         ("product_640", ["net", "augmentation"]),
+        ("product_960", ["net", "augmentation"]),
         ("product_adult", ["net", "labels"]),
         ("product_distilled", ["distillation"]),
         ("product_mixed", ["augmentation"]),
@@ -62,6 +64,15 @@ def test_a_larger_input_keeps_the_default_boxes_in_pixels() -> None:
         there = anchors_cxcywh((288, 512), CLASSROOM.anchors)[there_at, 2:] * (512, 288)
         assert here.tolist() == pytest.approx(there.tolist(), rel=1e-5)
     assert [(height % 2, width % 2) for height, width in feature_sizes_hw(input_hw)[:2]] == [(0, 0)] * 2
+
+
+def test_the_released_input_keeps_the_default_boxes_in_the_picture() -> None:
+    net, coarser = product_960().net, product_640().net
+
+    assert net == replace(coarser, input_hw=(544, 960))
+    first, first_of_coarser = (anchors_cxcywh(one.input_hw, one.anchors)[0, 3] for one in (net, coarser))
+    assert first == first_of_coarser
+    assert feature_sizes_hw(net.input_hw)[:3] == ((68, 120), (34, 60), (17, 30)), "whole cells"
 
 
 def test_the_auxiliary_class_comes_behind_the_behaviours() -> None:
