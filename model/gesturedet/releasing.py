@@ -38,6 +38,7 @@ Track = Callable[[Sequence[Any], str], Iterable[Any]]
 
 NMS_IOU = 0.45
 FRAME_WIDTH = 640
+"""How wide pictures are sent to a net, and wider to a wider one, so that nothing it could see is lost on the way."""
 UNCHOSEN = 0.5
 """The threshold of a behaviour for which nobody has chosen one."""
 
@@ -234,7 +235,7 @@ def _draft(
         labels=recipe.labels,
         unpublished=tuple(label for label in recipe.labels if label in AUXILIARY),
         input_hw=recipe.net.input_hw,
-        frame_width=FRAME_WIDTH,
+        frame_width=max(FRAME_WIDTH, recipe.net.input_hw[1]),
         thresholds=dict.fromkeys(recipe.labels, 1.0),
         nms_iou=NMS_IOU,
         anchors=recipe.net.anchors,

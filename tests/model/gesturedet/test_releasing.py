@@ -17,6 +17,7 @@ from gesturedet.detector import CLASSROOM  # noqa: E402
 from gesturedet.recipes import product, recipe_of  # noqa: E402
 from gesturedet.releasing import (  # noqa: E402
     Material,
+    _draft,
     calibration_images,
     figures_of,
     look,
@@ -117,6 +118,12 @@ def test_an_exam_has_no_figures_of_what_is_unpublished(tmp_path: Path) -> None:
     seen = look(hushed, read_split(root, "train"))
     rows = figures_of(hushed.card, seen, {"hand-raising": 0.5, "sleeping": 0.5})
     assert [(row.behaviour, row.truths) for row in rows] == [("hand-raising", 0), ("sleeping", 1)]
+
+
+@pytest.mark.parametrize(("name", "width"), [("paper", 640), ("product_640", 640), ("product_960", 960)])
+def test_pictures_are_sent_as_wide_as_the_net_looks(name: str, width: int) -> None:
+    card = _draft(recipe_of(name), {}, {}, name="any", lineage=(), precision="int8")
+    assert card.frame_width == width
 
 
 def test_figures_are_in_the_cards_scores_and_average_precision_does_not_change(tmp_path: Path) -> None:
