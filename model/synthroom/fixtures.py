@@ -150,7 +150,7 @@ def _hooks(rng: np.random.Generator, plan: Plan) -> list[Box]:
     """Coats and bags that hang in a row."""
     x0, y0, x1, y1 = plan.bounds
     wall = x0 if rng.random() < 0.5 else x1
-    inner, start = wall - 0.12 * float(np.sign(wall)), float(rng.uniform(y0 + 1.0, y1 - 3.0))
+    inner, start = wall - 0.12 * float(np.sign(wall)), float(rng.uniform(y0 + 1.0, max(y0 + 1.0, y1 - 3.0)))
     return [
         Box(
             (inner, start + 0.3 * i, float(rng.uniform(0.95, 1.15))),
@@ -159,6 +159,7 @@ def _hooks(rng: np.random.Generator, plan: Plan) -> list[Box]:
             CLOTH,
         )
         for i in range(int(rng.integers(3, 10)))
+        if start + 0.3 * i < y1 - 0.2
     ]
 
 

@@ -1,5 +1,7 @@
 """What a classroom has besides desks; nothing is rendered."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,8 @@ from synthroom.layout import draw_plan
 from synthroom.mesh import Box
 
 PLANS = [draw_plan(np.random.default_rng(seed), pupils=20, scale=0.7) for seed in range(6)]
+SHALLOW = replace(PLANS[0], bounds=(-3.0, -1.5, 3.0, 1.4))
+"""One row of small pupils, the least room in front and behind."""
 WALL_M = 0.05
 """Half a wall's thickness: what reaches no further into the room is inside the wall."""
 
@@ -23,7 +27,7 @@ def test_rooms_have_doors_as_often_as_stated() -> None:
 
 @pytest.mark.parametrize("name", list(SHARES))
 def test_fixtures_are_inside_the_room_and_not_hidden_in_its_walls(name: str) -> None:
-    for seed, plan in enumerate(PLANS):
+    for seed, plan in enumerate([*PLANS, *[SHALLOW] * 20]):
         x0, y0, x1, y1 = plan.bounds
         low, high = np.array([x0, y0, 0.0]), np.array([x1, y1, plan.height])
         boxes = _MAKERS[name](np.random.default_rng(seed), plan)
