@@ -127,7 +127,9 @@ def _declared(path: Path) -> Declared:
 
 
 def _conclude(completion: Completion) -> None:
-    """Exit code 2 when no clip could be played, 1 when some could not."""
+    """Say which clips are told to their ends; exit code 2 when no clip could be played, 1 when some could not."""
+    if completion.told:
+        _log.info("told to the end, and not again: %s", ", ".join(completion.told))
     lines = [_line(failure) for failure in completion.failures]
     if lines and not completion.told:
         raise BadInput(lines)

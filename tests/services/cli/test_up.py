@@ -79,9 +79,13 @@ def test_a_clip_becomes_a_timeline_and_up_ends_by_itself(command: Command, tmp_p
     assert sum(bucket["frames"] for bucket in buckets) == FRAMES_IN_CLIP // 2
     assert all(bucket["final"] for bucket in buckets)
     assert not any(map(alive, stage_pids(tmp_path)))
+    assert log_of(site).count("up told to the end, and not again: t/s/101/c0") == 1
+    with up(site) as process:
+        assert process.wait(PATIENCE_S) == 0, log_of(site)
+    assert log_of(site).count("up told to the end, and not again: t/s/101/c0") == 2, "nor does it end silently"
     command("cameras", "disable", "t/s/101/c0")
     with up(site) as process:
-        wait_for_log(site, "aggregate: started", times=2)
+        wait_for_log(site, "aggregate: started", times=3)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
     assert '"enabled": false' in command("cameras", "list", "--format", "json").out, "a switch set at run time was lost"
