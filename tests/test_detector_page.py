@@ -134,7 +134,11 @@ def phrases() -> dict[str, str]:
     _, walk, street = (one["alarms_per_minute"] for one in plain["rows"])
     mirrored = [f"{100 * one['confirmed_when_mirrored']:.0f}" for one in plain["rows"]]
     (rooms,) = card("paper").exams
+    years = result("statures")["years"].values()
     return {
+        "statures in exams": f"are {pairs_cm(years, 'frozen_exams')} cm (`statures.json`), with deviations of",
+        "the WHO's statures": f"medians are {listed_pairs((row['who_boys_cm'], row['who_girls_cm']) for row in years)}. What",
+        "statures for training": f"since recipe 5 has {pairs_cm(years, 'training')} (",
         "machine": f"On an {net['machine']['cpu']} with {net['machine']['cores']} cores",
         "rounds": f"one run of {net['rounds']} rounds in turns",
         "operations": f"{baseline} million operations for the baseline, {ours} for GestureDet at 300 x 300, {classroom} for",
@@ -160,6 +164,14 @@ def at_least(point: Mapping[str, Any], behaviour: str) -> Mapping[str, Any]:
     """What was found at the score that the usual rules ask for."""
     (found,) = (one for one in point["curves"][behaviour] if one["score"] == point["least_scores"][behaviour])
     return found  # type: ignore[no-any-return]
+
+
+def pairs_cm(years: Iterable[Mapping[str, Any]], whose: str) -> str:
+    return listed_pairs((row[whose]["boys_cm"]["median"], row[whose]["girls_cm"]["median"]) for row in years)
+
+
+def listed_pairs(pairs: Iterable[tuple[float, float]]) -> str:
+    return ", ".join(f"{boys:.0f} and {girls:.0f}" for boys, girls in pairs)
 
 
 def listed(values: Iterable[str]) -> str:
