@@ -49,13 +49,19 @@ def data_card(folder: Path) -> Card:
             name: {"all": sum(c.values()), **{n: c[n] for _, n in SIZES if c[n]}} for name, c in sorted(sizes.items())
         },
         "difficult": dict(sorted(difficult.items())),
-        "hard_negatives": sum(row["facts"].get("hard", 0) for row in rows),
+        "hard_negatives": _hard_negatives(rows),
         "least_and_greatest_share_of_picture": [round(min(shares), 5), round(max(shares), 4)] if shares else [],
     }
 
 
 def _count(rows: list[dict[str, dict[str, str]]], fact: str) -> dict[str, int]:
-    return dict(Counter(row["facts"].get(fact, "not stated") for row in rows).most_common())
+    return dict(Counter(row.get("facts", {}).get(fact, "not stated") for row in rows).most_common())
+
+
+def _hard_negatives(rows: list[dict[str, dict[str, int]]]) -> int | None:
+    """None where the set's makers did not count them."""
+    counted = [row["facts"]["hard"] for row in rows if "hard" in row.get("facts", {})]
+    return sum(counted) if counted or not rows else None
 
 
 def _objects(annotation: Path) -> list[tuple[str, float, bool]]:
@@ -75,7 +81,7 @@ def as_markdown(cards: list[Card]) -> str:
     rows = {
         "pictures (rooms)": [f"{c['pictures']} ({c['rooms']})" for c in cards],
         "seeds": ["{} to {}".format(*seeds) if (seeds := _listed(c["seeds"])) else "" for c in cards],
-        "hard negatives": [str(c["hard_negatives"]) for c in cards],
+        "hard negatives": ["not counted" if (n := c["hard_negatives"]) is None else str(n) for c in cards],
         "share of the picture, least to greatest": [
             f"{100 * s[0]:.3f} to {100 * s[1]:.0f} %"
             if (s := _listed(c["least_and_greatest_share_of_picture"]))

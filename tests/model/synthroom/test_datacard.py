@@ -57,3 +57,20 @@ def test_the_committed_card_is_what_was_counted() -> None:
     page, drawing = (ROOT / "docs" / "data-card.md").read_text(), found["drawing"]
     assert page.endswith("\n\n" + as_markdown(found["sets"]))
     assert f"takes {drawing['start_s']} s to start and then gives {drawing['pictures_per_s']} pictures a second" in page
+
+
+def test_what_was_not_counted_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({"split": "other", "recipe": "other-1", "pictures": [{"name": "a", "seed": 1}]}))
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "a.xml").write_text(
+        "<annotation><size><width>9</width><height>9</height></size></annotation>"
+    )
+    card = data_card(tmp_path)
+    assert (card["hard_negatives"], card["views"]) == (None, {"not stated": 1})
+    assert "| hard negatives | not counted |" in as_markdown([card])
+
+
+def test_the_exams_page_has_what_was_counted() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "exam_pictures.json").read_text())
+    assert as_markdown(found["sets"]) in (ROOT / "docs" / "exams.md").read_text()
