@@ -7,18 +7,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.exams.frozen import FROZEN, check
+from benchmarks.exams.frozen import check
 from benchmarks.exams.table import EXAMS, PictureExam
 from benchmarks.measured import write_result
 
 from synthroom.datacard import Card, as_markdown, data_card
 
 
-def contents(folder: Path, frozen: Path = FROZEN) -> list[Card]:
+def contents(folder: Path) -> list[Card]:
     """Count every exam of pictures. Raises what `frozen.check` raises where one is not the frozen one."""
     pictures = {name: exam for name, exam in EXAMS.items() if isinstance(exam, PictureExam)}
     for name, exam in pictures.items():
-        check(exam, folder / name, frozen)
+        check(exam, folder / name)
     return [data_card(folder / name) for name in pictures]
 
 

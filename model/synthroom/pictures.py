@@ -37,7 +37,6 @@ WIDTH, HEIGHT, VIEWS = 960, 540, 3
 ADULT = "adult"
 """Name of a teacher's box in annotations; no behaviour, and nothing that is published."""
 LEAST_ADULT_PIXELS = 60
-RECIPE = 5  # raise it whenever the same seed would draw another picture
 
 
 @dataclass(frozen=True)
@@ -223,12 +222,12 @@ def picture_name(split: str, group: int, view: int) -> str:
 class DataSet:
     """A data set on disk: its folders, its manifest, which groups of `views` pictures it already holds.
 
-    `recipe` names what drew it. Raises ValueError for a folder of another recipe or split.
+    `recipe` names what drew it, if not the split's world. Raises ValueError for a folder of another recipe or split.
     """
 
-    def __init__(self, out: Path, split: str, *, recipe: int | str = RECIPE, views: int = VIEWS) -> None:
+    def __init__(self, out: Path, split: str, *, recipe: int | str | None = None, views: int = VIEWS) -> None:
         self.out, self.split = out, split
-        self._recipe, self._views = recipe, views
+        self._recipe, self._views = world_of(split).recipe if recipe is None else recipe, views
         self.entries: dict[str, Entry] = {}
         for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
             (out / folder).mkdir(parents=True, exist_ok=True)

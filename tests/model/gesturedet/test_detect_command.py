@@ -19,6 +19,7 @@ import pytest
 
 from tests.model.gesturedet.running import Run
 from tests.services.fake_release import make_release
+from tests.services.ingest.making import faststart
 from tests.support import ROOT, require
 
 CLIP = Path(os.environ.get("CLASSPULSE_SHARED", ROOT.parent / "shared")) / "data" / "person-walking.mp4"
@@ -146,13 +147,7 @@ def test_a_video_is_told_picture_by_picture_in_its_own_time(run: Run, release: P
 def test_a_video_that_is_cut_off_is_told_as_far_as_it_goes(run: Run, release: Path, tmp_path: Path) -> None:
     clip = video(tmp_path / "clip.mp4", [DARK, BRIGHT] * 30)
     whole = run("detect", clip, "--model", release, "--json")
-    moved = tmp_path / "moved.mp4"
-    with av.open(str(clip)) as given, av.open(str(moved), "w", options={"movflags": "faststart"}) as out:
-        stream = out.add_stream_from_template(given.streams.video[0])
-        for packet in given.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                out.mux(packet)
+    moved = faststart(clip)
     encoded = moved.read_bytes()
     moved.write_bytes(encoded[: len(encoded) - 400])
 
@@ -160,7 +155,7 @@ def test_a_video_that_is_cut_off_is_told_as_far_as_it_goes(run: Run, release: Pa
 
     assert ran.code == 0
     assert 0 < len(lines(ran.out)) < len(lines(whole.out)) == 60
-    assert f"moved.mp4 ends after {len(lines(ran.out))} of 60 pictures" in ran.err
+    assert f"{moved.name} ends after {len(lines(ran.out))} of 60 pictures" in ran.err
     assert "ends after" not in whole.err
 
 

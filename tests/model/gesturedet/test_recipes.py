@@ -66,7 +66,7 @@ def test_a_larger_input_keeps_the_default_boxes_in_pixels() -> None:
     assert [(height % 2, width % 2) for height, width in feature_sizes_hw(input_hw)[:2]] == [(0, 0)] * 2
 
 
-def test_the_released_input_keeps_the_default_boxes_in_the_picture() -> None:
+def test_an_input_of_540_lines_keeps_the_default_boxes_in_the_picture() -> None:
     net, coarser = product_960().net, product_640().net
 
     assert net == replace(coarser, input_hw=(544, 960))

@@ -5,7 +5,9 @@ import pytest
 
 pytest.importorskip("anny", reason="extra `synth` is not installed")
 
-from synthroom.bodies import F32, Shape, body_model, shapes
+from benchmarks.statures import WHO_BOYS_CM, WHO_GIRLS_CM, statures_cm
+
+from synthroom.bodies import Shape
 from synthroom.growth import FEMALE_FROM, calibrated_phenotypes
 from synthroom.people import build_bodies
 from synthroom.rotations import Array
@@ -13,33 +15,24 @@ from synthroom.scene import build_scene
 from synthroom.seeds import lesson_seed, picture_seed
 
 BODIES = 96
-WHO_CM = {6: (116.0, 115.1), 10: (137.8, 138.6), 14: (163.2, 159.8), 18: (176.1, 163.1)}
-"""Medians of height for age, WHO growth reference 2007: boys, girls."""
 
 
-def statures_cm(vertices: F32) -> float:
-    layers = body_model().layers
-    seen = np.unique(
-        np.concatenate([layer.vertices for name, layer in layers.items() if name not in ("hair", "scalp")])
-    )
-    return 100 * float(np.ptp(vertices[seen, 2]))
-
-
-@pytest.mark.parametrize("years", WHO_CM)
+@pytest.mark.parametrize("years", WHO_BOYS_CM)
 def test_heights_follow_the_reference(years: int) -> None:
     phenotypes = calibrated_phenotypes(np.random.default_rng(years), np.full(BODIES, float(years)))
-    heights = np.array([statures_cm(shape.vertices) for shape in shapes(phenotypes)])
+    heights = statures_cm(phenotypes)
     female = phenotypes["gender"] >= FEMALE_FROM
-    assert np.median(heights[~female]) == pytest.approx(WHO_CM[years][0], abs=5)
-    assert np.median(heights[female]) == pytest.approx(WHO_CM[years][1], abs=5)
+    assert np.median(heights[~female]) == pytest.approx(WHO_BOYS_CM[years], abs=5)
+    assert np.median(heights[female]) == pytest.approx(WHO_GIRLS_CM[years], abs=5)
     assert 4 < heights[~female].std() < 11
     assert 4 < heights[female].std() < 11
 
 
-def test_boys_are_the_male_half_of_the_body_model() -> None:
-    rng, years = np.random.default_rng(3), np.full(200, 18.0)
-    bodies, girls = build_bodies(rng, years, calibrated=True)
-    heights = np.array([statures_cm(shape.vertices) for shape in bodies])
+def test_boys_are_the_male_half_of_the_body_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = dict[str, Array]()
+    monkeypatch.setattr("synthroom.people.shapes", lambda phenotypes: drawn.update(phenotypes) or [])
+    _, girls = build_bodies(np.random.default_rng(3), np.full(200, 18.0), calibrated=True)
+    heights = statures_cm(drawn)
     assert heights[~np.array(girls)].mean() > heights[girls].mean() + 5
 
 
