@@ -53,7 +53,7 @@ def measured(bus: Bus, lessons: Sequence[Lesson], *, whole: bool = True) -> Resu
     for room in rooms:
         for behaviour, count in room.counts.items():
             counts[behaviour] = counts.get(behaviour, Counts()) + count
-    clips = {lesson.camera: clip_frames(lesson.clip, lesson.truth.fps) for lesson in lessons} if whole else {}
+    clips = {lesson.camera: clip_frames(lesson.clip, lesson.fps) for lesson in lessons} if whole else {}
     keys = [lesson.room for lesson in lessons]
     return Result(
         panels=tuple(room.panel for room in rooms),

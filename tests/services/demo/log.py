@@ -184,7 +184,7 @@ def a_lesson(folder: Path, *spans: TrueBehaviour, frames: int = 200) -> Lesson:
     figures = {"fps": 10.0, "frames": frames, "width": 64, "height": 48, "seed": 1, "pupils": 12}
     path = folder / "lesson-1.truth.json"
     path.write_text(json.dumps({**figures, "duration_ms": frames * INTERVAL_MS, "spans": held}))
-    return Lesson(clip, load_truth(path), ROOM, CAMERA)
+    return Lesson(clip, load_truth(path), ROOM, CAMERA, 10.0)
 
 
 def hand(started_ms: int, ended_ms: int, *, pupil: int = 1, visible: bool = True) -> TrueBehaviour:

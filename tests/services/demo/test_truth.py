@@ -118,7 +118,7 @@ def test_the_demos_site_is_one_that_a_site_reader_accepts(tmp_path: Path) -> Non
     lessons = bundled_lessons(folder)
     site = parse_site(tomllib.loads(site_text(lessons, folder / "data", "Europe/Berlin")), base=tmp_path, environ={})
     (camera,) = site.cameras
-    assert (camera.camera, camera.delivery, camera.fps) == (lessons[0].camera, "complete", 12.0)
+    assert (camera.camera, camera.delivery, camera.fps) == (lessons[0].camera, "complete", 6.0)
     assert camera.source == f"file://{lessons[0].clip}?pace=realtime"
     assert (site.rooms[0].time_zone, site.settings.data) == ("Europe/Berlin", folder / "data")
 
