@@ -33,7 +33,7 @@ def draw_curves(folder: Path) -> Path:
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="upper right", fontsize="small")
+            axes.legend(loc="best", fontsize="small")
     exam.set_xlabel("epochs")
     path, drawn = folder / CURVES, BytesIO()
     figure.savefig(drawn, dpi=100, format="png")
