@@ -90,7 +90,7 @@ def paper() -> Recipe:
 
 
 def product() -> Recipe:
-    """Return the control of all candidates: a wide input, small default boxes, harder pictures. The release is `product_640`.
+    """Return the control of all candidates: a wide input, small default boxes, harder pictures. The release is `product_960`.
 
     The stem and the first six blocks keep what they learned from photographs: drawings would only spoil it. For pictures
     of whole rooms and moments of lessons together; AdamW goes further in few steps than SGD does (decision 0008). A
@@ -116,7 +116,7 @@ def product() -> Recipe:
 
 
 def product_640() -> Recipe:
-    """Return the released model's recipe: the product's at 352 x 640 pixels, and with smaller pupils among the others.
+    """Return the product's recipe at 352 x 640 pixels, and with smaller pupils among the others.
 
     Its default boxes are as many pixels as the product's. 16:9 would be 360 rows; 352 is the nearest multiple of 32, so
     that the three finest levels have whole cells. With so many pixels pupils at half their size can still be seen: two
@@ -127,7 +127,7 @@ def product_640() -> Recipe:
 
 
 def product_960() -> Recipe:
-    """Return `product_640`'s recipe at 544 x 960 pixels, of which a camera of 540 lines gives all.
+    """Return the released model's recipe: `product_640`'s at 544 x 960 pixels, of which a camera of 540 lines gives all.
 
     Its default boxes are as large in the picture, so that they lie closer. What is taught is 8 pixels wide, 5 of 640.
     """

@@ -54,7 +54,7 @@ def test_the_lessons_are_of_the_demos_own_seeds_and_the_release_never_saw_those(
 def test_the_packaged_release_says_what_it_is_and_how_good() -> None:
     card = load_release().card
     assert card.labels == ("hand-raising", "stand-up", "sleeping")
-    assert card.input_hw == (352, 640)
+    assert card.input_hw == (544, 960)
     (exam,) = card.exams
     assert exam.pictures >= 300
     assert all(row.truths >= 100 and (row.ap50 or 0) > 0 for row in exam.behaviours)
