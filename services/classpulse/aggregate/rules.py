@@ -6,9 +6,9 @@ from classpulse.records import RoomConfig, Rule
 
 DEFAULT_RULES = MappingProxyType(
     {
-        "hand-raising": Rule(least_score=0.72, least_duration_ms=500, longest_gap_ms=1_000),
-        "stand-up": Rule(least_score=0.58, least_duration_ms=1_000, longest_gap_ms=2_000),
-        "sleeping": Rule(least_score=0.46, least_duration_ms=20_000, longest_gap_ms=10_000),
+        "hand-raising": Rule(least_score=0.92, least_duration_ms=500, longest_gap_ms=1_000),
+        "stand-up": Rule(least_score=0.82, least_duration_ms=1_000, longest_gap_ms=2_000),
+        "sleeping": Rule(least_score=0.8, least_duration_ms=20_000, longest_gap_ms=10_000),
     }
 )
 """Scores say how often such a detection is right, so one number serves every calibrated model. Chosen on validation lessons
