@@ -62,17 +62,16 @@ def iou(one: Stretch, other: Stretch) -> float:
 
 
 def matched(true: Sequence[Stretch], found: Sequence[Stretch], least_iou: float = LEAST_IOU) -> dict[int, int]:
-    """A largest one-to-one matching, true place → found place; each true stretch prefers what overlaps it most."""
-    overlaps = [
-        sorted(
-            (j for j in range(len(found)) if iou(t, found[j]) >= least_iou),
-            key=lambda j, t=t: (-iou(t, found[j]), j),  # type: ignore[misc]
-        )
-        for t in true
-    ]
+    """A largest one-to-one matching, true place → found place; pairs are offered by their overlap, the largest first."""
+    pairs = sorted((-iou(t, f), i, j) for i, t in enumerate(true) for j, f in enumerate(found))
+    partners: list[list[int]] = [[] for _ in true]
     true_of_found: dict[int, int] = {}
-    for i in range(len(true)):
-        _augment(i, overlaps, true_of_found, set())
+    for negative_iou, i, j in pairs:
+        if -negative_iou < least_iou:
+            break
+        partners[i].append(j)
+        for one in sorted(set(range(len(true))) - set(true_of_found.values())):
+            _augment(one, partners, true_of_found, set())
     return {i: j for j, i in sorted(true_of_found.items(), key=lambda pair: pair[1])}
 
 
@@ -86,13 +85,13 @@ def measure(true: Sequence[Stretch], found: Sequence[Stretch], others: Sequence[
     return Matching(found_of_true, false, counts)
 
 
-def _augment(i: int, overlaps: Sequence[Sequence[int]], true_of_found: dict[int, int], tried: set[int]) -> bool:
+def _augment(i: int, partners: Sequence[Sequence[int]], true_of_found: dict[int, int], tried: set[int]) -> bool:
     """Give true stretch `i` a partner, moving others to their next choice where that frees one."""
-    for j in overlaps[i]:
+    for j in partners[i]:
         if j in tried:
             continue
         tried.add(j)
-        if j not in true_of_found or _augment(true_of_found[j], overlaps, true_of_found, tried):
+        if j not in true_of_found or _augment(true_of_found[j], partners, true_of_found, tried):
             true_of_found[j] = i
             return True
     return False

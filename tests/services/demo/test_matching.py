@@ -58,6 +58,10 @@ def test_one_finding_over_two_true_stretches_counts_once() -> None:
     assert counts.f1 == pytest.approx(2 / 3)
 
 
+def test_a_finding_goes_with_whom_it_is_about_and_not_with_a_neighbour_who_began_before() -> None:
+    assert matched([(7, 43), (20, 50)], [(20, 50)]) == {1: 0}
+
+
 def test_a_true_stretch_broken_in_two_is_found_once_and_false_once() -> None:
     assert measure([(0, 20)], [(0, 10), (10, 20)]).counts == Counts(true=1, found=1, missed=0, false=1)
 
