@@ -178,7 +178,7 @@ def quiet_lesson(minutes: float, *spans: TrueBehaviour) -> Lesson:
     truth = LessonTruth(
         fps=5, frames=1, width=4, height=4, duration_ms=round(minutes * 60_000), seed=1, pupils=9, spans=spans
     )
-    return Lesson(Path("quiet.mp4"), truth, "demo/school/room-1", "demo/school/room-1/front")
+    return Lesson(Path("quiet.mp4"), truth, "demo/school/room-1", "demo/school/room-1/front", 5)
 
 
 def test_events_of_no_lesson_have_no_shares() -> None:
