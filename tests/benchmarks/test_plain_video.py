@@ -28,7 +28,7 @@ class FindsWhite:
     """A detector that calls what is white a raised hand; `shy`: only in the left half of what it is shown."""
 
     shy: bool = False
-    score: float = 0.99
+    score: float = 1.0
     card: ModelCard = card_for((96, 160))  # noqa: RUF009 - frozen
 
     def detect(self, image_bgr: np.ndarray, *, min_score: float = 0.5) -> Detections:

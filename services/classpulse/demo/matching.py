@@ -63,12 +63,10 @@ def iou(one: Stretch, other: Stretch) -> float:
 
 def matched(true: Sequence[Stretch], found: Sequence[Stretch], least_iou: float = LEAST_IOU) -> dict[int, int]:
     """A largest one-to-one matching, true place → found place; pairs are offered by their overlap, the largest first."""
-    pairs = sorted((-iou(t, f), i, j) for i, t in enumerate(true) for j, f in enumerate(found))
+    overlaps = ((iou(t, f), i, j) for i, t in enumerate(true) for j, f in enumerate(found))
     partners: list[list[int]] = [[] for _ in true]
     true_of_found: dict[int, int] = {}
-    for negative_iou, i, j in pairs:
-        if -negative_iou < least_iou:
-            break
+    for _, i, j in sorted((-overlap, i, j) for overlap, i, j in overlaps if overlap >= least_iou):
         partners[i].append(j)
         for one in sorted(set(range(len(true))) - set(true_of_found.values())):
             _augment(one, partners, true_of_found, set())

@@ -190,9 +190,7 @@ def test_a_champion_begins_a_net_that_knows_one_class_more_or_looks_at_another_s
     pictures: tuple[LabelledPicture, ...],
 ) -> None:
     adults = replace(TINY, labels=(*BEHAVIOURS, "adult"), net=replace(TINY.net, num_classes=5))
-    card = load_release(PACKAGED).card
-    released = replace(CLASSROOM, input_hw=card.input_hw, anchors=card.anchors)
-    larger = replace(TINY, net=looking_at(released, (96, 160)))
+    larger = replace(TINY, net=looking_at(replace(TINY.net, input_hw=load_release(PACKAGED).card.input_hw), (96, 160)))
     shown = torch.rand(2, 3, 96, 160) * 2 - 1
 
     with torch.inference_mode():

@@ -30,7 +30,7 @@ MODEL = "digest-1"
 HAND, STAND, SLEEP = "hand-raising", "stand-up", "sleeping"
 
 
-def at(place: int, behaviour: str = HAND, score: float = 0.99) -> Detection:
+def at(place: int, behaviour: str = HAND, score: float = 1.0) -> Detection:
     """A detection at one of ten places side by side, numbered from the left."""
     return Detection(behaviour=behaviour, score=score, box_xyxy=(0.1 * place, 0.4, 0.1 * place + 0.08, 0.6))
 

@@ -24,7 +24,7 @@ from tests.services.aggregate.stories import HAND, ROOM, SLEEP, STAND, A, B, Tol
 
 CAMERAS = (A, B, f"{ROOM}/c")
 BEHAVIOURS = (HAND, STAND, SLEEP, "reading")
-SCORES = (0.99, 0.99, 0.1)
+SCORES = (1.0, 1.0, 0.1)
 """What every rule believes, twice as often as what none does."""
 SLOW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -353,7 +353,7 @@ def test_weak_stretches_belong_to_an_event_and_make_none_at_every_rate() -> None
         told: list[Record] = []
         for sequence in range(12 * fps):
             now_ms = sequence * 1_000 // fps
-            scores = [(0, 0.99 if strong.seen_at(now_ms) else 0.1)] * all_of_it.seen_at(now_ms)
+            scores = [(0, 1.0 if strong.seen_at(now_ms) else 0.1)] * all_of_it.seen_at(now_ms)
             seen = [at(place, HAND, score) for place, score in [*scores, *[(5, 0.1)] * weak.seen_at(now_ms)]]
             told.append(frame(sequence, now_ms, *seen, interval_ms=interval_ms))
         ((_, start_ms, end_ms),) = play([*told, beat(12 * fps - 1, 12_000, "off")], batches=[10_000]).spans
