@@ -15,6 +15,7 @@ from classpulse.ingest.sources.base import source_of
 from classpulse.records import CameraConfig, RoomConfig, room_of
 from classpulse.settings import Settings, masked, nearest
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS, Faults, Fields
+from gesturedet.card import released_names
 
 TABLES = ("settings", "rooms", "cameras")
 
@@ -86,8 +87,9 @@ def _settings(table: object, base: Path, environ: Mapping[str, str], faults: lis
         table = {}
     values = dict(table)
     for name in ("data", "model"):
-        if isinstance(values.get(name), str) and values[name]:
-            values[name] = str(base / Path(values[name]).expanduser())
+        value = values.get(name)
+        if isinstance(value, str) and value and not (name == "model" and value in released_names()):
+            values[name] = str(base / Path(value).expanduser())
     try:
         return Settings.from_env(environ, values)
     except BadInput as error:

@@ -41,6 +41,15 @@ def test_an_empty_file_is_a_site_without_rooms() -> None:
     assert (empty.rooms, empty.cameras, empty.stated) == ((), (), frozenset())
 
 
+def test_a_model_is_the_name_of_a_release_or_a_folder_beside_the_file() -> None:
+    def model(stated: str) -> Path | None:
+        return site(settings={"model": stated}).settings.model
+
+    assert model("paper") == Path("paper")
+    assert model("papers") == BASE / "papers"
+    assert model("./paper") == BASE / "paper"
+
+
 def test_a_full_file_becomes_records(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text("""
