@@ -1,6 +1,6 @@
 """Question: what did each choice of the product's recipe gain? The control, and the control with one choice taken back.
 
-"wide input" and "mosaics" make a choice of `product` and of `product_640`; every other row takes one of `product_300` back to
+"wide input" and "mosaics" make a choice of `product`; every other row takes one of `product_300` back to
 the paper's. A backbone that begins at random cannot be frozen: that row is compared with "no block frozen". All begin with fresh
 heads. Usage: gains.py --train FOLDER[:LIST] [--train …] --test FOLDER:LIST --epochs 1; `trained_rows.py` says how rows are
 trained. Writes results/gains.json with the rows that are done.
@@ -13,9 +13,8 @@ from measured import write_result
 from trained_rows import Row, base_of, figures_of, parser_of, settings_of, train_all
 
 from gesturedet.data.augment import SSD_AUGMENTATION
-from gesturedet.detector import CLASSROOM
 from gesturedet.loss import LossConfig
-from gesturedet.recipes import Recipe, paper, product_640, recipe_of
+from gesturedet.recipes import Recipe, paper, product, recipe_of
 
 BESIDE = {"backbone at random": "no block frozen"}
 """What a row is compared with, if not with the control."""
@@ -23,7 +22,7 @@ BESIDE = {"backbone at random": "no block frozen"}
 
 def rows_of(base: Recipe) -> dict[str, Row]:
     """Return the recipe of each row; each differs from `base` in what its name says."""
-    then, mosaics = paper(), product_640().augmentation
+    then, wide = paper(), product()
     sgd = {key: getattr(then, key) for key in ("optimiser", "learning_rate", "decay", "last_rate", "weight_decay")}
     changes: dict[str, dict[str, object]] = {
         "control": {},
@@ -32,8 +31,8 @@ def rows_of(base: Recipe) -> dict[str, Row]:
         "no average of weights": {"average": 0.0},
         "SSD's negatives": {"background_iou": then.background_iou, "loss": LossConfig()},
         "no block frozen": {"frozen_blocks": 0},
-        "wide input": {"net": CLASSROOM},
-        "mosaics": {"augmentation": mosaics},
+        "wide input": {"net": wide.net},
+        "mosaics": {"augmentation": wide.augmentation},
     }
     rows = {name: Row(replace(base, name=f"{base.name} {name}", **change)) for name, change in changes.items()}
     rows["backbone at random"] = Row(rows["no block frozen"].recipe, coco=False)

@@ -56,7 +56,7 @@ BASELINE = DetectorConfig(fusion=False, channel_attention=False, spatial_attenti
 """MobileNetV2-SSDLite: 1474 MFLOPs with 21 classes."""
 
 CLASSROOM = replace(PAPER, input_hw=(288, 512), anchors=CLASSROOM_ANCHORS)
-"""The product's: a wide input for 16:9 cameras and default boxes of the size of pupils. The release looks at 544 x 960."""
+"""The product's: a wide input for 16:9 cameras and default boxes of the size of pupils. What is released looks at more pixels."""
 
 
 def looking_at(config: DetectorConfig, input_hw: tuple[int, int]) -> DetectorConfig:

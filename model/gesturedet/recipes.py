@@ -90,22 +90,24 @@ def paper() -> Recipe:
 
 
 def product() -> Recipe:
-    """Return the control of all candidates: a wide input, small default boxes, harder pictures. The release is `product_960`.
+    """Return the control of all candidates, at 352 x 640 pixels: small default boxes, harder pictures. The release is `product_960`.
 
     The stem and the first six blocks keep what they learned from photographs: drawings would only spoil it. For pictures
     of whole rooms and moments of lessons together; AdamW goes further in few steps than SGD does (decision 0008). A
-    picture in which nobody does anything shows a room full of hard negatives, so it gives more of them.
+    picture in which nobody does anything shows a room full of hard negatives, so it gives more of them. 16:9 would be 360
+    rows; 352 is the nearest multiple of 32, so that the three finest levels have whole cells. With so many pixels pupils at
+    half their size can still be seen: two pictures of five are mosaics, and what is 5 pixels wide is taught.
     """
     return Recipe(
         name="product",
-        net=CLASSROOM,
+        net=looking_at(CLASSROOM, (352, 640)),
         epochs=24,
         batch=16,
         learning_rate=4e-4,
         warm_up_epochs=0.3,
         decay="cosine",
         last_rate=0.02,
-        augmentation=STRONG_AUGMENTATION,
+        augmentation=replace(STRONG_AUGMENTATION, mosaic=0.4, least_side_px=5.0),
         optimiser="adamw",
         weight_decay=0.02,
         average=0.998,
@@ -115,33 +117,22 @@ def product() -> Recipe:
     )
 
 
-def product_640() -> Recipe:
-    """Return the product's recipe at 352 x 640 pixels, and with smaller pupils among the others.
-
-    Its default boxes are as many pixels as the product's. 16:9 would be 360 rows; 352 is the nearest multiple of 32, so
-    that the three finest levels have whole cells. With so many pixels pupils at half their size can still be seen: two
-    pictures of five are mosaics, and what is 5 pixels wide is taught.
-    """
-    smaller = replace(STRONG_AUGMENTATION, mosaic=0.4, least_side_px=5.0)
-    return replace(product(), name="product_640", net=looking_at(CLASSROOM, (352, 640)), augmentation=smaller)
-
-
 def product_960() -> Recipe:
-    """Return the released model's recipe: `product_640`'s at 544 x 960 pixels, of which a camera of 540 lines gives all.
+    """Return the released model's recipe: the product's at 544 x 960 pixels, of which a camera of 540 lines gives all.
 
     Its default boxes are as large in the picture, so that they lie closer. What is taught is 8 pixels wide, 5 of 640.
     """
-    coarser = product_640()
+    coarser = product()
     net = replace(coarser.net, input_hw=(544, 960))
     return replace(coarser, name="product_960", net=net, augmentation=replace(coarser.augmentation, least_side_px=8.0))
 
 
 def product_300() -> Recipe:
-    """Return the product's recipe with the paper's net: 300 x 300 pixels and SSD's default boxes. The paper model is of it.
+    """Return the product's recipe with the paper's net: 300 x 300 pixels, SSD's default boxes, no mosaics. The paper model is of it.
 
     The paper's own recipe begins with nothing but a backbone and takes 120 epochs; this one goes on from a classroom net.
     """
-    return replace(product(), name="product_300", net=PAPER)
+    return replace(product(), name="product_300", net=PAPER, augmentation=STRONG_AUGMENTATION)
 
 
 def product_adult() -> Recipe:
@@ -160,7 +151,7 @@ def product_distilled() -> Recipe:
 
 def product_mixed() -> Recipe:
     """Return the product's recipe with one change: half of the pictures are seen through random filters."""
-    return replace(product(), name="product_mixed", augmentation=replace(STRONG_AUGMENTATION, mixing=0.5))
+    return replace(product(), name="product_mixed", augmentation=replace(product().augmentation, mixing=0.5))
 
 
 def product_unfrozen() -> Recipe:
@@ -201,7 +192,6 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper": paper,
     "product": product,
     "product_300": product_300,
-    "product_640": product_640,
     "product_960": product_960,
     "product_adult": product_adult,
     "product_distilled": product_distilled,

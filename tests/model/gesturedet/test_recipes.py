@@ -14,7 +14,6 @@ from gesturedet.recipes import (
     ablation,
     paper,
     product,
-    product_640,
     product_960,
     product_adult,
     recipe_differences,
@@ -29,7 +28,7 @@ def test_recipes_are_found_by_name() -> None:
     assert paper().net.input_hw == (300, 300)
     assert (paper().batch, paper().learning_rate, paper().momentum, paper().weight_decay) == (64, 0.002, 0.9, 1e-4)
     assert paper().loss == LossConfig(batch_attention=True, alpha=0.5, beta=0.5, negatives_per_positive=3)
-    assert product().net.input_hw == (288, 512)
+    assert product().net.input_hw == (352, 640)
     assert [recipe_of(name).name for name in RECIPES] == list(RECIPES)
     with pytest.raises(ValueError, match="recipe: 'papers' is none of paper, product"):
         recipe_of("papers")
@@ -38,8 +37,7 @@ def test_recipes_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("product_300", ["net"]),
-        ("product_640", ["net", "augmentation"]),
+        ("product_300", ["net", "augmentation"]),
         ("product_960", ["net", "augmentation"]),
         ("product_adult", ["net", "labels"]),
         ("product_distilled", ["distillation"]),
@@ -54,7 +52,7 @@ def test_a_recipe_differs_from_the_product_in_what_it_says(name: str, changed: l
 
 
 def test_a_larger_input_keeps_the_default_boxes_in_pixels() -> None:
-    net, input_hw = product_640().net, (352, 640)
+    net, input_hw = product().net, (352, 640)
 
     assert net == replace(CLASSROOM, input_hw=input_hw, anchors=net.anchors)
     finest = prod(feature_sizes_hw(input_hw)[0]) * net.anchors.per_cell
@@ -67,7 +65,7 @@ def test_a_larger_input_keeps_the_default_boxes_in_pixels() -> None:
 
 
 def test_an_input_of_540_lines_keeps_the_default_boxes_in_the_picture() -> None:
-    net, coarser = product_960().net, product_640().net
+    net, coarser = product_960().net, product().net
 
     assert net == replace(coarser, input_hw=(544, 960))
     first, first_of_coarser = (anchors_cxcywh(one.input_hw, one.anchors)[0, 3] for one in (net, coarser))
@@ -77,7 +75,7 @@ def test_an_input_of_540_lines_keeps_the_default_boxes_in_the_picture() -> None:
 
 def test_the_auxiliary_class_comes_behind_the_behaviours() -> None:
     assert product_adult().labels == (*BEHAVIOURS, "adult")
-    assert product_adult().net == replace(CLASSROOM, num_classes=5)
+    assert product_adult().net == replace(product().net, num_classes=5)
 
 
 def test_the_ablation_has_the_rows_of_the_papers_table() -> None:

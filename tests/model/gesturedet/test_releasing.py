@@ -120,7 +120,7 @@ def test_an_exam_has_no_figures_of_what_is_unpublished(tmp_path: Path) -> None:
     assert [(row.behaviour, row.truths) for row in rows] == [("hand-raising", 0), ("sleeping", 1)]
 
 
-@pytest.mark.parametrize(("name", "width"), [("paper", 640), ("product_640", 640), ("product_960", 960)])
+@pytest.mark.parametrize(("name", "width"), [("paper", 640), ("product", 640), ("product_960", 960)])
 def test_pictures_are_sent_as_wide_as_the_net_looks(name: str, width: int) -> None:
     card = _draft(recipe_of(name), {}, {}, name="any", lineage=(), precision="int8")
     assert card.frame_width == width

@@ -123,7 +123,7 @@ def test_a_champion_goes_by_its_name(tmp_path: Path) -> None:
     things = {f"p{index}": [("hand-raising", (10, 20, 50, 80))] for index in range(2)}
     pictures = read_split(write_voc(tmp_path, things), "train")
 
-    run = start(replace(recipe_of("product_640"), batch=2), pictures, champion=Path("classroom-fp32"))
+    run = start(replace(recipe_of("product"), batch=2), pictures, champion=Path("classroom-fp32"))
 
     assert load_release(WEIGHTS / "classroom-fp32").card.digest in run.lineage[-1]
 
