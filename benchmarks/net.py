@@ -1,6 +1,6 @@
 """Claims: what the detector costs on a CPU, in one interleaved run of 12 rounds.
 
-The three nets on each runtime with one thread and with two, with the share of the processor's measured peak; the paper
+The four nets on each runtime with one thread and with two, with the share of the processor's measured peak; the paper
 model from a 640-wide JPEG to boxes in at most 6 ms on one core; post-processing of 11,658 default boxes in at most 0.5 ms;
 and whether normalising inside the graph saves anything. Weights are random where no release has them: then a figure says
 nothing but time, and boxes are found only by chance. Figures in milliseconds: median, least and most of the rounds' medians.

@@ -10,16 +10,18 @@ import torch
 
 from gesturedet.card import WEIGHTS, Release, load_release
 from gesturedet.convolution import settle_batch_norm
-from gesturedet.detector import BASELINE, CLASSROOM, PAPER, DetectorConfig, GestureDet, looking_at
+from gesturedet.detector import BASELINE, PAPER, DetectorConfig, GestureDet
 from gesturedet.export import export_onnx, quantise
 from gesturedet.flops import costs_by_part, total
+from gesturedet.recipes import product, product_960
 
 CONFIGS: dict[str, DetectorConfig] = {
     "baseline 300": BASELINE,
     "GestureDet 300": PAPER,
-    "classroom": looking_at(CLASSROOM, load_release().card.input_hw),
+    "classroom-640": product().net,
+    "classroom": product_960().net,
 }
-RELEASES = {"GestureDet 300": "paper", "classroom": "classroom"}
+RELEASES = {"GestureDet 300": "paper", "classroom-640": "classroom-640", "classroom": "classroom"}
 """Nets that are released, by the name of their folder in int8; that in full precision has `-fp32` behind it."""
 
 
