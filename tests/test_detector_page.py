@@ -166,6 +166,12 @@ def phrases() -> dict[str, str]:
     mirrored = [f"{100 * one['confirmed_when_mirrored']:.0f}" for one in plain["rows"]]
     cut = [f"{100 * one['confirmed_when_cut']:.0f}" for one in plain["rows"]]
     (rooms,) = card("paper").exams
+    smaller_sat = sat_by("classroom-640", "exams_640")["figures"]
+    lost = result("exams_640")["losses"][0]["map50"]["rooms"]
+    least, most = lost["interval"]
+    rates = [
+        listed(f"{one[key]:.2f}" for one in smaller_sat["lessons"]["behaviours"]) for key in ("precision", "recall")
+    ]
     years = result("statures")["years"].values()
     return {
         "statures in exams": f"are {pairs_cm(years, 'frozen_exams')} cm (`statures.json`), with deviations of",
@@ -174,6 +180,8 @@ def phrases() -> dict[str, str]:
         "machine": f"On an {net['machine']['cpu']} with {net['machine']['cores']} cores",
         "rounds": f"one run of {net['rounds']} rounds in turns",
         "operations": f"{baseline} million operations for the baseline, {ours} for GestureDet at 300 x 300,",
+        "events of the smaller": f"precision of its events is {rates[0]}, recall {rates[1]}.",
+        "loss of the smaller": f"loses {lost['points']} points of mAP50 on `rooms` (95 %: {least:.2f} to {most:.2f})",
         "operations in classrooms": f"{smaller} for `classroom-640`, {classroom} for `classroom`.",
         "times as fast": f"{faster[0]} and {faster[1]} times as fast as YOLO11n in ONNX Runtime, {faster[2]} and {faster[3]} times",
         "our route": f"with the paper model does {route[0]} frames a second",
