@@ -115,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--model", nargs="+", default=["classroom"])
+    parser.add_argument("--result", default="plain_video", help="name of the result file")
     given = parser.parse_args()
     detectors = {name: load(name) for name in given.model}
     looks = [
@@ -122,7 +123,7 @@ def main() -> None:
         for name, detector in detectors.items()
         for clip in given.clips
     ]
-    write_result("plain_video", {"fps": FPS, "least_score_compared": DOUBTFUL, "rows": looks})
+    write_result(given.result, {"fps": FPS, "least_score_compared": DOUBTFUL, "rows": looks})
 
 
 if __name__ == "__main__":
