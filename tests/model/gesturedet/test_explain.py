@@ -132,7 +132,7 @@ def test_explain_writes_a_png_for_the_mask_and_for_each_level_of_a_checkpoint(
     made = sorted((tmp_path / "out").iterdir())
     assert [path.name for path in made] == ["attention.png", *(f"level-{number}.png" for number in range(1, 7))]
     assert {cv2.imread(str(path)).shape for path in made} == {shown.shape}
-    assert f"{tmp_path / 'out' / 'level-1.png'}: 64 x 36 places" in ran.out
+    assert f"{tmp_path / 'out' / 'level-1.png'}: 80 x 44 places" in ran.out
 
 
 def test_explain_draws_a_release_too(run: Run, tmp_path: Path, shown: np.ndarray) -> None:
