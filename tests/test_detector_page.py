@@ -246,10 +246,10 @@ def test_times_are_of_the_released_nets_or_the_page_says_of_which(name: str) -> 
     weights = result(name)["weights"]
     folders = {"GestureDet 300": "paper", "classroom-640": "classroom-640", "classroom": "classroom"}
     released = {
-        (net, precision): f"released {card(name).digest[:12]}"
+        (net, precision): f"released {card(release).digest[:12]}"
         for net, folder in folders.items()
-        for precision, name in (("int8", folder), ("fp32", f"{folder}-fp32"))
-        if net in weights and (WEIGHTS / name).is_dir()
+        for precision, release in (("int8", folder), ("fp32", f"{folder}-fp32"))
+        if net in weights and (WEIGHTS / release).is_dir()
     }
     other = {net for (net, precision), digest in released.items() if weights[net][precision] != digest}
     assert not other or (other == {"classroom"} and "those of an earlier release (the same net)" in PAGE)

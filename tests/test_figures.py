@@ -32,7 +32,10 @@ def seconds(spread: dict[str, Any]) -> str:
 def live_cell(model: str, found: dict[str, Any]) -> str:
     """What a row of the README says of 40 live cameras with a model."""
     whole, steady = (seconds(found[f"{which}capture_to_event_p99_ms"]) for which in ("", "steady_"))
-    lost = f"{found['dropped']['max']} of {found['frames_expected']['median']} frames dropped at most"
+    dropped, counted = max(
+        (lost, seen + lost) for lost, seen in zip(found["dropped"]["runs"], found["frames"]["runs"], strict=True)
+    )
+    lost = f"{dropped} of {counted} frames dropped at most"
     return f" `{model}` | {whole.replace(' (', ' s (', 1)}; {steady.replace(' (', ' s (', 1)}; {lost} |"
 
 

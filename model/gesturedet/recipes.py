@@ -90,7 +90,7 @@ def paper() -> Recipe:
 
 
 def product() -> Recipe:
-    """Return the control of all candidates, at 352 x 640 pixels: small default boxes, harder pictures. The release is `product_960`.
+    """Return the control of all candidates, and the recipe of `classroom-640`: 352 x 640 pixels, small default boxes, harder pictures.
 
     The stem and the first six blocks keep what they learned from photographs: drawings would only spoil it. For pictures
     of whole rooms and moments of lessons together; AdamW goes further in few steps than SGD does (decision 0008). A
@@ -118,7 +118,7 @@ def product() -> Recipe:
 
 
 def product_960() -> Recipe:
-    """Return the released model's recipe: the product's at 544 x 960 pixels, of which a camera of 540 lines gives all.
+    """Return the recipe of `classroom`: the product's at 544 x 960 pixels, of which a camera of 540 lines gives all.
 
     Its default boxes are as large in the picture, so that they lie closer. What is taught is 8 pixels wide, 5 of 640.
     """
