@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route live demo
 LESSONS := services/classpulse/demo/lessons
 
-.PHONY: demo up setup test check bench lessons constraints schemas clean
+.PHONY: demo up setup test check bench kafka-up kafka-down lessons constraints schemas clean
 
 demo: $(VENV)/.ready-cpu
 	$(BIN)/classpulse demo $(DEMO_FLAGS)
@@ -26,6 +26,13 @@ check: $(VENV)/.ready-test
 
 bench: $(VENV)/.ready-test
 	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# Real Kafka on loopback, as in production; PLAIN=1: one node in plaintext. Data in build/kafka.
+kafka-up:
+	$(PYTHON) deploy/local/kafka/cluster.py up $(if $(PLAIN),--plain)
+
+kafka-down:
+	$(PYTHON) deploy/local/kafka/cluster.py down
 
 lessons: $(VENV)/.ready-test
 	rm -rf build/lessons
@@ -52,7 +59,7 @@ $(VENV)/.ready-cpu: $(VENV)/.ready-uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,test]"
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,test]"
 	@touch $@ $(VENV)/.ready-cpu
 
 clean:

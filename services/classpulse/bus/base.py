@@ -112,6 +112,7 @@ class Bus(Protocol):
 BUSES: dict[str, str] = {
     "memory": "classpulse.bus.memory:MemoryBus",
     "sqlite": "classpulse.bus.sqlite:SqliteBus",
+    "kafka": "classpulse.bus.kafka:KafkaBus",
 }
 
 

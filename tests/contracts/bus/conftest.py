@@ -7,8 +7,10 @@ import pytest
 
 from tests.contracts.bus.desk import BUSES, Desk
 
+MARKS = {"kafka": (pytest.mark.kafka, pytest.mark.xdist_group("kafka"))}
 
-@pytest.fixture(params=sorted(BUSES))
+
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in sorted(BUSES)])
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(BUSES[request.param], tmp_path)
     yield desk

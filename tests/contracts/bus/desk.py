@@ -12,6 +12,7 @@ from pathlib import Path
 from classpulse.bus.base import Bus, Member, Place, open_bus
 from classpulse.codec import Headers, Outgoing, Stored
 from classpulse.topics import Topic
+from tests.brokers import running
 
 PATIENCE_S = 20.0
 """How long a test waits for records or partitions that must come."""
@@ -35,6 +36,7 @@ class Row:
 BUSES: dict[str, Row] = {
     "memory": Row(lambda _: "memory://", reopens=False),
     "sqlite": Row(lambda folder: f"sqlite://{folder}/bus.sqlite", reopens=True),
+    "kafka": Row(lambda _: running("plain").url(), reopens=True, holes_per_step=1),
 }
 
 

@@ -113,10 +113,10 @@ def test_lag_counts_what_is_not_committed(desk: Desk) -> None:
 
 
 def settle(members: list[Member], places: set[Place]) -> None:
-    """Wait until the members own everything; a bus that hands partitions out does so while they poll."""
+    """Wait until the members own everything and each something; a bus that hands partitions out does so while they poll."""
     give_up = time.monotonic() + PATIENCE_S
-    while {place for member in members for place in member.assignment()} != places:
-        assert time.monotonic() < give_up, "partitions without an owner"
+    while {place for m in members for place in m.assignment()} != places or not all(m.assignment() for m in members):
+        assert time.monotonic() < give_up, "partitions without an owner, or an owner without partitions"
         for member in members:
             member.poll(max_records=1, max_bytes=1, timeout_ms=50)
     for member in members:

@@ -50,7 +50,7 @@ def test_of_a_refused_step_nothing_is_visible(desk: Desk, wrong: str) -> None:
         "fenced": ([], Fenced),
     }[wrong]
     if wrong == "not owned":
-        positions = {**positions, not_owned(source, member.assignment()): 1}
+        positions = {**positions, not_owned(source, sink, member.assignment()): 1}
     if wrong == "fenced":
         desk.member(group, [source], index=0, count=2)
 
@@ -180,6 +180,7 @@ def last_state(desk: Desk, state: Topic) -> int:
     return int(next((r.value or b"" for r in desk.bus.latest(state, key="n")), b"-1"))
 
 
-def not_owned(topic: Topic, owned: frozenset[Place]) -> Place:
-    """A partition of another member."""
-    return next(place for p in range(topic.partitions) if (place := Place(topic.name, p)) not in owned)
+def not_owned(topic: Topic, other: Topic, owned: frozenset[Place]) -> Place:
+    """A partition of another member; where the only member was given all of them, one of a topic it does not read."""
+    places = [Place(topic.name, p) for p in range(topic.partitions)] + [Place(other.name, 0)]
+    return next(place for place in places if place not in owned)

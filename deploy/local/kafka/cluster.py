@@ -1,0 +1,398 @@
+"""A real Apache Kafka (KRaft) on loopback: three nodes with SASL/SCRAM, TLS and ACLs as in production, or one in plaintext.
+
+`make kafka-up` and `make kafka-down` run this file; tests start clusters of their own with `Cluster`. Needs Java 17 and,
+the first time, Maven. Everything lies in one folder: jars, certificates, passwords (mode 0600), logs, and the pids it started.
+"""
+
+import argparse
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LIBS = HERE.parents[2] / "build" / "kafka" / "libs"
+USERS = ("admin", "operator", "ingest", "detect", "aggregate", "bridge", "analyst")
+"""`admin` may do everything (super user); what the others may is told by `classpulse topics apply`."""
+
+FIRST_PORT = 19092
+READY_WITHIN_S = 60.0
+END_WITHIN_S = 20.0
+SERVER = ("-Xms96m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
+STORAGE_TOOL = "kafka.tools.StorageTool"
+STARTED = "Kafka Server started"
+TOOL = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+@dataclass
+class Node:
+    """One broker and controller. `ports`: clients, brokers among themselves, controllers."""
+
+    number: int
+    folder: Path
+    ports: tuple[int, int, int]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        return f"127.0.0.1:{self.ports[0]}"
+
+
+@dataclass
+class Cluster:
+    """Nodes in one folder. `ports` are chosen freely unless `first_port` is given, three a node.
+
+    `settings`: of the broker, over those chosen here. `wrapper`: words before each node's command line.
+    """
+
+    folder: Path
+    nodes: int = 3
+    secure: bool = True
+    first_port: int | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.absolute()
+        wanted = 3 * self.nodes
+        ports = free_ports(wanted) if self.first_port is None else [self.first_port + n for n in range(wanted)]
+        self.members = [
+            Node(n + 1, self.folder / f"node-{n + 1}", (ports[n], ports[self.nodes + n], ports[2 * self.nodes + n]))
+            for n in range(self.nodes)
+        ]
+
+    @property
+    def servers(self) -> str:
+        """The addresses of all nodes, as a client wants them."""
+        return ",".join(node.address for node in self.members)
+
+    def url(self, user: str = "admin") -> str:
+        """What `CLASSPULSE_BUS` is set to for this user."""
+        if not self.secure:
+            return f"kafka://{self.servers}"
+        return f"kafka://{self.servers}?ca={self.folder}/ca.pem&credentials={self.folder}/secrets/{user}"
+
+    def start(self) -> None:
+        """Make what is not there yet, start every node, and wait until all of them answer. Raises RuntimeError with the log's end."""
+        fetch_jars()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (self.folder / "formatted").exists():
+            self._prepare()
+        for node in self.members:
+            self.start_node(node)
+        self.wait_ready()
+
+    def start_node(self, node: Node) -> None:
+        """Start one node that is not running."""
+        self._configure(node)
+        log_file = node.folder / "server.log"
+        if log_file.exists():
+            log_file.replace(log_file.with_suffix(".log.before"))
+        with log_file.open("wb") as log:
+            node.process = subprocess.Popen(
+                [*self.wrapper, *java(SERVER, "kafka.Kafka", str(node.folder / "server.properties"))],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        (node.folder / "pid").write_text(f"{node.process.pid}\n")
+
+    def wait_ready(self) -> None:
+        """Until the nodes that run accept clients and have unfenced each other. Raises RuntimeError."""
+        give_up = time.monotonic() + READY_WITHIN_S
+        for node in self.members:
+            while not _ready(node):
+                if node.process is not None and node.process.poll() is not None:
+                    raise RuntimeError(
+                        f"node {node.number} ended with {node.process.returncode}:\n{self.last_words(node)}"
+                    )
+                if time.monotonic() > give_up:
+                    raise RuntimeError(f"node {node.number} not ready in {READY_WITHIN_S} s:\n{self.last_words(node)}")
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End every node that this folder's cluster started, and wait for it."""
+        running = [(node, pid) for node in self.members if (pid := running_pid(node)) is not None]
+        for _, pid in running:
+            os.kill(pid, signal.SIGTERM)
+        give_up = time.monotonic() + END_WITHIN_S
+        for node, pid in running:
+            while _alive(node, pid):
+                if time.monotonic() > give_up:
+                    os.kill(pid, signal.SIGKILL)
+                time.sleep(0.05)
+            (node.folder / "pid").unlink(missing_ok=True)
+
+    def signal_node(self, node: Node, number: signal.Signals) -> None:
+        """Kill, stop (pause) or continue one node."""
+        pid = running_pid(node)
+        if pid is None:
+            raise RuntimeError(f"node {node.number} does not run")
+        os.kill(pid, number)
+        if number == signal.SIGKILL:
+            while _alive(node, pid):
+                time.sleep(0.01)
+
+    def last_words(self, node: Node, lines: int = 20) -> str:
+        """The end of a node's log."""
+        return "\n".join((node.folder / "server.log").read_text(errors="replace").splitlines()[-lines:])
+
+    def _prepare(self) -> None:
+        if self.secure:
+            self._make_passwords()
+            make_certificates(self.folder)
+        identity = secrets.token_urlsafe(16)
+        formats = [(node, self._format(node, identity)) for node in self.members]
+        for node, one in formats:
+            said, _ = one.communicate()
+            (node.folder / "format.args").unlink()
+            if one.returncode:
+                raise RuntimeError(f"{STORAGE_TOOL} format ended with {one.returncode}:\n{said}")
+        (self.folder / "formatted").touch()
+
+    def _format(self, node: Node, identity: str) -> "subprocess.Popen[str]":
+        """Begin to make a node's empty log, with the users in it. Their passwords are in a file, not on the command line."""
+        self._configure(node)
+        users = [(self.folder / "secrets" / user).read_text().strip().partition(":") for user in self._users()]
+        words = ["format", "-t", identity, "-c", str(node.folder / "server.properties")]
+        for user, _, password in users:
+            words += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
+        arguments = node.folder / "format.args"
+        write_private(arguments, "".join(f'"{word}"\n' for word in java(TOOL, STORAGE_TOOL, *words)[1:]))
+        command = ["java", f"@{arguments}"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def _users(self) -> tuple[str, ...]:
+        return USERS if self.secure else ()
+
+    def _make_passwords(self) -> None:
+        folder = self.folder / "secrets"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for user in USERS:
+            write_private(folder / user, f"{user}:{secrets.token_urlsafe(24)}\n")
+        write_private(self.folder / "store-password", secrets.token_urlsafe(24))
+
+    def _configure(self, node: Node) -> None:
+        node.folder.mkdir(parents=True, exist_ok=True)
+        lines = {**_common(self), **_own(node), **(_secured(self) if self.secure else {}), **self.settings}
+        text = "".join(f"{key}={value}\n" for key, value in lines.items())
+        write_private(node.folder / "server.properties", text)
+
+
+def _common(cluster: Cluster) -> dict[str, str]:
+    replicas = str(cluster.nodes)
+    least = str(max(1, cluster.nodes - 1))
+    return {
+        "process.roles": "broker,controller",
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.voters": ",".join(f"{n.number}@127.0.0.1:{n.ports[2]}" for n in cluster.members),
+        "listener.security.protocol.map": "CLIENT:SASL_SSL,BROKER:SSL,CONTROLLER:SSL"
+        if cluster.secure
+        else "CLIENT:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "BROKER",
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": least,
+        "default.replication.factor": replicas,
+        "min.insync.replicas": least,
+        "offsets.topic.num.partitions": "12",
+        "transaction.state.log.num.partitions": "12",
+        "group.initial.rebalance.delay.ms": "0",
+        "auto.create.topics.enable": "false",
+        "log.retention.check.interval.ms": "10000",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    }
+
+
+def _own(node: Node) -> dict[str, str]:
+    client, broker, controller = (f"127.0.0.1:{port}" for port in node.ports)
+    return {
+        "node.id": str(node.number),
+        "log.dirs": str(node.folder / "log"),
+        "listeners": f"CLIENT://{client},BROKER://{broker},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENT://{client},BROKER://{broker}",
+    }
+
+
+def _secured(cluster: Cluster) -> dict[str, str]:
+    """Clients prove themselves with SCRAM over TLS, nodes with their certificate; nobody may do what no ACL allows."""
+    password = (cluster.folder / "store-password").read_text()
+    return {
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.client.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        "ssl.keystore.location": str(cluster.folder / "node.p12"),
+        "ssl.keystore.type": "PKCS12",
+        "ssl.keystore.password": password,
+        "ssl.truststore.location": str(cluster.folder / "trust.p12"),
+        "ssl.truststore.type": "PKCS12",
+        "ssl.truststore.password": password,
+        "listener.name.broker.ssl.client.auth": "required",
+        "listener.name.controller.ssl.client.auth": "required",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": "User:admin;User:CN=node",
+    }
+
+
+def make_certificates(folder: Path) -> None:
+    """A certificate authority of our own, one certificate for all nodes, and `ca.pem` for clients. Java's keytool makes them."""
+    password = (folder / "store-password").read_text()
+
+    def keytool(store: str, *words: str) -> None:
+        command = [
+            "keytool",
+            *words,
+            "-keystore",
+            str(folder / store),
+            "-storetype",
+            "PKCS12",
+            "-storepass:env",
+            "STORE",
+        ]
+        done = subprocess.run(
+            command, env={**os.environ, "STORE": password}, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
+
+    for name in ("ca.p12", "node.p12", "trust.p12", "ca.pem", "node.csr", "node.pem"):
+        (folder / name).unlink(missing_ok=True)
+    key = ("-keyalg", "EC", "-groupname", "secp256r1", "-validity", "365")
+    keytool("ca.p12", "-genkeypair", "-alias", "ca", "-dname", "CN=classpulse local", "-ext", "bc:c", *key)
+    keytool("ca.p12", "-exportcert", "-alias", "ca", "-rfc", "-file", str(folder / "ca.pem"))
+    keytool("node.p12", "-genkeypair", "-alias", "node", "-dname", "CN=node", *key)
+    keytool("node.p12", "-certreq", "-alias", "node", "-file", str(folder / "node.csr"))
+    signed = ("-rfc", "-infile", str(folder / "node.csr"), "-outfile", str(folder / "node.pem"))
+    keytool("ca.p12", "-gencert", "-alias", "ca", "-ext", "san=dns:localhost,ip:127.0.0.1", "-validity", "365", *signed)
+    for store in ("node.p12", "trust.p12"):
+        keytool(store, "-importcert", "-alias", "ca", "-noprompt", "-file", str(folder / "ca.pem"))
+    keytool("node.p12", "-importcert", "-alias", "node", "-noprompt", "-file", str(folder / "node.pem"))
+
+
+def fetch_jars() -> None:
+    """Let Maven fetch the broker, unless that was done. Raises RuntimeError naming what is missing."""
+    for program in ("java", "mvn"):
+        if shutil.which(program) is None and not (program == "mvn" and _fetched()):
+            raise RuntimeError(f"{program} is not installed: on Debian, apt install openjdk-17-jre-headless maven")
+    if _fetched():
+        return
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={LIBS}"]
+    done = subprocess.run(
+        ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"mvn {goal[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    (LIBS / "fetched").write_text((HERE / "pom.xml").read_text())
+
+
+def _fetched() -> bool:
+    mark = LIBS / "fetched"
+    return mark.is_file() and mark.read_text() == (HERE / "pom.xml").read_text()
+
+
+def java(options: Sequence[str], main: str, *words: str) -> list[str]:
+    """The command line of one of the broker's Java programs."""
+    return [
+        "java",
+        *options,
+        f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
+        "-cp",
+        f"{LIBS}/*",
+        main,
+        *words,
+    ]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on now."""
+    held = []
+    try:
+        for _ in range(count):
+            one = socket.socket()
+            one.bind(("127.0.0.1", 0))
+            held.append(one)
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def running_pid(node: Node) -> int | None:
+    """The pid of a node as this folder remembers it, if that process is still this node's."""
+    try:
+        pid = int((node.folder / "pid").read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if _alive(node, pid) else None
+
+
+def _alive(node: Node, pid: int) -> bool:
+    """Whether the process lives and is this node's: its command line names the node's folder."""
+    if node.process is not None and node.process.pid == pid and node.process.poll() is not None:
+        return False
+    try:
+        return str(node.folder / "server.properties").encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _ready(node: Node) -> bool:
+    return STARTED in (node.folder / "server.log").read_text(errors="replace")
+
+
+def main() -> None:
+    """`up` starts what does not run and leaves it running; `down` ends it. Either says what there is."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("action", choices=("up", "down"))
+    parser.add_argument("--folder", type=Path, default=Path("build/kafka"), help="where everything of it lies")
+    parser.add_argument("--plain", action="store_true", help="one node in plaintext, without users")
+    args = parser.parse_args()
+    kind = "plain" if args.plain else "secure"
+    cluster = Cluster(args.folder / kind, 1 if args.plain else 3, secure=not args.plain, first_port=FIRST_PORT)
+    try:
+        up(cluster) if args.action == "up" else down(args.folder)
+    except RuntimeError as error:
+        sys.exit(f"kafka: {error}")
+
+
+def up(cluster: Cluster) -> None:
+    """Start the nodes and say how to reach them. Raises RuntimeError when some run already."""
+    if any(running_pid(node) for node in cluster.members):
+        raise RuntimeError(f"nodes of {cluster.folder} run already; `make kafka-down` ends them")
+    began = time.monotonic()
+    try:
+        cluster.start()
+    except BaseException:
+        cluster.stop()
+        raise
+    print(f"kafka: {len(cluster.members)} node(s) up in {time.monotonic() - began:.1f} s, data in {cluster.folder}")
+    print(f"export CLASSPULSE_BUS='{cluster.url('{stage}' if cluster.secure else 'admin')}'")
+
+
+def down(folder: Path) -> None:
+    """End what `up` started in this folder, secure and plain."""
+    for kind, nodes in (("secure", 3), ("plain", 1)):
+        cluster = Cluster(folder / kind, nodes, secure=kind == "secure", first_port=FIRST_PORT)
+        pids = [pid for node in cluster.members if (pid := running_pid(node)) is not None]
+        cluster.stop()
+        if pids:
+            print(f"kafka: ended {kind} node(s), pids {', '.join(map(str, pids))}; data stays in {cluster.folder}")
+
+
+if __name__ == "__main__":
+    main()

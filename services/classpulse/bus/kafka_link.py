@@ -1,0 +1,161 @@
+"""How this process reaches a Kafka cluster: its address, its name and password from files, and what the client's errors mean.
+
+`kafka://HOST:PORT[,HOST:PORT…][?ca=FILE][&credentials=FILE]`. With `ca` the connection is TLS and the brokers must show a
+certificate of that authority; with `credentials` (a file holding `user:password`) the process proves itself with
+SASL/SCRAM-SHA-512. Neither ever stands on a command line or in a log.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from kafka import errors as kafka_errors
+
+from classpulse.bus.base import DEADLINE_MS
+from classpulse.errors import BadInput, ClassPulseError, Fatal, Fenced, RecordTooLarge, Recoverable
+
+BOOTSTRAP_MS = 10_000
+RECONNECT_MOST_MS = 1_000
+"""The client's own default, 30 s, keeps a camera waiting long after its broker is back."""
+
+OPTIONS = ("ca", "credentials")
+
+_FENCED = (
+    kafka_errors.ProducerFencedError,
+    kafka_errors.FencedInstanceIdError,
+    kafka_errors.InvalidProducerEpochError,
+    kafka_errors.CommitFailedError,
+)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cluster's address and how to prove oneself there."""
+
+    servers: tuple[str, ...]
+    ca: Path | None = None
+    credentials: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"kafka://{','.join(self.servers)}"
+
+    def client(self) -> dict[str, object]:
+        """What every client of the library is given. Raises BadInput for a file that cannot be read."""
+        settings: dict[str, object] = {
+            "bootstrap_servers": list(self.servers),
+            "client_id": "classpulse",
+            "bootstrap_timeout_ms": BOOTSTRAP_MS,
+            "request_timeout_ms": DEADLINE_MS,
+            "reconnect_backoff_max_ms": RECONNECT_MOST_MS,
+        }
+        protocol = ("SASL_" if self.credentials else "") + ("SSL" if self.ca else "PLAINTEXT")
+        settings["security_protocol"] = protocol
+        if self.ca is not None:
+            _read("ca", self.ca)
+            settings["ssl_cafile"] = str(self.ca)
+        if self.credentials is not None:
+            user, password = _user_and_password(self.credentials)
+            settings |= {
+                "sasl_mechanism": "SCRAM-SHA-512",
+                "sasl_plain_username": user,
+                "sasl_plain_password": password,
+            }
+        return settings
+
+    @contextmanager
+    def meaning(self, what: str) -> Iterator[None]:
+        """The library's errors in our words, while doing `what`."""
+        try:
+            yield
+        except kafka_errors.KafkaError as error:
+            raise self.translated(error, what) from error
+
+    def translated(self, error: kafka_errors.KafkaError, what: str) -> ClassPulseError:
+        """What an error of the library asks us to do."""
+        where = f"{self.name}: {what}: {_words(error)}"
+        if any(kind.__name__ in where for kind in _FENCED):  # the library often wraps them, in text only
+            return Fenced(f"{where}; a later member owns this place; expected to be the latest")
+        if isinstance(error, kafka_errors.SaslAuthenticationFailedError):
+            return BadInput(
+                [f"bus = {self.name}: {_words(error)}; expected the user and password of {self.credentials}"]
+            )
+        if isinstance(error, kafka_errors.AuthorizationError):
+            return Fatal(f"{where}; expected an ACL that allows it (`classpulse topics apply` grants them)")
+        if isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
+            return RecordTooLarge(f"{where}; the broker takes less than topics.py says")
+        if getattr(error, "retriable", False):
+            return Recoverable(where)
+        return Fatal(where)
+
+
+class Errand:
+    """A call of the library that may never return, made in a thread of its own: it can be waited for, and given up."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._thread = threading.Thread(target=self._run, name="kafka-errand", daemon=True)
+        self._error: BaseException | None = None
+        self._thread.start()
+
+    def ended(self, within_ms: int) -> bool:
+        """Whether the call returned in time. Raises what the call raised."""
+        self._thread.join(within_ms / 1000)
+        if self._thread.is_alive():
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self._error = error
+
+
+def parse_link(address: str) -> Link:
+    """The link of a bus URL without its scheme. Raises BadInput naming every fault."""
+    parts = urlsplit(f"//{address}")
+    faults = []
+    if "@" in parts.netloc:
+        faults.append("bus: a user or password in the address; expected ?credentials=FILE with user:password in it")
+    servers = tuple(server for server in parts.netloc.rpartition("@")[2].split(",") if server)
+    wrong = [server for server in servers if not server.rpartition(":")[2].isdigit()]
+    if not servers or wrong or parts.path:
+        faults.append(f"bus = 'kafka://{','.join(servers)}{parts.path}': expected kafka://HOST:PORT[,HOST:PORT…]")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    faults += [
+        f"bus: option {name!r} is unknown; expected one of {', '.join(OPTIONS)}"
+        for name in options
+        if name not in OPTIONS
+    ]
+    if faults:
+        raise BadInput(faults)
+    files = {name: Path(value).expanduser() for name, value in options.items()}
+    return Link(servers, files.get("ca"), files.get("credentials"))
+
+
+def _user_and_password(path: Path) -> tuple[str, str]:
+    user, colon, password = _read("credentials", path).strip().partition(":")
+    if not (user and colon and password):
+        raise BadInput([f"bus: credentials = {str(path)!r}: expected one line, user:password"])
+    return user, password
+
+
+def _read(option: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadInput([f"bus: {option} = {str(path)!r}: {why}; expected a file that this process can read"]) from error
+
+
+def _words(error: kafka_errors.KafkaError) -> str:
+    said = str(error).strip()
+    name = type(error).__name__
+    return said if name in said else f"{name}: {said}" if said else name

@@ -1,0 +1,95 @@
+"""A Kafka address is read once, its secrets come from files, and the library's errors become ours."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kafka import errors as kafka_errors
+
+from classpulse.bus.kafka_link import Errand, parse_link
+from classpulse.errors import BadInput, Fatal, Fenced, RecordTooLarge, Recoverable
+
+
+def test_an_address_without_servers_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"bus = 'kafka://': expected kafka://HOST:PORT"):
+        parse_link("")
+
+
+def test_servers_files_and_protocol_come_from_the_address(tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("certificate")
+    (tmp_path / "detect").write_text("detect:s3cret:with colon\n")
+
+    link = parse_link(f"one:9092,two:9093?ca={tmp_path}/ca&credentials={tmp_path}/detect")
+
+    client = link.client()
+    assert client["bootstrap_servers"] == ["one:9092", "two:9093"]
+    assert client["security_protocol"] == "SASL_SSL"
+    assert (client["sasl_plain_username"], client["sasl_plain_password"]) == ("detect", "s3cret:with colon")
+    assert "s3cret" not in repr(link)
+    assert parse_link("one:9092").client()["security_protocol"] == "PLAINTEXT"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("one", r"bus = 'kafka://one': expected kafka://HOST:PORT"),
+        ("one:9092/topic", r"expected kafka://HOST:PORT"),
+        ("me:word@one:9092", r"a user or password in the address; expected \?credentials=FILE"),
+        ("one:9092?cert=x", r"option 'cert' is unknown; expected one of ca, credentials"),
+    ],
+)
+def test_a_wrong_address_is_refused_with_what_is_expected(address: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as refused:
+        parse_link(address)
+    assert "word" not in str(refused.value).replace("password", "")
+
+
+def test_a_file_that_cannot_be_read_or_holds_no_password_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("detect\n")
+
+    with pytest.raises(BadInput, match=r"credentials = '.*nobody': No such file or directory; expected a file"):
+        parse_link(f"one:1?credentials={tmp_path}/nobody").client()
+    with pytest.raises(BadInput, match=r"credentials = '.*empty': expected one line, user:password"):
+        parse_link(f"one:1?credentials={tmp_path}/empty").client()
+    with pytest.raises(BadInput, match=r"ca = '.*nobody': No such file"):
+        parse_link(f"one:1?ca={tmp_path}/nobody").client()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (kafka_errors.ProducerFencedError(), Fenced),
+        (kafka_errors.KafkaError("cannot send", kafka_errors.ProducerFencedError()), Fenced),
+        (kafka_errors.FencedInstanceIdError(), Fenced),
+        (kafka_errors.CommitFailedError("generation"), Fenced),
+        (kafka_errors.KafkaTimeoutError("no answer"), Recoverable),
+        (kafka_errors.NotLeaderForPartitionError(), Recoverable),
+        (kafka_errors.MessageSizeTooLargeError(), RecordTooLarge),
+        (kafka_errors.TopicAuthorizationFailedError("classpulse.frames.v1"), Fatal),
+        (kafka_errors.KafkaError("something else"), Fatal),
+    ],
+)
+def test_each_error_asks_for_what_mends_it(error: kafka_errors.KafkaError, kind: type[Exception]) -> None:
+    translated = parse_link("one:1").translated(error, "read")
+
+    assert type(translated) is kind
+    assert "kafka://one:1: read" in str(translated)
+
+
+def test_nobody_at_the_address_ends_the_process_with_one_line() -> None:
+    """In a process of its own: the library leaves its socket to the garbage collector."""
+    program = "from classpulse.bus import base, kafka_link; kafka_link.BOOTSTRAP_MS = 300; base.open_bus('kafka://127.0.0.1:1')"
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    last = ended.stderr.strip().splitlines()[-1]
+    assert re.match(r"classpulse.errors.Fatal: kafka://127.0.0.1:1: .*; expected a broker that answers", last)
+
+
+def test_an_errand_is_waited_for_or_given_up() -> None:
+    with pytest.raises(ZeroDivisionError):
+        Errand(lambda: 1 // 0).ended(1_000)
+    assert Errand(lambda: None).ended(1_000)
+    assert not Errand(lambda: __import__("time").sleep(0.5)).ended(10)
