@@ -93,11 +93,16 @@ class Supervisor:
         command: Sequence[str],
         environ: Mapping[str, str],
         retain_every_s: float = RETAIN_EVERY_S,
+        keep_pictures: bool = False,
     ) -> None:
-        """`command` starts a stage when its name, --index, --count and --parent are appended; `environ` goes with it."""
+        """`command` starts a stage when its name, --index, --count and --parent are appended; `environ` goes with it.
+
+        `keep_pictures`: pictures that were looked at stay for the frames' ten minutes; else they go within seconds.
+        """
         if settings.bus.startswith("memory:"):
             raise BadInput([f"bus = {settings.bus!r}: processes cannot share it; expected sqlite://PATH"])
         self._settings, self._bus, self._clock, self._retain_every_s = settings, bus, clock, retain_every_s
+        self._keep_pictures = keep_pictures
         counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in STAGES}
         copies = [Copy(stage, index, count) for stage, count in counts.items() for index in range(count)]
         self.children = [
@@ -164,10 +169,12 @@ class Supervisor:
         return sum(next_offset for p, next_offset in positions.items() if p % copy.count == copy.index)
 
     def _retain(self, stop: threading.Event) -> None:
-        """Apply the topics' limits now and then, beside the watching."""
+        """Apply the topics' limits now and then, beside the watching; pictures that were looked at go before their time."""
         while not stop.wait(self._retain_every_s):
             try:
                 self._bus.retain(self._clock.now_ms())
+                if not self._keep_pictures:
+                    self._bus.forget(FRAMES, self._bus.positions("detect", FRAMES))
             except ClassPulseError as error:
                 if not stop.is_set():
                     _log.warning("retention: %s; trying again in %.0f s", error, self._retain_every_s)

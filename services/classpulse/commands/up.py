@@ -62,7 +62,10 @@ def up(
         if not roster.cameras():
             _log.warning("no camera is declared; expected [[cameras]] in the site file, or `classpulse cameras add`")
         completion = Completion(bus, clock)
-        Supervisor(settings, bus, clock, command=STAGE_COMMAND, environ=os.environ).run(stop, completion.ended)
+        supervisor = Supervisor(
+            settings, bus, clock, command=STAGE_COMMAND, environ=os.environ, keep_pictures=keep_pictures
+        )
+        supervisor.run(stop, completion.ended)
         if not keep_pictures:
             _forget_pictures(bus, clock, within_ms=FORGET_WITHIN_MS if stop.is_set() else None)
     _conclude(completion)

@@ -20,6 +20,7 @@ from classpulse.errors import BadInput, Recoverable
 from classpulse.process import stop_on_signals
 from classpulse.settings import Settings
 from classpulse.supervisor import hold, prepare_bus
+from classpulse.topics import FRAMES
 
 LOOK_EVERY_S = 0.25
 START_S = 5.0
@@ -57,10 +58,12 @@ def run_demo(out: Path, *, headless: bool, seconds: float | None) -> int:
             bus, lessons, out, _screen(console, clock, lessons, headless=headless), stop, clock, seconds
         )
         if ending is Ending.STOPPED:
+            _forget_pictures(bus)
             console.print(f"{ending.value}; what was recorded so far lies in {out}", highlight=False)
             return 1
         result = measured(bus, lessons, whole=ending is Ending.PLAYED)
         files = write_all(result, bus, lessons, out)
+        _forget_pictures(bus)
     finally:
         bus.close()
     show_result(console, result, files, data)
@@ -142,6 +145,11 @@ def watch(
             return Ending.OVERDUE
         if stop.wait(LOOK_EVERY_S):
             return Ending.STOPPED
+
+
+def _forget_pictures(bus: Bus) -> None:
+    """The accounts were counted in them; the page and the files say that none is kept."""
+    bus.forget(FRAMES, {partition: end for partition, (_, end) in bus.ends(FRAMES).items()})
 
 
 def _look(follower: Follower) -> None:

@@ -12,6 +12,9 @@ import psutil
 import pytest
 
 from classpulse.clock import SystemClock
+from classpulse.settings import Settings
+from classpulse.supervisor import prepare_bus
+from classpulse.topics import FRAMES
 
 LEFT = ("events.jsonl", "report.json", "timeline.html", "timelines.jsonl")
 PATIENCE_MS = 60_000
@@ -63,11 +66,16 @@ def serves(process: psutil.Process, out: Path) -> bool:
 
 def test_cut_short_it_still_leaves_all_four_files(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with demo(out, "--seconds", "4") as process:
+    with demo(out, "--seconds", "8") as process:
         assert process.wait(PATIENCE_MS / 1000) == 0, said(out)
     for name in LEFT:
         assert (out / name).is_file(), name
     assert "\x1b[" not in said(out), "control sequences although there is no terminal"
+    bus = prepare_bus(Settings(data=out / "data"))
+    ends = bus.ends(FRAMES).values()
+    bus.close()
+    assert any(end for _, end in ends), "nothing was captured"
+    assert all(first == end for first, end in ends), "pictures are left"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

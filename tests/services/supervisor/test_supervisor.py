@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from classpulse import child as child_module
-from classpulse.bus.base import Bus
+from classpulse.bus.base import Bus, Place
 from classpulse.bus.memory import MemoryBus
 from classpulse.bus.sqlite import SqliteBus
 from classpulse.clock import SystemClock
-from classpulse.codec import encode
+from classpulse.codec import Outgoing, encode
 from classpulse.errors import BadInput, StorageFull
 from classpulse.records import Heartbeat
 from classpulse.settings import Settings
@@ -55,13 +55,27 @@ def alive(pid: int) -> bool:
 class Running:
     """A supervisor on a thread of its own. (Its children follow that thread: it lives until the end.)"""
 
-    def __init__(self, data: Path, bus: Bus | None = None, *, retain_every_s: float = 5.0, **changes: Any) -> None:
+    def __init__(
+        self,
+        data: Path,
+        bus: Bus | None = None,
+        *,
+        retain_every_s: float = 5.0,
+        keep_pictures: bool = False,
+        **changes: Any,
+    ) -> None:
         self.data = data
         self.settings = Settings(data=data, **changes)
         self.bus = bus or prepare_bus(self.settings)
         self.bus.create(tuple(TOPICS.values()))
         self.supervisor = Supervisor(
-            self.settings, self.bus, SystemClock(), command=FAKE, environ=os.environ, retain_every_s=retain_every_s
+            self.settings,
+            self.bus,
+            SystemClock(),
+            command=FAKE,
+            environ=os.environ,
+            retain_every_s=retain_every_s,
+            keep_pictures=keep_pictures,
         )
         self.stop = threading.Event()
         self.error: BadInput | None = None
@@ -292,6 +306,22 @@ def test_a_full_disk_does_not_end_the_supervisor_and_retention_goes_on_asking(
     assert "retention: no room; trying again" in caplog.text
     assert running.error is None
     assert all((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_pictures_that_were_looked_at_go_while_the_route_runs_unless_they_are_to_stay(
+    make: Callable[..., Running], keep: bool
+) -> None:
+    running = make(retain_every_s=0.05, keep_pictures=keep)
+    pictures = [Outgoing(FRAMES.name, 0, "t/s/r/c", b"picture", ())] * 3
+    running.bus.member("ingest", ()).commit(pictures, {})
+    member = running.bus.member("detect", [FRAMES])
+    member.commit([], {Place(FRAMES.name, 0): 2})
+    if keep:
+        SystemClock().sleep_ms(500)
+    else:
+        wait_until(lambda: running.bus.ends(FRAMES)[0][0] > 0)
+    assert running.bus.ends(FRAMES)[0] == ((0, 3) if keep else (2, 3))
 
 
 def test_a_bus_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
