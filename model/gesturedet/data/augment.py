@@ -209,7 +209,7 @@ def cut_window(picture: Picture, window: Window, size_hw: tuple[int, int], inter
     columns = min(max(round(inner.shape[1] * scale_x), 1), size_hw[1] - left)
     canvas = np.empty((*size_hw, 3), dtype=np.uint8)
     canvas[:] = np.array(cv2.mean(picture)[:3]).round().astype(np.uint8)
-    if rows > 0 and columns > 0:
+    if inner.size and rows > 0 and columns > 0:
         canvas[top : top + rows, left : left + columns] = cv2.resize(
             inner, (columns, rows), interpolation=interpolation
         )

@@ -117,6 +117,13 @@ def test_ignored_objects_stay_ignored() -> None:
     assert truth.ignored.tolist() == [True]
 
 
+@pytest.mark.parametrize("window", [(-1.0, 0.0, -0.5, 1.0), (0.0, 1.5, 1.0, 2.0), (1.0, 0.0, 1.5, 1.0)])
+def test_a_window_wholly_beside_the_picture_is_its_mean_colour(window: tuple[float, float, float, float]) -> None:
+    picture = np.full((60, 80, 3), 100, dtype=np.uint8)
+
+    assert (cut_window(picture, window, (30, 30), cv2.INTER_LINEAR) == 100).all()
+
+
 def test_an_expanded_picture_lies_inside_its_mean_colour() -> None:
     picture = np.full((100, 200, 3), 10, dtype=np.uint8)
     picture[:, 100:] = 30
