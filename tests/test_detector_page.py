@@ -101,6 +101,16 @@ def ablation_cells(name: str, found: Mapping[str, Any]) -> list[str]:
     return [*cells, str(found["paper_map"])]
 
 
+def gain_rows() -> list[str]:
+    return [row(gain_cells(name, found)) for name, found in result("gains")["rows"].items()]
+
+
+def gain_cells(name: str, found: Mapping[str, Any]) -> list[str]:
+    (seed,) = found["seeds"].values()
+    points = "" if name == found["beside"] else f"{found['points']:+.1f}"
+    return [name, f"{found['map50']:.3f}", points, *(f"{told['ap50']:.3f}" for told in seed["behaviours"])]
+
+
 def net_rows() -> list[str]:
     cases = [case.removesuffix(", 1 threads") for case in result("net")["nets_ms"] if case.endswith(", 1 threads")]
     return [row(net_cells(result("net"), case)) for case in cases]
@@ -143,6 +153,7 @@ TABLES = {
     "exams": exam_rows,
     "classroom models": choice_rows,
     "ablation": ablation_rows,
+    "gains": gain_rows,
     "net": net_rows,
     "around the net": around_rows,
     "peers": peer_rows,
