@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from classpulse.bus.base import Bus, Place
+from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.codec import decode
 from classpulse.errors import InvalidRecord
@@ -44,7 +45,7 @@ class Completion:
         """Whether all cameras that are on are clips, each played or failed, and all is aggregated.
 
         `told` then names those played to their end, `failures` the others. Asked in this order nothing slips through:
-        what ingest committed before its end is detect's lag, what detect committed is aggregate's.
+        what ingest committed before its end is unread by detect, what detect committed by aggregate.
         """
         cameras = self._due_cameras()
         self._follow_reports()
@@ -54,7 +55,7 @@ class Completion:
         failures = [self._failure(camera) for camera in cameras if camera.camera not in told]
         if None in failures:
             return False
-        if self._bus.lag("detect", FRAMES)[0] or self._bus.lag("aggregate", DETECTIONS)[0]:
+        if unread(self._bus, "detect", FRAMES) or unread(self._bus, "aggregate", DETECTIONS):
             return False
         self.told, self.failures = tuple(told), tuple(f for f in failures if f is not None)
         return True

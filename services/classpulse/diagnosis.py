@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Semaphore, Thread
 
 from classpulse.bus.base import Bus
+from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.detect.eyes import open_eyes
 from classpulse.errors import BadInput, ClassPulseError
@@ -90,7 +91,7 @@ def bus(settings: Settings, opened: Callable[[], Bus]) -> Finding:
     try:
         found = opened()
         lags = [
-            f"{group} {found.lag(group, topic)[0]}" for group, topic in (("detect", FRAMES), ("aggregate", DETECTIONS))
+            f"{group} {unread(found, group, topic)}" for group, topic in (("detect", FRAMES), ("aggregate", DETECTIONS))
         ]
     except ClassPulseError as error:
         return Finding("bus", f"{masked(settings.bus)}: {error}", right=False)

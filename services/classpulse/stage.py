@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from classpulse.bus.base import Bus, Member, Place
+from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import InvalidRecord, RecordTooLarge, Recoverable
@@ -53,6 +54,10 @@ class Stage(Protocol):
         Those that cannot be read are put aside by the loop; what else there is to say of them (so that a hole has its
         reason) is said here, in their turn.
         """
+        ...
+
+    def forget(self, places: Collection[Place]) -> None:
+        """These partitions were another member's for a while, or are from now on: nothing remembered of them holds."""
         ...
 
     def committed(self, step: Step, now_ms: int) -> None:
@@ -103,6 +108,9 @@ class Loop:
         polled = self.member.poll(
             max_records=self.pace.max_records, max_bytes=self.pace.max_bytes, timeout_ms=self.pace.timeout_ms
         )
+        if gone := self.member.handed_over():
+            _log.info("%s: %d partitions were handed over", self.stage.name, len(gone))
+            self.stage.forget(gone)
         if not polled:
             return 0
         fault("stage.polled")
@@ -158,7 +166,7 @@ class Loop:
         """How much is waiting, of the whole group, and for how long, of this member's partitions."""
         name, places = self.stage.name, self.member.assignment()
         topics = [topic_named(topic) for topic in sorted({place.topic for place in places})]
-        READER_LAG.labels(name).set(sum(self.bus.lag(name, topic)[0] for topic in topics))
+        READER_LAG.labels(name).set(sum(unread(self.bus, name, topic) for topic in topics))
         oldest_ms = min((self._waiting_since(topic, places, now_ms) for topic in topics), default=now_ms)
         OLDEST_UNPROCESSED.labels(name).set((now_ms - oldest_ms) / 1000)
 

@@ -172,7 +172,8 @@ class Supervisor:
         """Apply the topics' limits now and then, beside the watching; pictures that were looked at go before their time."""
         while not stop.wait(self._retain_every_s):
             try:
-                self._bus.retain(self._clock.now_ms())
+                if not self._bus.retains_itself:
+                    self._bus.retain(self._clock.now_ms())
                 if not self._keep_pictures:
                     self._bus.forget(FRAMES, self._bus.positions("detect", FRAMES))
             except ClassPulseError as error:

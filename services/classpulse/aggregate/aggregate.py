@@ -4,7 +4,7 @@ Everything that decides an output lies in detections.v1, in order; what the wall
 logged there (`idle`), so a replay sees it too. State and outputs leave in the same atomic step as the positions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from classpulse.aggregate.plans import Plans
@@ -55,7 +55,7 @@ class Aggregate:
         self._plans = Plans(bus, clock, bucket_ms)
         self._partitions: dict[int, Rooms] = {}
         self._read_to: dict[int, int] = {}
-        self._heard_ms: dict[str, int] = {}
+        self._heard_ms: dict[int, dict[str, int]] = {}
         self._marks: dict[int, _Mark] = {}
 
     def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
@@ -72,6 +72,13 @@ class Aggregate:
             step.outputs += rooms[partition].changes()
         fault("aggregate.state_taken")
         return step
+
+    def forget(self, places: Collection[Place]) -> None:
+        """Rooms of these partitions are read from the bus again when they are next touched."""
+        gone = {place.partition for place in places}
+        for partition in gone:
+            for held in (self._partitions, self._read_to, self._heard_ms, self._marks):
+                held.pop(partition, None)
 
     def committed(self, step: Step, now_ms: int) -> None:
         """Events can be read now: how long after the capture of the frame that satisfied their rule."""
@@ -100,8 +107,8 @@ class Aggregate:
             rooms.unread(item.stored, item.noun)
             return
         if isinstance(item.noun, Told):
-            heard_ms = self._heard_ms.get(item.noun.camera, 0)
-            self._heard_ms[item.noun.camera] = max(heard_ms, item.stored.appended_at_ms)
+            heard_ms = self._heard_ms.setdefault(item.stored.partition, {})
+            heard_ms[item.noun.camera] = max(heard_ms.get(item.noun.camera, 0), item.stored.appended_at_ms)
         try:
             publications = rooms.take(item.stored, item.noun)
         except InvalidRecord as error:
@@ -115,8 +122,8 @@ class Aggregate:
     def _rooms(self, partition: int) -> Rooms:
         """The rooms of a partition, as the bus remembers them when it is first asked for."""
         if partition not in self._partitions:
+            positions = self._bus.positions(self.name, DETECTIONS)  # waits for an open step of who owned it before
             self._partitions[partition] = Rooms(map(_entry, self._bus.latest(AGGREGATE_STATE, partition=partition)))
-            positions = self._bus.positions(self.name, DETECTIONS)
             self._read_to.setdefault(partition, positions.get(partition, 0))
         return self._partitions[partition]
 
@@ -127,14 +134,14 @@ class Aggregate:
 
     def _silent(self, partition: int, read_ms: int, now_ms: int) -> list[Idle]:
         """Live cameras of which nothing came for SILENT_MS before `read_ms`, until when all that came was read."""
-        quiet = []
+        quiet, heard = [], self._heard_ms.setdefault(partition, {})
         for key, room in self._partitions[partition].rooms().items():
             plan = room.plan
             for camera, delivery in sorted(plan.cameras.items()) if plan is not None else ():
-                heard_ms = self._heard_ms.setdefault(camera, now_ms)
+                heard_ms = heard.setdefault(camera, now_ms)
                 if delivery == "live" and room.stories[camera].state != "off" and read_ms - heard_ms >= SILENT_MS:
                     quiet.append(Idle(room=key, camera=camera, at_ms=max(0, read_ms - self._on_its_way_ms)))
-                    self._heard_ms[camera] = read_ms
+                    heard[camera] = read_ms
         return quiet
 
     def _all_read_ms(self, partition: int, ends: tuple[int, int], now_ms: int) -> int:

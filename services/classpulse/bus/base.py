@@ -53,6 +53,10 @@ class Member(Protocol):
         """Partitions whose unread records retention has removed since the last call, with the first offset left."""
         ...
 
+    def handed_over(self) -> frozenset[Place]:
+        """Partitions that were taken away since the last call, even if they came back: what was remembered of them is void."""
+        ...
+
     def rewind(self) -> None:
         """Forget what was polled and not committed: the next poll starts at the committed positions."""
         ...
@@ -63,7 +67,12 @@ class Member(Protocol):
 
 
 class Bus(Protocol):
-    """Topics and their records; committed records only, whoever asks."""
+    """Topics and their records; committed records only, whoever asks.
+
+    `retains_itself`: whether the topics' limits are applied without anybody calling `retain`.
+    """
+
+    retains_itself: bool
 
     def create(self, topics: Sequence[Topic]) -> None:
         """Make the topics that do not exist. Raises BadInput where one exists with another number of partitions."""

@@ -14,8 +14,9 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from classpulse.bus.base import DEADLINE_MS, Place
+from classpulse.bus.kafka_intake import FETCH_BYTES, stored
 from classpulse.bus.kafka_link import parse_link
-from classpulse.bus.kafka_member import FETCH_BYTES, KafkaMember, stored
+from classpulse.bus.kafka_member import KafkaMember
 from classpulse.bus.kafka_topics import configs_of, topic_from
 from classpulse.bus.limits import (
     check_compacted,
@@ -43,6 +44,8 @@ ABSENT = kafka_errors.UnknownTopicOrPartitionError.errno
 
 class KafkaBus:
     """Topics of a cluster; threads may share it. `address`: what follows `kafka://` in the bus's URL."""
+
+    retains_itself = True
 
     def __init__(self, address: str) -> None:
         self._link = parse_link(address)

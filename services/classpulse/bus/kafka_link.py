@@ -30,6 +30,9 @@ _FENCED = (
     kafka_errors.CommitFailedError,
 )
 
+_LATER = ("KafkaTimeoutError", "RequestTimedOutError", "KafkaConnectionError", "NotEnoughReplicas")
+"""Errors that pass by themselves; the library often gives them as the text of another."""
+
 
 @dataclass(frozen=True)
 class Link:
@@ -88,7 +91,7 @@ class Link:
             return Fatal(f"{where}; expected an ACL that allows it (`classpulse topics apply` grants them)")
         if isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
             return RecordTooLarge(f"{where}; the broker takes less than topics.py says")
-        if getattr(error, "retriable", False):
+        if isinstance(error, kafka_errors.RetriableError) or any(kind in where for kind in _LATER):
             return Recoverable(where)
         return Fatal(where)
 

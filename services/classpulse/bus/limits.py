@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from classpulse.bus.base import MAX_IN_FLIGHT_BYTES, Place
+from classpulse.bus.base import MAX_IN_FLIGHT_BYTES, Bus, Place
 from classpulse.codec import Outgoing, Stored
 from classpulse.errors import BadInput, Fatal, RecordTooLarge
 from classpulse.topics import Topic
@@ -80,6 +80,12 @@ def unknown_topic(name: str, existing: Iterable[str]) -> Fatal:
 def owned_places(topics: Sequence[Topic], index: int, count: int) -> frozenset[Place]:
     """The partitions p with p % count == index."""
     return frozenset(Place(t.name, p) for t in topics for p in range(t.partitions) if p % count == index)
+
+
+def unread(bus: Bus, group: str, topic: Topic) -> int:
+    """How many offsets lie between a group's committed positions and the ends; nothing is read for that."""
+    done = bus.positions(group, topic)
+    return sum(max(0, end - max(first, done.get(p, first))) for p, (first, end) in bus.ends(topic).items())
 
 
 def stored_bytes(record: Stored) -> int:

@@ -78,6 +78,8 @@ class _Log:
 class MemoryBus:
     """Topics in dictionaries under one lock. `name` is ignored: every bus is its own."""
 
+    retains_itself = False
+
     def __init__(self, name: str = "", *, clock: Clock | None = None) -> None:
         self.name = name
         self._clock = clock or SystemClock()
@@ -278,6 +280,10 @@ class MemoryMember:
     def expired(self) -> dict[Place, int]:
         """What polls since the last call found removed unread."""
         return self._reader.missed()
+
+    def handed_over(self) -> frozenset[Place]:
+        """Nothing: partitions are owned for life."""
+        return frozenset()
 
     def rewind(self) -> None:
         """Back to the committed positions; partitions never committed go back to where this member began."""

@@ -39,6 +39,8 @@ PAGE_VALUE_BYTES = 4 * 1024 * 1024
 class SqliteBus:
     """Topics in one file; threads may share it. `clock` stamps the records; waiting for locks is in real time."""
 
+    retains_itself = False
+
     def __init__(self, path: str | Path, *, clock: Clock | None = None, limits: Limits | None = None) -> None:
         self._clock = clock or SystemClock()
         self._file = SqliteFile(_path(path), limits or Limits())
@@ -226,6 +228,10 @@ class SqliteMember:
     def expired(self) -> dict[Place, int]:
         """What polls since the last call found removed unread."""
         return self._reader.missed()
+
+    def handed_over(self) -> frozenset[Place]:
+        """Nothing: partitions are owned for life."""
+        return frozenset()
 
     def rewind(self) -> None:
         """Back to the committed positions; partitions never committed go back to where this member began."""

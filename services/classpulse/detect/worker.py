@@ -4,7 +4,7 @@ One picture at a time goes through the net, so results do not depend on company;
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -29,7 +29,7 @@ from classpulse.records import (
 )
 from classpulse.stage import Step, Taken
 from classpulse.telemetry import BATCH_FRAMES, CAPTURE_TO_DETECTION, FRAMES_DETECTED, FRAMES_DROPPED
-from classpulse.topics import DETECTIONS, REPORTS
+from classpulse.topics import DETECTIONS, FRAMES, REPORTS, partition_of
 
 REPORT_EVERY_MS = 5_000
 
@@ -104,6 +104,13 @@ class Detect:
         self._told.update(told)
         self._done = done
         return step
+
+    def forget(self, places: Collection[Place]) -> None:
+        """What retention took of these partitions is told anew by who reads on there."""
+        for place in places:
+            self._first_left.pop(place, None)
+        gone = {place.partition for place in places}
+        self._told = {c: first for c, first in self._told.items() if partition_of(c, FRAMES.partitions) not in gone}
 
     def committed(self, step: Step, now_ms: int) -> None:  # noqa: ARG002 - what was done is known by noun
         """Count what is on the bus now."""

@@ -1,0 +1,243 @@
+"""The reading half of a member on Kafka: partitions that its group gives and takes, records fair over them, what was missed."""
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.structs import MemberState
+
+from classpulse.bus.base import DEADLINE_MS, Place
+from classpulse.bus.kafka_link import Link
+from classpulse.bus.limits import stored_bytes
+from classpulse.clock import SystemClock
+from classpulse.codec import Stored
+
+SESSION_MS = 10_000
+HEARTBEAT_MS = 500
+"""How soon a member learns that partitions are to be handed out anew; a cooperative hand-over takes two such rounds."""
+
+FETCH_WAIT_MS = 250
+FETCH_BYTES = 8 * 1024 * 1024
+POLL_RECORDS = 500
+LOOK_MS = 500
+KEPT_S = 0.02
+CLOSE_MS = 2_000
+
+
+class Changes(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Which partitions changed hands. The library tells it from its own thread, while `poll` waits."""
+
+    def __init__(self) -> None:
+        self.gone: set[Place] = set()
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Taken away in good order: others may own them from now on."""
+        self.gone |= {Place(*one) for one in revoked}
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Nothing is read ahead of a poll, so there is nothing to do."""
+
+    def on_partitions_lost(self, lost: Sequence[TopicPartition]) -> None:
+        """Others own them already."""
+        self.gone |= {Place(*one) for one in lost}
+
+
+class Intake:
+    """The reading half: records of the partitions that the group gave us, fair over partitions, knowing what was missed."""
+
+    def __init__(self, link: Link, group: str, topics: Sequence[str], slot: str) -> None:
+        self._link, self._what = link, f"read {', '.join(topics)} as {group}"
+        self._clock = SystemClock()
+        self._changes = Changes()
+        self._waiting: dict[Place, deque[Stored]] = {}
+        self._begun: dict[Place, int] = {}
+        self._missed: dict[Place, int] = {}
+        self._handed_over: set[Place] = set()
+        self._given: dict[Place, int] = {}
+        self._done: dict[Place, int] = {}
+        with link.meaning(self._what):
+            self._consumer = KafkaConsumer(
+                **link.client(),
+                group_id=group,
+                group_instance_id=_instance(slot),
+                enable_auto_commit=False,
+                isolation_level="read_committed",
+                auto_offset_reset="none",
+                allow_auto_create_topics=False,
+                partition_assignment_strategy=[CooperativeStickyAssignor()],
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+                fetch_max_bytes=FETCH_BYTES,
+                metrics_enabled=False,
+            )
+            self._consumer.subscribe(list(topics), listener=self._changes)
+
+    def assignment(self) -> frozenset[Place]:
+        """The partitions that are ours since the last poll."""
+        return frozenset(self._waiting)
+
+    def poll(self, max_records: int, max_bytes: int, timeout_ms: int) -> list[Stored]:
+        """The next records: one partition after the other, each in its turn."""
+        give_up_ms = self._clock.monotonic_ms() + min(timeout_ms, DEADLINE_MS)
+        self._fill(0 if any(self._waiting.values()) else min(timeout_ms, DEADLINE_MS))
+        while (
+            not (self.settled() and any(self._waiting.values()))
+            and (left_ms := give_up_ms - self._clock.monotonic_ms()) > 0
+        ):
+            self._fill(left_ms)
+        taken: list[Stored] = []
+        for place in list(self._waiting) if self.settled() else ():
+            if self._take(place, taken, max_records, max_bytes):
+                break
+        self._given |= {Place(record.topic, record.partition): record.offset + 1 for record in taken}
+        return taken
+
+    def committed(self, positions: Mapping[Place, int]) -> None:
+        """These positions are the group's now."""
+        self._done |= positions
+
+    def ahead(self) -> dict[Place, int]:
+        """Where all that was given is committed and only transactions' markers follow: the positions behind them."""
+        found = {}
+        with self._link.meaning(self._what):
+            for place, waiting in self._waiting.items():
+                partition = TopicPartition(*place)
+                if place not in self._done:
+                    self._done[place] = self._consumer.committed(partition, timeout_ms=DEADLINE_MS) or 0
+                position = self._consumer.position(partition, timeout_ms=LOOK_MS)
+                done = not waiting and self._given.get(place, self._done[place]) == self._done[place]
+                if done and position is not None and position > self._done[place]:
+                    found[place] = position
+        return found
+
+    def settled(self) -> bool:
+        """Whether the group has handed out its partitions. While it does, nothing is given: the broker might refuse its commit."""
+        stable: bool = self._consumer.group_metadata().state == MemberState.STABLE
+        return stable
+
+    def missed(self) -> dict[Place, int]:
+        """What polls since the last call found removed unread."""
+        missed, self._missed = self._missed, {}
+        return missed
+
+    def handed_over(self) -> frozenset[Place]:
+        """What was taken away since the last call, even if it came back."""
+        gone, self._handed_over = frozenset(self._handed_over), set()
+        return gone
+
+    def rewind(self) -> None:
+        """Back to the committed positions; partitions never committed go back to where this member began."""
+        with self._link.meaning(self._what):
+            for place in self._waiting:
+                partition = TopicPartition(*place)
+                committed = self._consumer.committed(partition, timeout_ms=DEADLINE_MS)
+                start = self._begun.get(place) if committed is None else committed
+                self._waiting[place].clear()
+                self._given.pop(place, None)
+                if start is not None:
+                    self._consumer.seek(partition, start)
+
+    def metadata(self) -> object:
+        """Who we are in the group now: the broker refuses the positions of who no longer is (KIP-447)."""
+        return self._consumer.group_metadata()
+
+    def close(self) -> None:
+        """Go without a word to the group: a static member's place is kept for its successor, for the session's length."""
+        self._consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
+
+    def _take(self, place: Place, taken: list[Stored], max_records: int, max_bytes: int) -> bool:
+        """Move a partition's records over; true when a limit is met. The partition is last in line from now on."""
+        waiting = self._waiting.pop(place)
+        self._waiting[place] = waiting
+        size_bytes = sum(map(stored_bytes, taken))
+        while waiting:
+            size_bytes += stored_bytes(waiting[0])
+            if len(taken) >= max_records or (taken and size_bytes > max_bytes):
+                return True
+            taken.append(waiting.popleft())
+        return False
+
+    def _fill(self, timeout_ms: int) -> None:
+        """Take what the client has. Partitions that still have records here are paused: what is held stays bounded."""
+        self._consumer.pause(*(TopicPartition(*p) for p, records in self._waiting.items() if records))
+        self._keep_join()
+        with self._link.meaning(self._what):
+            try:
+                fetched = self._consumer.poll(timeout_ms=timeout_ms, max_records=POLL_RECORDS)
+            except kafka_errors.NoOffsetForPartitionError as error:
+                self._begin(error.args[0])
+                fetched = {}
+            except kafka_errors.OffsetOutOfRangeError as error:
+                self._miss(error.args[0])
+                fetched = {}
+            self._follow()
+        for partition, records in fetched.items():
+            if (waiting := self._waiting.get(Place(*partition))) is not None:
+                waiting.extend(map(stored, records))
+        self._consumer.resume(*self._consumer.paused())
+
+    def _keep_join(self) -> None:
+        """Keep the outcome of a join that ended between two polls.
+
+        kafka-python 3.0.12 (coordinator/base.py, join_group_async) throws it away and joins anew, so that all others
+        must join anew as well: where polls are short, a group then never settles.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no other way in
+        ended = coordinator._join_task  # noqa: SLF001
+        if ended is None or not ended.succeeded():
+            return
+
+        async def outcome() -> object:
+            await coordinator._net.sleep(KEPT_S)  # noqa: SLF001 - still under way when the next poll looks
+            return ended.value
+
+        coordinator._join_task = coordinator._manager.call_soon(outcome)  # noqa: SLF001
+
+    def _follow(self) -> None:
+        """Forget what was taken away, and make room for what was given."""
+        gone, self._changes.gone = self._changes.gone, set()
+        for place in gone:
+            self._waiting.pop(place, None)
+            for held in (self._begun, self._missed, self._given, self._done):
+                held.pop(place, None)
+        self._handed_over |= gone
+        for partition in sorted(self._consumer.assignment()):
+            self._waiting.setdefault(Place(*partition), deque())
+
+    def _begin(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nothing was ever committed there: start with the first record there is."""
+        for partition, first in self._firsts(partitions).items():
+            self._begun[Place(*partition)] = first
+            self._consumer.seek(partition, first)
+
+    def _miss(self, partitions: Mapping[TopicPartition, int]) -> None:
+        """What was to be read next is gone: go on with what is left, and say so."""
+        for partition, first in self._firsts(list(partitions)).items():
+            self._missed[Place(*partition)] = first
+            self._consumer.seek(partition, first)
+
+    def _firsts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        firsts: dict[TopicPartition, int] = self._consumer.beginning_offsets(list(partitions), timeout_ms=DEADLINE_MS)
+        return firsts
+
+
+def stored(record: object) -> Stored:
+    """A record of the library as ours."""
+    return Stored(
+        record.topic,  # type: ignore[attr-defined]
+        record.partition,  # type: ignore[attr-defined]
+        record.offset,  # type: ignore[attr-defined]
+        (record.key or b"").decode(errors="replace"),  # type: ignore[attr-defined]
+        record.value,  # type: ignore[attr-defined]
+        tuple(record.headers),  # type: ignore[attr-defined]
+        record.timestamp,  # type: ignore[attr-defined]
+    )
+
+
+def _instance(slot: str) -> str:
+    """A static member's name in its group: letters, digits, `.`, `_` and `-` only."""
+    return re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", slot)

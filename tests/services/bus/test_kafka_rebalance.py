@@ -1,0 +1,240 @@
+"""What only Kafka does: partitions change hands while members live, die and freeze; a refused record; a broker that is away."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from classpulse.bus.base import Member, Place
+from classpulse.codec import Stored
+from classpulse.errors import Fenced, RecordTooLarge, Recoverable
+from classpulse.topics import Topic
+from tests.brokers import running
+from tests.contracts.bus.desk import BUSES, ROOMY, Desk, after, out, poll_until, values
+
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
+
+PARTITIONS = 4
+TAKEN_OVER_WITHIN_S = 15.0
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(BUSES["kafka"], tmp_path)
+    yield desk
+    desk.close()
+
+
+def fill(desk: Desk, topic: Topic, count: int, first: int = 0) -> None:
+    for number in range(first, first + count):
+        desk.publish_values(topic, [b"%d" % number], partition=number % PARTITIONS)
+
+
+def turn(member: Member, timeout_ms: int = 100) -> list[Stored]:
+    """One poll and its commit."""
+    came = member.poll(max_records=64, max_bytes=ROOMY, timeout_ms=timeout_ms)
+    if came:
+        member.commit([], after(came))
+    return came
+
+
+def shared(members: list[Member], done: dict[str, int]) -> None:
+    """Let the members take turns until each owns its share."""
+    give_up = time.monotonic() + TAKEN_OVER_WITHIN_S
+    while {len(m.assignment()) for m in members} != {PARTITIONS // len(members)}:
+        assert time.monotonic() < give_up, [m.assignment() for m in members]
+        for member in members:
+            note(turn(member), done)
+
+
+def note(came: list[Stored], done: dict[str, int]) -> None:
+    for record in came:
+        key = (record.value or b"").decode()
+        done[key] = done.get(key, 0) + 1
+
+
+def test_a_second_member_takes_its_share_and_every_record_is_done_once(desk: Desk) -> None:
+    topic, group, done = desk.topic(partitions=PARTITIONS), desk.name(), dict[str, int]()
+    first = desk.member(group, [topic], slot="a")
+    fill(desk, topic, 8)
+    while len(done) < 8:
+        note(turn(first), done)
+    assert first.handed_over() == frozenset()
+
+    second = desk.member(group, [topic], slot="b")
+    shared([first, second], done)
+    fill(desk, topic, 8, first=8)
+    give_up = time.monotonic() + TAKEN_OVER_WITHIN_S
+    while len(done) < 16:
+        assert time.monotonic() < give_up, sorted(done)
+        for member in (first, second):
+            note(turn(member), done)
+
+    assert set(done.values()) == {1}
+    assert not first.assignment() & second.assignment()
+    assert first.handed_over() == second.assignment()
+    assert second.handed_over() == frozenset()
+
+
+def test_what_was_polled_from_a_partition_that_was_taken_away_is_not_given_again_by_the_first(desk: Desk) -> None:
+    """Records that wait inside the first member when a partition leaves it belong to the second."""
+    topic, group, done = desk.topic(partitions=PARTITIONS), desk.name(), dict[str, int]()
+    first = desk.member(group, [topic], slot="a")
+    for partition in range(PARTITIONS):
+        desk.publish_values(topic, [b"%d-%d" % (partition, n) for n in range(20)], partition=partition)
+    came = poll_until(first, 1, max_records=1)
+    first.commit([], after(came))
+    note(came, done)
+
+    second = desk.member(group, [topic], slot="b")
+    give_up = time.monotonic() + TAKEN_OVER_WITHIN_S
+    while len(done) < 20 * PARTITIONS:
+        assert time.monotonic() < give_up, len(done)
+        for member in (first, second):
+            polled = member.poll(max_records=3, max_bytes=ROOMY, timeout_ms=100)
+            member.commit([], after(polled))
+            note(polled, done)
+
+    assert second.assignment(), "the second member got nothing"
+    assert set(done.values()) == {1}
+
+
+MEMBER = """
+import sys, time
+from classpulse.bus.base import open_bus
+url, group, topic, slot = sys.argv[1:]
+bus = open_bus(url)
+member = bus.member(group, [bus.topic(topic)], slot=slot)
+while not member.assignment():
+    member.poll(max_records=64, max_bytes=1 << 20, timeout_ms=100)
+while True:
+    came = member.poll(max_records=64, max_bytes=1 << 20, timeout_ms=100)
+    print("owns", len(member.assignment()), "has", len(came), flush=True)
+    if came:
+        sys.stdin.readline()
+        member.commit([], {type(next(iter(member.assignment())))(r.topic, r.partition): r.offset + 1 for r in came})
+        print("committed", flush=True)
+"""
+
+
+@contextmanager
+def a_process(topic: Topic, group: str, slot: str) -> Iterator["subprocess.Popen[str]"]:
+    """A member in a process of its own, which waits for a line before it commits; killed at the end."""
+    words = [sys.executable, "-c", MEMBER, running("plain").url(), group, topic.name, slot]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def told(process: "subprocess.Popen[str]", words: str) -> list[str]:
+    """What it said until it said this."""
+    said: list[str] = []
+    for line in process.stdout or ():
+        said.append(line.strip())
+        if words in line:
+            return said
+    pytest.fail(f"{words!r} was not said:\n" + "\n".join(said[-20:]))
+
+
+def test_a_killed_members_partitions_are_taken_over_in_time(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=PARTITIONS), desk.name()
+    with a_process(topic, group, "dies") as other:
+        told(other, f"owns {PARTITIONS}")
+        survivor = desk.member(group, [topic], slot="lives")
+        other.kill()
+        began = time.monotonic()
+        fill(desk, topic, PARTITIONS)
+        done: dict[str, int] = {}
+        while len(done) < PARTITIONS:
+            assert time.monotonic() - began < TAKEN_OVER_WITHIN_S, done
+            note(turn(survivor), done)
+
+
+def test_a_frozen_member_whose_partitions_were_given_away_is_fenced_when_it_wakes(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=1), desk.name()
+    with a_process(topic, group, "freezes") as zombie:
+        told(zombie, "owns 1")
+        desk.publish_values(topic, [b"once"])
+        told(zombie, "has 1")
+        zombie.send_signal(signal.SIGSTOP)
+        survivor = desk.member(group, [topic], slot="lives")
+        assert values(poll_until(survivor, 1)) == [b"once"]
+        survivor.commit([], {Place(topic.name, 0): 1})
+
+        zombie.send_signal(signal.SIGCONT)
+        zombie.stdin.write("\n")  # type: ignore[union-attr]
+        zombie.stdin.flush()  # type: ignore[union-attr]
+        said = told(zombie, "classpulse.errors.")
+        assert "classpulse.errors.Fenced" in said[-1], said
+        assert zombie.wait(20) != 0
+        assert desk.bus.positions(group, topic) == {0: 1}
+
+
+def test_who_is_idle_commits_the_positions_behind_the_last_marker(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=1), desk.name()
+    member = desk.member(group, [topic])
+    desk.publish_values(topic, [b"0", b"1"])
+    poll_until(member, 2)
+    give_up = time.monotonic() + 3
+    while time.monotonic() < give_up:
+        assert member.poll(max_records=9, max_bytes=ROOMY, timeout_ms=200) == []
+    assert desk.bus.positions(group, topic) == {}, "nothing was committed, so nothing may be passed"
+
+    member.rewind()
+    member.commit([], after(poll_until(member, 2)))
+    give_up = time.monotonic() + TAKEN_OVER_WITHIN_S
+    while desk.bus.positions(group, topic)[0] < desk.bus.ends(topic)[0][1]:
+        assert time.monotonic() < give_up
+        assert member.poll(max_records=9, max_bytes=ROOMY, timeout_ms=200) == []
+
+
+def test_a_record_that_the_broker_refuses_fails_alone_and_the_member_goes_on(desk: Desk) -> None:
+    topic = desk.topic(max_record_bytes=500_000)
+    smaller = ConfigResource(ConfigResourceType.TOPIC, topic.name, configs={"max.message.bytes": "100000"})
+    desk.bus._admin.alter_configs([smaller])  # type: ignore[attr-defined]
+    member = desk.member(desk.name())
+
+    with pytest.raises(RecordTooLarge, match=r"output 1, key 'big' .*refused by the broker"):
+        member.commit([out(topic, b"fits"), out(topic, b"x" * 300_000, key="big")], {})
+    member.commit([out(topic, b"after")], {})
+
+    assert desk.all_values(topic)[0] == [b"after"]
+
+
+def test_a_member_whose_broker_is_away_asks_to_try_again_and_then_succeeds(tmp_path: Path) -> None:
+    """The broker freezes for longer than a call may take; nothing of the refused step is there, the repeated one once."""
+    desk = Desk(BUSES["kafka"], tmp_path)
+    topic, member = desk.topic(partitions=1), desk.member(desk.name())
+    member.commit([out(topic, b"before")], {})
+    (broker,) = running("plain").members
+    running("plain").signal_node(broker, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(Recoverable):
+            member.commit([out(topic, b"meanwhile")], {})
+        assert time.monotonic() - began < 25
+    finally:
+        running("plain").signal_node(broker, signal.SIGCONT)
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            member.commit([out(topic, b"meanwhile")], {})
+            break
+        except Recoverable:
+            assert time.monotonic() < give_up
+        except Fenced:  # the broker ended the open transaction in its own time: a fresh process goes on
+            member = desk.member(desk.name())
+    assert desk.all_values(topic)[0] == [b"before", b"meanwhile"]
+    desk.close()
