@@ -13,9 +13,10 @@ from typing import Any
 from classpulse.errors import BadInput
 from classpulse.ingest.sources.base import source_of
 from classpulse.records import CameraConfig, RoomConfig, room_of
-from classpulse.settings import Settings, masked, nearest
+from classpulse.settings import PREFIX, Settings, masked, nearest
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS, Faults, Fields
-from gesturedet.card import released_names
+from gesturedet.card import CARD_FILE, MODEL_FILE, released_names
+from gesturedet.runtime.base import RUNTIMES
 
 TABLES = ("settings", "rooms", "cameras")
 
@@ -86,6 +87,7 @@ def _settings(table: object, base: Path, environ: Mapping[str, str], faults: lis
         faults.append(f"settings = {_shown(table)}: expected a table [settings]")
         table = {}
     values = dict(table)
+    _check_net(table, base, environ, faults)
     for name in ("data", "model"):
         value = values.get(name)
         if isinstance(value, str) and value and not (name == "model" and value in released_names()):
@@ -95,6 +97,31 @@ def _settings(table: object, base: Path, environ: Mapping[str, str], faults: lis
     except BadInput as error:
         faults += error.faults
         return Settings()
+
+
+def _check_net(table: Mapping[str, object], base: Path, environ: Mapping[str, str], faults: list[str]) -> None:
+    """Find before any process starts what detect would refuse: a model that is no release, a runtime that there is not."""
+    for name, fault in (("model", _model_fault), ("runtime", _runtime_fault)):
+        variable = PREFIX + name.upper()
+        given = variable in environ
+        key, value = (variable, environ[variable]) if given else (f"settings.{name}", table.get(name))
+        if isinstance(value, str) and (found := fault(value, Path() if given else base)):
+            faults.append(f"{key} = {_shown(value)}: {found}")
+
+
+def _model_fault(value: str, base: Path) -> str | None:
+    """Say what is wrong with the name or path of a release, as it was written; relative ones start at `base`."""
+    path = base / Path(value).expanduser()
+    if not value or value in released_names() or (path.suffix == ".onnx" and path.is_file()):
+        return None
+    if not path.is_dir():
+        return f"no released model and no folder; {nearest(value, released_names())}"
+    absent = [file for file in (MODEL_FILE, CARD_FILE) if not (path / file).is_file()]
+    return f"no {absent[0]} in it; expected a folder with {MODEL_FILE} and {CARD_FILE}" if absent else None
+
+
+def _runtime_fault(value: str, _: Path) -> str | None:
+    return None if value in RUNTIMES else f"unknown; {nearest(value, RUNTIMES)}"
 
 
 def _tables(document: Mapping[str, Any], name: str, faults: list[str]) -> list[tuple[Mapping[str, object], str]]:

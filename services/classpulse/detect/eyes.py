@@ -40,7 +40,7 @@ def open_eyes(settings: Settings) -> GestureEyes:
     try:
         runtime = open_runtime(settings.runtime, release.onnx_bytes, threads=settings.runtime_threads)
     except ValueError as error:  # RuntimeAbsent and NetMismatch are ValueErrors
-        raise BadInput([f"runtime = {settings.runtime!r}: {error}"]) from error
+        raise _refused("runtime", settings.runtime, error) from error
     return GestureEyes(Predictor(release, runtime))
 
 
@@ -49,7 +49,15 @@ def open_release(settings: Settings) -> Release:
     try:
         return find_release(str(settings.model or PACKAGED))
     except (OSError, ValueError) as error:  # DigestMismatch is a ValueError
-        raise BadInput([f"model = {str(settings.model or 'bundled')!r}: {error}"]) from error
+        raise _refused("model", str(settings.model or "bundled"), error) from error
+
+
+def _refused(key: str, value: str, error: Exception) -> BadInput:
+    """An error of the detector as a fault that names key and value once, although some of its own begin with them."""
+    said = str(error)
+    for start in (f"{key}: {value!r} is ", f"{key} {value!r}: "):
+        said = said.removeprefix(start)
+    return BadInput([f"{key} = {value!r}: {said}"])
 
 
 def _rounded(box_xyxy: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

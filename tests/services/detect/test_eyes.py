@@ -63,6 +63,11 @@ def test_a_released_model_goes_by_its_name() -> None:
     assert open_eyes(Settings(model=Path("paper"))).digest == paper != open_eyes(Settings()).digest
 
 
+def test_a_name_that_is_no_release_is_named_once() -> None:
+    with pytest.raises(BadInput, match=r"^model = 'cake': none of the released models \(classroom.*\), no folder"):
+        open_eyes(Settings(model=Path("cake")))
+
+
 def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"model = .*model.onnx: not there, expected a folder with"):
         opened(tmp_path)
@@ -83,6 +88,7 @@ def test_a_runtime_that_cannot_be_had_is_answered_with_the_extra_that_brings_it(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     said = done.stderr.strip().splitlines()[-1]
     assert said.startswith("classpulse.errors.BadInput: runtime = 'tensorrt': ")
+    assert said.count("tensorrt'") == 1
     assert "pip install '.[gpu]'" in said
 
 
