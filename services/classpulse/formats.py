@@ -147,9 +147,9 @@ def missing_text(missing: Mapping[str, int]) -> str:
 
 
 def coverage_text(timeline: RoomTimeline) -> str:
-    """How much was seen, or why that cannot be said."""
+    """How much was seen, and of what, or why that cannot be said."""
     if timeline.coverage is not None:
-        return f"seen {share_text(timeline.coverage)} of the time"
+        return f"seen {share_text(timeline.coverage)} of the {'' if timeline.whole else 'recorded '}time"
     return "nobody was to be observed" if timeline.recorded else "no record of this time"
 
 

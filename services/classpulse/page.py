@@ -202,7 +202,7 @@ def _summary(panel: Panel) -> str:
     if not timeline.cells:
         return f"<p>{escape(timeline.room)}: no record</p>"
     lost = missing_text(timeline.missing)
-    seen = coverage_text(timeline) if timeline.coverage is None else f"seen {share_text(timeline.coverage)}"
+    seen = coverage_text(timeline)
     warn = ' class="warn"' if timeline.coverage is not None and timeline.coverage < WORRYING_COVERAGE else ""
     return (
         f"<p>{escape(timeline.room)}</p><p{warn}>{seen}</p><p>{timeline.frames:,} frames</p>"

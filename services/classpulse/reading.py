@@ -135,6 +135,11 @@ class RoomTimeline:
         return any(cell.recorded_ms for cell in self.cells)
 
     @property
+    def whole(self) -> bool:
+        """Whether there is a record of all of its time."""
+        return all(cell.recorded_ms == cell.duration_ms for cell in self.cells)
+
+    @property
     def frames(self) -> int:
         """Frames in this timeline."""
         return sum(cell.frames for cell in self.cells)

@@ -1,7 +1,8 @@
 """The demo, conservation: per camera, captured = in timelines + Σ dropped{reason}, each read from another log.
 
 `captured` comes from frames.v1, `dropped` from the holes and `Dropped` records of detections.v1, `in_timelines` from
-the final buckets of timelines.v1, and `clip_frames` from the clip itself without any of our own code between.
+the final buckets of timelines.v1, and `clip_frames` from the clip itself without any of our own code between. Of a demo
+that was cut short, provisional buckets count too, and what had not come so far is `not_yet`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,24 +19,30 @@ from classpulse.reading import read_buckets, stored_records
 from classpulse.records import Dropped, Frame, FrameDetections, Heartbeat, Hole, Told, room_of
 from classpulse.topics import DETECTIONS, FRAMES, Topic, partition_of
 
+NOT_LOOKED_AT = "not looked at"
+NOT_TOLD = "looked at and not told"
 UNEXPLAINED = "lost_in_crash"
 SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True)
 class Account:
-    """One camera's frames. `clip_frames` is None where the clip is not known or was not played to its end."""
+    """One camera's frames. `clip_frames` is None where the clip is not known or was not played to its end.
+
+    `not_yet`: how far the frames had come that were still on their way when the demo was cut short.
+    """
 
     camera: str
     captured: int
     in_timelines: int
     dropped: dict[str, int]
     clip_frames: int | None = None
+    not_yet: dict[str, int] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
         """Whether every captured frame is accounted for, and the clip's own count agrees where there is one."""
-        told = self.in_timelines + sum(self.dropped.values())
+        told = self.in_timelines + sum(self.dropped.values()) + sum(self.not_yet.values())
         return self.captured == told and self.clip_frames in (None, self.captured)
 
 
@@ -87,20 +94,33 @@ class _Story:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 
 
-def accounts(bus: Bus, cameras: Sequence[str], clip_frames: dict[str, int] | None = None) -> list[Account]:
-    """The account of each camera.
+def accounts(
+    bus: Bus, cameras: Sequence[str], clip_frames: dict[str, int] | None = None, *, whole: bool = True
+) -> list[Account]:
+    """The account of each camera. Unless `whole`, frames that are still on their way are no fault.
 
     Buckets do not tell cameras apart: where a room has several, their `in_timelines` is counted in detections.v1 instead.
     """
     rooms = [room_of(camera) for camera in cameras]
     held = []
     for camera, room in zip(cameras, rooms, strict=True):
-        story = _story(bus, camera)
+        story, taken = _story(bus, camera), captured(bus, camera)
         alone = rooms.count(room) == 1
-        frames = sum(bucket.frames for bucket in read_buckets(bus, room) if bucket.final) if alone else story.detected
+        buckets = [bucket for bucket in read_buckets(bus, room) if bucket.final or not whole]
+        frames = sum(bucket.frames for bucket in buckets) if alone else story.detected
         dropped = dict(sorted(story.dropped.items()))
-        held.append(Account(camera, captured(bus, camera), frames, dropped, (clip_frames or {}).get(camera)))
+        not_yet = {} if whole else _not_yet(story, taken, frames)
+        held.append(Account(camera, taken, frames, dropped, (clip_frames or {}).get(camera), not_yet))
     return held
+
+
+def _not_yet(story: _Story, taken: int, frames: int) -> dict[str, int]:
+    """Frames on their way: captured and not looked at, or looked at and in no bucket."""
+    counts = {
+        NOT_LOOKED_AT: taken - story.detected - sum(story.dropped.values()),
+        NOT_TOLD: story.detected - frames,
+    }
+    return {where: count for where, count in counts.items() if count > 0}
 
 
 def captured(bus: Bus, camera: str) -> int:

@@ -8,7 +8,7 @@ from rich.text import Text
 from classpulse.drawing.lanes import TrueSpan
 from classpulse.drawing.laying import laid
 from classpulse.drawing.palette import STATE_GLYPHS, STATE_STYLES, ink_of
-from classpulse.formats import share_text
+from classpulse.formats import coverage_text
 from classpulse.page import Panel
 from classpulse.reading import Cell, RoomTimeline, State, local
 
@@ -27,7 +27,7 @@ def room_bars(panel: Panel, width: int) -> Text:
     """
     timeline = panel.timeline
     columns = max(10, width - LABEL_WIDTH - 1)
-    lines = [Text(f"{timeline.room}  seen {share_text(timeline.coverage)}", style="bold")]
+    lines = [Text(f"{timeline.room}  {coverage_text(timeline)}", style="bold")]
     for name in timeline.behaviours:
         style = ink_of(name, timeline.behaviours).terminal
         found = [(s.started_at_ms, s.end_or(timeline.end_ms)) for s in timeline.spans if s.behaviour == name]
@@ -40,7 +40,7 @@ def room_bars(panel: Panel, width: int) -> Text:
 
 def legend() -> Text:
     """What the signs mean."""
-    text = Text("▁…█ people at once   ", style="dim")
+    text = Text("▁…█ people at once   blank: no record   ", style="dim")
     for state, words in (
         (State.UNSEEN, "not seen"),
         (State.NOBODY, "nobody to be observed"),

@@ -16,7 +16,7 @@ from classpulse.demo.truth import Judged, TrueBehaviour, judged
 from classpulse.drawing.lanes import TrueSpan
 from classpulse.errors import InvalidRecord
 from classpulse.page import Panel
-from classpulse.reading import RoomTimeline, Span, read_room, room_configs, stored_records
+from classpulse.reading import Cell, RoomTimeline, Span, read_room, room_configs, stored_records
 from classpulse.records import FrameDetections, IngestState, RoomConfig
 from classpulse.topics import DETECTIONS, INGEST_STATE, partition_of
 
@@ -58,7 +58,7 @@ def measured(bus: Bus, lessons: Sequence[Lesson], *, whole: bool = True) -> Resu
     return Result(
         panels=tuple(room.panel for room in rooms),
         counts=counts,
-        accounts=tuple(accounts(bus, [lesson.camera for lesson in lessons], clips)),
+        accounts=tuple(accounts(bus, [lesson.camera for lesson in lessons], clips, whole=whole)),
         latencies_ms=tuple(capture_to_event_ms(bus, keys)),
         frames_per_s=frames_per_s(bus, keys),
         models=tuple(sorted({model for room in rooms for model in room.panel.timeline.models})),
@@ -108,12 +108,29 @@ def _room(bus: Bus, lesson: Lesson, *, whole: bool) -> _Room:
         truth = judged(lesson.truth.spans if whole else (), rules)
         missed = {name: measure(_stretches(held.counted, 0), []).counts for name, held in truth.items()}
         return _Room(Panel(timeline), missed, _others(truth))
-    until_ms = min(timeline.end_ms, origin_ms + lesson.truth.duration_ms)
-    timeline = replace(timeline, start_ms=origin_ms, end_ms=max(origin_ms, until_ms))
-    truth = judged(played(lesson.truth.spans, timeline.end_ms - origin_ms), rules)
+    until_ms = max(origin_ms, min(timeline.end_ms, origin_ms + lesson.truth.duration_ms))
+    timeline = replace(timeline, start_ms=origin_ms, end_ms=until_ms)
+    if not whole:
+        timeline, until_ms = _as_far_as_told(timeline)
+    truth = judged(played(lesson.truth.spans, until_ms - origin_ms), rules)
     matchings = {name: _matching(timeline, name, held, origin_ms) for name, held in truth.items()}
     counts = {name: matching.counts for name, matching in matchings.items()}
     return _Room(_panel(timeline, truth, matchings, origin_ms), counts, _others(truth))
+
+
+def _as_far_as_told(timeline: RoomTimeline) -> tuple[RoomTimeline, int]:
+    """The timeline of a clip that was cut short, without a record behind the last bucket's; gives the last moment told of.
+
+    A clip is due without a hole from its first moment on: what is due in a cell lies at its beginning. Events are told a
+    little before the buckets they are in.
+    """
+    cells = [replace(cell, start_ms=max(cell.start_ms, timeline.start_ms)) for cell in timeline.cells if cell.due_ms]
+    told = [replace(c, end_ms=c.start_ms + c.due_ms, recorded_ms=c.due_ms) for c in cells]
+    recorded_ms = told[-1].end_ms if told else timeline.start_ms
+    until_ms = max([recorded_ms, *(span.ended_at_ms or span.started_at_ms for span in timeline.spans)])
+    rest = [Cell(recorded_ms, timeline.end_ms)] if recorded_ms < timeline.end_ms else []
+    spans = [replace(span, ended_at_ms=span.end_or(until_ms)) for span in timeline.spans]
+    return replace(timeline, cells=(*told, *rest), spans=tuple(spans)), min(until_ms, timeline.end_ms)
 
 
 def _panel(

@@ -23,6 +23,10 @@ HOW_MEASURED = (
     "Truth and finding are matched one to one within room and behaviour where they overlap by at least 0.3 "
     "(intersection over union)."
 )
+CUT_SHORT = (
+    " It was stopped before its lessons were told: what was not told yet is shown without a record, and no event of it is "
+    "counted; timelines.jsonl leaves out what could still change."
+)
 
 
 def report_fields(result: Result) -> dict[str, object]:
@@ -56,7 +60,8 @@ def write_all(result: Result, bus: Bus, lessons: Sequence[Lesson], out: Path) ->
 
 def how_measured(result: Result) -> str:
     """What the figures mean, for people."""
-    return HOW_MEASURED.format(not_counted=result.not_counted)
+    cut = any(account.not_yet for account in result.accounts)
+    return HOW_MEASURED.format(not_counted=result.not_counted) + (CUT_SHORT if cut else "")
 
 
 def demo_page(result: Result) -> str:
@@ -96,6 +101,7 @@ def _account_fields(account: Account) -> dict[str, object]:
         "in_timelines": account.in_timelines,
         "dropped": account.dropped,
         "clip_frames": account.clip_frames,
+        "not_yet": account.not_yet,
     }
 
 
@@ -107,6 +113,7 @@ def _cards(result: Result) -> list[Card]:
     cells = [cell for panel in result.panels for cell in panel.timeline.cells]
     due_ms = sum(cell.due_ms for cell in cells)
     seen = sum(cell.observed_ms for cell in cells) / due_ms if due_ms else None
+    recorded = "" if all(panel.timeline.whole for panel in result.panels) else "recorded "
     true, found = (sum(getattr(c, key) for c in result.counts.values()) for key in ("true", "found"))
     events = sum(len(panel.timeline.spans) for panel in result.panels)
     lost: dict[str, int] = {}
@@ -116,7 +123,7 @@ def _cards(result: Result) -> list[Card]:
     p50, p99 = (percentile(result.latencies_ms, share) for share in (0.5, 0.99))
     return [
         Card("events", str(events), f"{found} of {true} true ones found"),
-        Card("seen", share_text(seen), "of the time in which somebody was to be observed"),
+        Card("seen", share_text(seen), f"of the {recorded}time in which somebody was to be observed"),
         Card("capture → event", "–" if p50 is None else f"{p50} ms", "" if p99 is None else f"median; 99 %: {p99} ms"),
         Card(
             "frames per second",
@@ -134,10 +141,13 @@ def _cards(result: Result) -> list[Card]:
 
 def _fate_text(accounts: Iterable[Account], lost: Mapping[str, int]) -> str:
     """Say what became of the frames that are in no timeline, those of a demo that was cut short too."""
-    on_their_way = sum(account.captured - account.in_timelines for account in accounts) - sum(lost.values())
+    not_yet: dict[str, int] = {}
+    for account in accounts:
+        for where, count in account.not_yet.items():
+            not_yet[where] = not_yet.get(where, 0) + count
     parts = [missing_text(lost)] if lost else []
-    if on_their_way:
-        parts.append(f"{on_their_way:,} more are in no timeline: the demo was cut short")
+    if not_yet:
+        parts.append(f"{missing_text(not_yet)} yet when it was stopped")
     return "; ".join(parts) or "every captured frame is in a timeline"
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from classpulse.clock import Clock
+from classpulse.demo.accounts import Account
 from classpulse.demo.bars import legend, room_bars
 from classpulse.demo.following import Follower
 from classpulse.demo.live import latency_text, live_view, progress_line
@@ -129,8 +130,17 @@ def account_table(result: Result) -> Table:
         table.add_column(name, justify="right")
     for account in result.accounts:
         clip = "–" if account.clip_frames is None else str(account.clip_frames)
-        adds_up = Text("yes", style="green") if account.balanced else Text("NO", style="bold red")
+        adds_up = _adds_up(account)
         dropped = missing_text(account.dropped) or "none"
         camera = "/".join(account.camera.split("/")[-2:])
         table.add_row(camera, clip, str(account.captured), str(account.in_timelines), dropped, adds_up)
     return table
+
+
+def _adds_up(account: Account) -> Text:
+    """Whether it does; of a demo that was cut short, what had not come so far."""
+    if not account.balanced:
+        return Text("NO", style="bold red")
+    if account.not_yet:
+        return Text(f"{missing_text(account.not_yet)} yet when it was stopped")
+    return Text("yes", style="green")

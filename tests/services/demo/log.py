@@ -99,13 +99,14 @@ def bucket(
     final: bool = True,
     revision: int = 0,
     room: str = ROOM,
+    due_ms: int = 10_000,
 ) -> TimelineBucket:
     return TimelineBucket(
         room=room,
         start_ms=START_MS + 10_000 * index,
         end_ms=START_MS + 10_000 * (index + 1),
         behaviours={"hand-raising": BehaviourTotals(events=1, person_ms=2000, peak=1)},
-        due_ms=10_000,
+        due_ms=due_ms,
         observed_ms=frames * INTERVAL_MS,
         frames=frames,
         missing=missing or {},
@@ -129,11 +130,9 @@ def event(
     )
 
 
-def a_played_lesson(frames: int = 200) -> Log:
-    """Twenty seconds at 10 fps, played to the end; two hands were found."""
-    log = Log()
-    log.put(ROOMS, RoomConfig(room=ROOM, time_zone="Europe/Berlin"))
-    state = IngestState(
+def remembered(frames: int) -> IngestState:
+    """What ingest keeps of a clip that began at the start and was read so far."""
+    return IngestState(
         camera=CAMERA,
         source="file:///lesson-1.mp4",
         epoch=0,
@@ -143,7 +142,13 @@ def a_played_lesson(frames: int = 200) -> Log:
         started_at_ms=START_MS,
         ended=True,
     )
-    log.put(INGEST_STATE, state)
+
+
+def a_played_lesson(frames: int = 200) -> Log:
+    """Twenty seconds at 10 fps, played to the end; two hands were found."""
+    log = Log()
+    log.put(ROOMS, RoomConfig(room=ROOM, time_zone="Europe/Berlin"))
+    log.put(INGEST_STATE, remembered(frames))
     log.put(FRAMES, *(frame(i) for i in range(frames)), heartbeat(frames - 1, "off"))
     log.put(DETECTIONS, *(detected(i) for i in range(frames // 2)))
     log.clock.advance(10_000)

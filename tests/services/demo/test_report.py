@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,9 +9,23 @@ from classpulse.demo.check import faults_of, main
 from classpulse.demo.latency import capture_to_event_ms, percentile
 from classpulse.demo.measuring import frames_per_s, measured
 from classpulse.demo.report import FILES, demo_page, report_fields, write_all
+from classpulse.reading import State
 from classpulse.records import BehaviourEvent, TimelineBucket
-from classpulse.topics import DETECTIONS, EVENTS, TIMELINES
-from tests.services.demo.log import CAMERA, MODEL, ROOM, Log, a_lesson, a_played_lesson, bucket, detected, event, hand
+from classpulse.topics import DETECTIONS, EVENTS, FRAMES, INGEST_STATE, TIMELINES
+from tests.services.demo.log import (
+    CAMERA,
+    MODEL,
+    ROOM,
+    Log,
+    a_lesson,
+    a_played_lesson,
+    bucket,
+    detected,
+    event,
+    frame,
+    hand,
+    remembered,
+)
 
 GOOD = {
     "behaviours": {
@@ -61,7 +74,9 @@ def test_a_report_says_exactly_what_was_promised(tmp_path: Path) -> None:
         "recall": 0.5,
         "f1": 0.5,
     }
-    assert fields["cameras"] == {CAMERA: {"captured": 200, "in_timelines": 200, "dropped": {}, "clip_frames": 200}}
+    assert fields["cameras"] == {
+        CAMERA: {"captured": 200, "in_timelines": 200, "dropped": {}, "clip_frames": 200, "not_yet": {}}
+    }
     assert fields["rooms"] == {ROOM: {"coverage": 1.0, "frames": 200, "missing": {}}}
     assert fields["capture_to_event_ms"] == {"p50": 100, "p99": 300}
     assert (fields["frames_per_s"], fields["model"]) == (20.0, MODEL)
@@ -97,18 +112,51 @@ def test_all_four_files_are_left_and_each_line_is_a_canonical_record(tmp_path: P
     assert "as long as the room&#x27;s rule asks; 0 did not." in page
 
 
-def test_the_page_says_which_frames_of_a_demo_cut_short_are_in_no_timeline(tmp_path: Path) -> None:
-    whole = measured(a_played_lesson().bus, [a_lesson(tmp_path)])
-    (account,) = whole.accounts
-    pages = {
-        captured: demo_page(replace(whole, accounts=(replace(account, captured=captured, dropped=dropped),)))
-        for captured, dropped in ((200, {}), (1260, {}), (1263, {"stale": 3}))
-    }
-    assert account.in_timelines == 200
-    assert "every captured frame is in a timeline" in pages[200]
-    assert "1,060 more are in no timeline: the demo was cut short" in pages[1260]
-    assert "3 stale; 1,060 more are in no timeline" in pages[1263]
-    assert all("every captured frame" not in pages[captured] for captured in (1260, 1263))
+def a_lesson_cut_short() -> Log:
+    """Of 200 frames captured, 130 were looked at and 126 told of; a hand is still up."""
+    log = Log()
+    log.put(INGEST_STATE, remembered(200))
+    log.put(FRAMES, *(frame(i) for i in range(200)))
+    log.put(DETECTIONS, *(detected(i) for i in range(130)))
+    log.put(EVENTS, event(1000), event(1000, 3000), event(12_000))
+    log.put(TIMELINES, bucket(0), bucket(1, frames=26, due_ms=2_600, final=False))
+    return log
+
+
+def test_frames_of_a_demo_cut_short_are_not_lost_but_not_looked_at_yet(tmp_path: Path) -> None:
+    result = measured(a_lesson_cut_short().bus, [a_lesson(tmp_path)], whole=False)
+    (account,) = result.accounts
+    assert account.in_timelines == result.panels[0].timeline.frames == 126
+    assert account.not_yet == {"not looked at": 70, "looked at and not told": 4}
+    assert account.balanced
+    page = demo_page(result)
+    assert "4 looked at and not told, 70 not looked at yet when it was stopped" in page
+    assert "what was not told yet is shown without a record" in page
+    assert "every captured frame" not in page
+
+
+def test_a_demo_played_to_its_end_has_lost_what_is_in_no_timeline(tmp_path: Path) -> None:
+    (account,) = measured(a_lesson_cut_short().bus, [a_lesson(tmp_path)]).accounts
+    assert (account.balanced, account.not_yet) == (False, {})
+    assert "every captured frame is in a timeline" in demo_page(measured(a_played_lesson().bus, [a_lesson(tmp_path)]))
+
+
+def test_the_time_that_a_demo_cut_short_did_not_come_to_is_without_a_record_and_asked_for_nothing(
+    tmp_path: Path,
+) -> None:
+    spans = (hand(900, 3100), hand(11_900, 19_000), hand(13_000, 16_000, pupil=2))
+    result = measured(a_lesson_cut_short().bus, [a_lesson(tmp_path, *spans)], whole=False)
+    (panel,) = result.panels
+    start_ms = panel.timeline.start_ms
+    assert [(c.start_ms - start_ms, c.end_ms - start_ms, c.state) for c in panel.timeline.cells] == [
+        (0, 10_000, State.ACTIVE),
+        (10_000, 12_600, State.ACTIVE),
+        (12_600, 20_000, State.UNRECORDED),
+    ]
+    assert [span.end_or(0) - start_ms for span in panel.timeline.spans] == [3000, 12_600]
+    counts = result.counts["hand-raising"]
+    assert (counts.true, counts.false) == (1, 0)
+    assert "seen 100 % of the recorded time" in demo_page(result)
 
 
 def test_latency_is_from_capture_to_append_of_started_events_only() -> None:

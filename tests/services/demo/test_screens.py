@@ -3,11 +3,12 @@ import io
 from rich.console import Console, RenderableType
 
 from classpulse.clock import ManualClock
+from classpulse.demo.accounts import Account
 from classpulse.demo.bars import most_at_once, room_bars, state_of
 from classpulse.demo.following import Follower
 from classpulse.demo.live import latency_text, live_view, progress_line
 from classpulse.demo.measuring import Result
-from classpulse.demo.screens import LiveScreen, LogScreen, show_result
+from classpulse.demo.screens import LiveScreen, LogScreen, account_table, show_result
 from classpulse.drawing.lanes import TrueSpan
 from classpulse.page import Panel
 from classpulse.reading import Cell, RoomTimeline, Span, State
@@ -113,7 +114,7 @@ def test_latency_without_events_is_a_dash() -> None:
 
 def test_bars_of_a_room_without_a_record_are_empty_and_do_not_fail() -> None:
     text = room_bars(Panel(RoomTimeline(ROOM, "UTC", 0, 0, (), ())), 60).plain
-    assert "seen –" in text
+    assert "no record of this time" in text
     assert "█" not in text
 
 
@@ -132,6 +133,16 @@ def test_bars_show_people_at_once_truth_below_and_four_kinds_of_nothing() -> Non
     found, true = room_bars(panel, 20 + 1 + 10).plain.splitlines()[1:3]
     assert found == "hand-raising  found " + "··╱╱░░  ▄▄"
     assert true == "               true " + "        ▂ "
+
+
+def test_an_account_says_what_had_not_come_so_far_and_only_what_is_lost_does_not_add_up() -> None:
+    def said(account: Account) -> str:
+        return " ".join(shown(account_table(Result((), {}, (account,), (), None, ()))).split())
+
+    cut = Account(CAMERA, captured=116, in_timelines=1, dropped={}, not_yet={"not looked at": 115})
+    assert "115 not looked at yet when it was stopped" in said(cut)
+    assert "NO" not in said(cut)
+    assert "NO" in said(Account(CAMERA, captured=116, in_timelines=1, dropped={}))
 
 
 def test_most_at_once_counts_what_shares_a_moment_and_half_open_ends_do_not() -> None:

@@ -209,7 +209,7 @@ def test_fifty_rooms_over_a_school_day_stay_a_page_that_opens() -> None:
 
 def test_a_room_seen_too_little_is_marked_and_a_wholly_unseen_one_too() -> None:
     cell = Cell(0, BUCKET_MS, recorded_ms=BUCKET_MS, due_ms=BUCKET_MS)
-    assert '<p class="warn">seen 0.0 %</p>' in page_of(bare(cell))
+    assert '<p class="warn">seen 0.0 % of the time</p>' in page_of(bare(cell))
 
 
 def test_a_score_without_anything_to_divide_by_is_a_dash() -> None:
