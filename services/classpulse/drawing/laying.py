@@ -10,7 +10,8 @@ def laid(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Cells with those parted in which somebody became due, or was due no more, by what their neighbours tell.
 
     Behind a cell in which nobody was due and before one in which somebody was, the due part lies at the end; the other
-    way round, at the beginning. Where the neighbours do not tell, the cell stays whole, with its shares.
+    way round, at the beginning. Where the neighbours do not tell, the cell stays whole, with its shares. Behind what is due
+    in a provisional cell nothing is recorded yet.
     """
     return tuple(part for place in range(len(cells)) for part in _parts(cells, place))
 
@@ -27,7 +28,8 @@ def _parts(cells: Sequence[Cell], place: int) -> Iterator[Cell]:
     else:
         edge_ms = cell.start_ms + cell.due_ms
         yield replace(cell, end_ms=edge_ms, recorded_ms=cell.due_ms)
-        yield Cell(edge_ms, cell.end_ms, recorded_ms=cell.end_ms - edge_ms, final=cell.final)
+        recorded_ms = cell.end_ms - edge_ms if cell.final else 0
+        yield Cell(edge_ms, cell.end_ms, recorded_ms=recorded_ms, final=cell.final)
 
 
 def _due(cells: Sequence[Cell], place: int) -> bool:

@@ -107,6 +107,12 @@ def test_a_bucket_in_which_a_lesson_begins_is_drawn_from_its_beginning_on() -> N
     ]
 
 
+def test_what_a_provisional_bucket_does_not_tell_yet_is_no_time_in_which_nobody_was_due() -> None:
+    full = Cell(0, BUCKET_MS, BUCKET_MS, BUCKET_MS, BUCKET_MS)
+    open_ = Cell(BUCKET_MS, 2 * BUCKET_MS, BUCKET_MS, 4000, 4000, final=False)
+    assert [part.state for part in laid([full, open_])] == [State.QUIET, State.QUIET, State.UNRECORDED]
+
+
 def test_a_bucket_whose_neighbours_do_not_tell_stays_whole() -> None:
     short = Cell(0, BUCKET_MS, BUCKET_MS, 3000, 3000)
     full = Cell(BUCKET_MS, 2 * BUCKET_MS, BUCKET_MS, BUCKET_MS, BUCKET_MS)
