@@ -17,7 +17,10 @@ PACE_WINDOW_MS = 5_000
 
 @dataclass
 class RoomNow:
-    """One room as far as it is known: what goes on, what has been, what was seen of it."""
+    """One room as far as it is known: what goes on, what has been, what was seen of it.
+
+    `behind_ms`: how long after its capture the last frame came out of the detector.
+    """
 
     room: str
     going_on: dict[str, str] = field(default_factory=dict)
@@ -26,6 +29,7 @@ class RoomNow:
     latencies_ms: list[int] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     frames: int = 0
+    behind_ms: int = 0
     arrivals_ms: deque[int] = field(default_factory=deque)
 
     @property
@@ -85,6 +89,11 @@ class Follower:
         """Capture → event of every event of every room."""
         return [latency for room in self.rooms.values() for latency in room.latencies_ms]
 
+    @property
+    def behind_ms(self) -> int:
+        """How far the room that is furthest behind is behind."""
+        return max((room.behind_ms for room in self.rooms.values()), default=0)
+
     def _follow(self, place: Place) -> int:
         taken = 0
         while page := self._bus.fetch(place, self._next[place], max_records=PAGE_RECORDS, max_bytes=PAGE_BYTES):
@@ -114,6 +123,7 @@ class Follower:
         if room is not None:
             room.frames += 1
             room.arrivals_ms.append(record.appended_at_ms)
+            room.behind_ms = record.appended_at_ms - frame.captured_at_ms
             room.states[frame.camera] = "up"
 
     def _heartbeat(self, heartbeat: Heartbeat, _: Stored) -> None:

@@ -14,6 +14,9 @@ from classpulse.drawing.palette import ink_of
 from classpulse.formats import missing_text, share_text
 from classpulse.reading import USUAL_BEHAVIOURS
 
+BEHIND_MS = 10_000
+"""From here on a route is said to be behind: its lessons end so much later than their own time."""
+
 
 def live_view(follower: Follower, *, now_ms: int, elapsed_s: float, expected_s: float) -> RenderableType:
     """The whole live display: one row per room, and how far the lessons have come."""
@@ -30,7 +33,7 @@ def live_view(follower: Follower, *, now_ms: int, elapsed_s: float, expected_s: 
     table.add_column("missing")
     for room in follower.rooms.values():
         table.add_row(*_row(room, now_ms))
-    return Group(table, _progress(elapsed_s, expected_s))
+    return Group(table, Text(_behind(follower), style="bold"), _progress(elapsed_s, expected_s))
 
 
 def progress_line(follower: Follower, *, now_ms: int, elapsed_s: float) -> str:
@@ -41,7 +44,8 @@ def progress_line(follower: Follower, *, now_ms: int, elapsed_s: float) -> str:
         for room in follower.rooms.values()
     )
     pace = sum(room.frames_per_s(now_ms) for room in follower.rooms.values())
-    return f"{elapsed_s:5.0f} s  {pace:5.1f} frames/s  {'  |  '.join(told)}"
+    behind = _behind(follower)
+    return f"{elapsed_s:5.0f} s  {pace:5.1f} frames/s  {'  |  '.join(told)}{behind and f'  |  {behind}'}"
 
 
 def latency_text(latencies_ms: Iterable[int]) -> str:
@@ -80,6 +84,15 @@ def _progress(elapsed_s: float, expected_s: float) -> Table:
     note = f"{elapsed_s:.0f} s of about {expected_s:.0f} s (Ctrl-C stops)"
     grid.add_row(ProgressBar(total=max(1.0, expected_s), completed=at_s, width=30), Text(note, style="dim"))
     return grid
+
+
+def _behind(follower: Follower) -> str:
+    """Say that the machine is too slow, where it is by far: ingest then waits for detect, and everything comes later."""
+    if follower.behind_ms < BEHIND_MS:
+        return ""
+    lost = any(room.seen.missing for room in follower.rooms.values())
+    told = f"this machine is {follower.behind_ms / 1000:.0f} s behind"
+    return told if lost else f"{told}; nothing is dropped"
 
 
 def _lost(room: RoomNow) -> str:

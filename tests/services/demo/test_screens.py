@@ -108,6 +108,24 @@ def test_a_progress_line_names_every_room_and_what_is_missing() -> None:
     assert line == "   20 s   20.0 frames/s  room-1 200 frames, 2 events, seen 90.0 %, missing 20 stale"
 
 
+def test_a_machine_far_behind_is_said_to_be_and_that_it_drops_nothing_only_while_it_does_not() -> None:
+    log = Log()
+
+    def line() -> str:
+        return progress_line(following(log), now_ms=START_MS, elapsed_s=20.0)
+
+    log.clock.advance(9_000)
+    log.put(DETECTIONS, detected(0))
+    assert "behind" not in line()
+    log.clock.advance(14_000)
+    log.put(DETECTIONS, detected(0))
+    assert line().endswith("|  this machine is 23 s behind; nothing is dropped")
+    view = shown(live_view(following(log), now_ms=START_MS, elapsed_s=20.0, expected_s=25.0))
+    assert "this machine is 23 s behind; nothing is dropped" in view
+    log.put(TIMELINES, bucket(0, missing={"expired": 2}))
+    assert line().endswith("|  this machine is 23 s behind")
+
+
 def test_latency_without_events_is_a_dash() -> None:
     assert (latency_text([]), latency_text([5, 9])) == ("–", "5 / 9 ms")
 
