@@ -90,8 +90,8 @@ class Detector:
         what reaches its label's threshold in the card, or everything from `min_score` (above 0, at most 1) on. Raises
         ValueError for an array that is no picture and for another `min_score`.
         """
-        if min_score is not None and not 0.0 < min_score <= 1.0:
-            raise ValueError(f"min_score: {min_score} is not a score above 0 and at most 1")
+        if min_score is not None and not _is_score(min_score):
+            raise ValueError(f"min_score: {min_score!r} is not a score above 0 and at most 1")
         picture_bgr = as_bgr(image_bgr)
         found = self.predictor.predict(picture_bgr, min_score=min_score)
         return _in_pixels(found, (picture_bgr.shape[0], picture_bgr.shape[1]), self.card.published)
@@ -100,9 +100,9 @@ class Detector:
 def load(model: str | Path = "classroom", *, runtime: str = "onnxruntime", threads: int = 1) -> Detector:
     """Load a released model by name, or a release by its folder or its ONNX file with `card.json` beside it.
 
-    A name goes before a folder of that name; write `./classroom` for the folder. Raises FileNotFoundError for what is
-    not there, ValueError for a card or a net that is not what it says, for a runtime that is unknown or not installed and
-    for fewer than one thread.
+    A name goes before a folder of that name; write `./classroom` for the folder. Raises TypeError for a `model` that is
+    neither text nor a path, FileNotFoundError for what is not there, ValueError for a card or a net that is not what it
+    says, for a runtime that is unknown or not installed and for fewer than one thread.
     """
     release = find_release(model)
     try:
@@ -133,6 +133,10 @@ def as_bgr(image: Bytes) -> Bytes:
         f"image_bgr: shape {image.shape} of {image.dtype} is no picture, "
         "expected (height, width) or (height, width, 1, 3 or 4) of uint8"
     )
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and bool(0.0 < value <= 1.0)
 
 
 def _in_pixels(found: list[Detection], size_hw: tuple[int, int], names: tuple[str, ...]) -> Detections:

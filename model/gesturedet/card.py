@@ -106,8 +106,13 @@ def released_names() -> tuple[str, ...]:
 def find_release(model: str | Path) -> Release:
     """Load a release by its name, its folder, or its ONNX file with the card beside it; a name goes before a folder.
 
-    Raises FileNotFoundError naming the releases there are, and what `load_release` raises.
+    Raises TypeError for what is neither text nor a path, FileNotFoundError naming the releases there are, and what
+    `load_release` raises.
     """
+    if not isinstance(model, str | Path):
+        raise TypeError(
+            f"model: {model!r} is no text and no path, expected one of {', '.join(released_names())}, a folder or an .onnx file"
+        )
     if model in released_names():
         return load_release(WEIGHTS / model)
     path = Path(model)

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,9 +70,9 @@ def test_only_what_reaches_the_cards_threshold_is_found_unless_a_least_score_is_
     assert len(detector.detect(unsure, min_score=0.1)) == 0
 
 
-@pytest.mark.parametrize("score", [0.0, -0.1, 1.5, float("nan")])
-def test_a_least_score_out_of_range_is_refused(detector: Detector, score: float) -> None:
-    with pytest.raises(ValueError, match=rf"min_score: {score} is not a score above 0 and at most 1"):
+@pytest.mark.parametrize("score", [0.0, -0.1, 1.5, float("nan"), "0.5", [0.5]])
+def test_a_least_score_that_is_none_is_refused(detector: Detector, score: float) -> None:
+    with pytest.raises(ValueError, match=rf"^min_score: {re.escape(repr(score))} is not a score above 0 and at most 1"):
         detector.detect(picture(DARK, 9, 9, 3), min_score=score)
 
 
@@ -187,6 +188,13 @@ def test_a_release_is_loaded_by_its_folder_or_by_its_net_as_a_path_or_a_text(fol
 def test_a_model_that_is_not_there_is_named_beside_those_that_are(model: str | Path, fault: str) -> None:
     with pytest.raises(FileNotFoundError, match=fault):
         load(model)
+
+
+def test_a_model_that_is_no_text_and_no_path_is_refused_by_its_name() -> None:
+    with pytest.raises(
+        TypeError, match=r"^model: None is no text and no path, expected one of classroom, .* or an .onnx file"
+    ):
+        load(None)  # type: ignore[arg-type]
 
 
 def test_an_unknown_runtime_is_refused_with_the_known_ones(folder: Path) -> None:
