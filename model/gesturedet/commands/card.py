@@ -30,7 +30,11 @@ def _lines(release: Release) -> Iterator[str]:
         yield f"calibration {_error(card.calibration.error)} where it was fitted: {card.calibration.fitted_on}"
     if card.unpublished:
         yield f"unpublished {', '.join(card.unpublished)}"
-    yield f"default     {card.anchors.name} default boxes, suppressed above an overlap of {card.nms_iou:g}"
+    smallest = card.anchors.scales[0] * min(card.input_hw)
+    yield (
+        f"default boxes  from {smallest:.1f} pixels on, {card.anchors.per_cell} at each place; "
+        f"suppressed above an overlap of {card.nms_iou:g}"
+    )
     yield from _made(card)
     for exam in card.exams:
         yield from _exam(exam)

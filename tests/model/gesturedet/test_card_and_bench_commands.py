@@ -34,6 +34,7 @@ def test_a_card_tells_everything_that_a_reader_decides_by(run: Run, release: Pat
         "input 160 x 96",
         "thresholds  hand-raising 0.5, sleeping 0.5\n",
         "unpublished stand-up",
+        "\ndefault boxes  from 3.8 pixels on, 6 at each place; suppressed above an overlap of 0.45\n",
         "calibration error 0.123 before, 0.031 after where it was fitted: synthroom val\n",
         "\ncalibration error 0.123 before, 0.031 after\n",
         "1: a champion",
@@ -43,6 +44,12 @@ def test_a_card_tells_everything_that_a_reader_decides_by(run: Run, release: Pat
         "sleeping           12  0.750   0.600-0.875",
     )
     assert [text for text in wanted if text not in said] == []
+
+
+def test_no_row_of_the_classroom_model_s_card_reads_as_another_model(run: Run) -> None:
+    said, _, _ = run("card", "classroom").out.partition("\nreleased with this package")
+    assert "classroom-640" not in said
+    assert "default boxes  from 17.8 pixels on" in said
 
 
 def test_the_released_card_as_json_is_the_card(run: Run) -> None:
