@@ -51,11 +51,11 @@ class Roster:
         return {noun.room: noun for noun in self._latest(ROOMS) if isinstance(noun, RoomConfig)}
 
     def camera(self, key: str) -> CameraConfig:
-        """One camera. Raises BadInput naming the nearest there is."""
+        """One camera by its key, or by the end of it that no other has. Raises BadInput naming the nearest there is."""
         return _known("camera", key, self.cameras())
 
     def room(self, key: str) -> RoomConfig:
-        """One room. Raises BadInput naming the nearest there is."""
+        """One room by its key, or by the end of it that no other has. Raises BadInput naming the nearest there is."""
         return _known("room", key, self.rooms())
 
     def add_camera(self, config: CameraConfig, *, replace: bool = False) -> None:
@@ -87,24 +87,32 @@ class Roster:
             )
         self.write([config])
 
-    def remove_camera(self, key: str) -> None:
-        """Forget a camera; what was seen by it stays. Raises BadInput for an unknown one."""
-        self._append([tombstone(CAMERAS, self.camera(key).camera, key)])
+    def remove_camera(self, key: str) -> str:
+        """Forget a camera; what was seen by it stays. Gives its whole key. Raises BadInput for an unknown one."""
+        camera = self.camera(key).camera
+        self._append([tombstone(CAMERAS, camera, camera)])
+        return camera
 
-    def remove_room(self, key: str) -> None:
-        """Forget a room. Raises BadInput for an unknown one and for one that still has cameras."""
-        left = sorted(c for c in self.cameras() if room_of(c) == self.room(key).room)
+    def remove_room(self, key: str) -> str:
+        """Forget a room; gives its whole key. Raises BadInput for an unknown one and for one that still has cameras."""
+        room = self.room(key).room
+        left = sorted(camera for camera in self.cameras() if room_of(camera) == room)
         if left:
             raise BadInput([f"room = {key!r}: has cameras {', '.join(left)}; expected them to be removed first"])
-        self._append([tombstone(ROOMS, key, key)])
+        self._append([tombstone(ROOMS, room, room)])
+        return room
 
-    def enable_camera(self, key: str, enabled: bool) -> None:
-        """Switch a camera on or off."""
-        self.write([msgspec.structs.replace(self.camera(key), enabled=enabled)])
+    def enable_camera(self, key: str, enabled: bool) -> str:
+        """Switch a camera on or off; gives its whole key."""
+        config = self.camera(key)
+        self.write([msgspec.structs.replace(config, enabled=enabled)])
+        return config.camera
 
-    def enable_room(self, key: str, enabled: bool) -> None:
-        """Switch a room on or off: off, nobody is to be observed in it."""
-        self.write([msgspec.structs.replace(self.room(key), enabled=enabled)])
+    def enable_room(self, key: str, enabled: bool) -> str:
+        """Switch a room on or off: off, nobody is to be observed in it. Gives its whole key."""
+        config = self.room(key)
+        self.write([msgspec.structs.replace(config, enabled=enabled)])
+        return config.room
 
     def write(self, configs: Sequence[CameraConfig | RoomConfig]) -> None:
         """Put configurations on the bus, all or none."""
@@ -168,9 +176,14 @@ class Roster:
 
 
 def _known(kind: str, key: str, known: Mapping[str, T]) -> T:
-    if key not in known:
+    if key in known:
+        return known[key]
+    ending = sorted(one for one in known if one.endswith(f"/{key}"))
+    if len(ending) > 1:
+        raise BadInput([f"{kind} = {key!r}: several end so; expected one of {', '.join(ending)}"])
+    if not ending:
         raise BadInput([f"{kind} = {key!r}: unknown; {nearest(key, known)}"])
-    return known[key]
+    return known[ending[0]]
 
 
 def _kept_switch(wanted: C, key: str, known: Mapping[str, C], stated: Collection[str]) -> C:

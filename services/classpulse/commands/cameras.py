@@ -13,6 +13,9 @@ from classpulse.settings import masked
 from classpulse.site import parse_camera
 
 CameraArgument = Annotated[str, typer.Argument(help="TENANT/SCHOOL/ROOM/CAMERA", metavar="CAMERA")]
+KnownCamera = Annotated[
+    str, typer.Argument(help="TENANT/SCHOOL/ROOM/CAMERA, or the end of it that no other has.", metavar="CAMERA")
+]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -84,24 +87,24 @@ def add(
 
 
 @app.command()
-def remove(camera: CameraArgument, data: DataOption = None) -> None:
+def remove(camera: KnownCamera, data: DataOption = None) -> None:
     """Forget a camera; what was seen by it stays."""
     with opened_bus(settings_of(data)) as bus:
-        Roster(bus, SystemClock()).remove_camera(camera)
-    typer.echo(f"removed {camera}")
+        key = Roster(bus, SystemClock()).remove_camera(camera)
+    typer.echo(f"removed {key}")
 
 
 @app.command()
-def enable(camera: CameraArgument, data: DataOption = None) -> None:
+def enable(camera: KnownCamera, data: DataOption = None) -> None:
     """Switch a camera on."""
     with opened_bus(settings_of(data)) as bus:
-        Roster(bus, SystemClock()).enable_camera(camera, enabled=True)
-    typer.echo(f"enabled {camera}")
+        key = Roster(bus, SystemClock()).enable_camera(camera, enabled=True)
+    typer.echo(f"enabled {key}")
 
 
 @app.command()
-def disable(camera: CameraArgument, data: DataOption = None) -> None:
+def disable(camera: KnownCamera, data: DataOption = None) -> None:
     """Switch a camera off; it stays off when the route is started again."""
     with opened_bus(settings_of(data)) as bus:
-        Roster(bus, SystemClock()).enable_camera(camera, enabled=False)
-    typer.echo(f"disabled {camera}")
+        key = Roster(bus, SystemClock()).enable_camera(camera, enabled=False)
+    typer.echo(f"disabled {key}")

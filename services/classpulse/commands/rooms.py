@@ -14,6 +14,9 @@ from classpulse.site import parse_room
 from classpulse.timetable import line_of
 
 RoomArgument = Annotated[str, typer.Argument(help="TENANT/SCHOOL/ROOM", metavar="ROOM")]
+KnownRoom = Annotated[
+    str, typer.Argument(help="TENANT/SCHOOL/ROOM, or the end of it that no other has.", metavar="ROOM")
+]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -69,24 +72,24 @@ def add(
 
 
 @app.command()
-def remove(room: RoomArgument, data: DataOption = None) -> None:
+def remove(room: KnownRoom, data: DataOption = None) -> None:
     """Forget a room that has no cameras; its timeline stays."""
     with opened_bus(settings_of(data)) as bus:
-        Roster(bus, SystemClock()).remove_room(room)
-    typer.echo(f"removed {room}")
+        key = Roster(bus, SystemClock()).remove_room(room)
+    typer.echo(f"removed {key}")
 
 
 @app.command()
-def enable(room: RoomArgument, data: DataOption = None) -> None:
+def enable(room: KnownRoom, data: DataOption = None) -> None:
     """Switch a room on: it is observed as its timetable says."""
     with opened_bus(settings_of(data)) as bus:
-        Roster(bus, SystemClock()).enable_room(room, enabled=True)
-    typer.echo(f"enabled {room}")
+        key = Roster(bus, SystemClock()).enable_room(room, enabled=True)
+    typer.echo(f"enabled {key}")
 
 
 @app.command()
-def disable(room: RoomArgument, data: DataOption = None) -> None:
+def disable(room: KnownRoom, data: DataOption = None) -> None:
     """Switch a room off: nobody is to be observed in it, also when the route is started again."""
     with opened_bus(settings_of(data)) as bus:
-        Roster(bus, SystemClock()).enable_room(room, enabled=False)
-    typer.echo(f"disabled {room}")
+        key = Roster(bus, SystemClock()).enable_room(room, enabled=False)
+    typer.echo(f"disabled {key}")

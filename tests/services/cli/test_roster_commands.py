@@ -98,6 +98,21 @@ def test_an_unknown_camera_is_answered_with_the_nearest(command: Command) -> Non
         )
 
 
+def test_the_end_of_a_key_is_enough_where_no_other_key_ends_so(command: Command) -> None:
+    declare(command)
+    assert command("rooms", "disable", "101").out == "disabled t/s/101\n"
+    assert command("cameras", "disable", "101/front").out == "disabled t/s/101/front\n"
+    command("rooms", "add", "t/s/102")
+    command("cameras", "add", "t/s/102/front", "synth://1")
+    said = command("cameras", "remove", "front")
+    assert said.code == 2
+    assert said.err == "classpulse: camera = 'front': several end so; expected one of t/s/101/front, t/s/102/front\n"
+    assert command("cameras", "remove", "102/front").out == "removed t/s/102/front\n"
+    assert command("rooms", "remove", "102").out == "removed t/s/102\n"
+    assert [row["camera"] for row in listed(command)] == [CAMERA]
+    assert command("rooms", "remove", "1").err == "classpulse: room = '1': unknown; expected one of t/s/101\n"
+
+
 def test_every_fault_of_a_camera_is_named_and_nothing_is_written(command: Command) -> None:
     declare(command)
     result = command("cameras", "add", "t/s/101", "rtsp://me:hush@host/x", "--fps", "0", "--delivery", "some")
