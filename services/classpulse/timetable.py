@@ -1,6 +1,7 @@
 """A timetable as people write it (`Mon-Fri 08:00-12:30`) ↔ Lessons, and when they are. Pure."""
 
 import re
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -27,9 +28,24 @@ def lessons_of(line: str) -> tuple[Lesson, ...]:
     return tuple(Lesson(weekday=day, start_minute=start, end_minute=end) for day in _days(days))
 
 
-def line_of(lesson: Lesson) -> str:
-    """A lesson as a person writes it."""
-    return f"{DAYS[lesson.weekday]} {_clock(lesson.start_minute)}-{_clock(lesson.end_minute)}"
+def lines_of(timetable: Iterable[Lesson]) -> list[str]:
+    """Lessons as a person writes them, one line for all days with the same times."""
+    days: dict[tuple[int, int], set[int]] = {}
+    for lesson in timetable:
+        days.setdefault((lesson.start_minute, lesson.end_minute), set()).add(lesson.weekday)
+    return [f"{_named(held)} {_clock(start)}-{_clock(end)}" for (start, end), held in days.items()]
+
+
+def _named(days: Collection[int]) -> str:
+    """`Mon-Fri`, `Mon,Wed`: three days or more in a row as the first and the last of them."""
+    runs: list[list[int]] = []
+    for day in sorted(days):
+        if runs and runs[-1][-1] == day - 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    short = (f"{DAYS[run[0]]}-{DAYS[run[-1]]}" if len(run) > 2 else ",".join(DAYS[d] for d in run) for run in runs)
+    return ",".join(short)
 
 
 def due(room: RoomConfig, now_ms: int) -> bool:

@@ -6,11 +6,24 @@ from typing import Annotated, Literal
 
 import typer
 
+from classpulse.bus.base import Bus, Place
 from classpulse.clock import SystemClock
-from classpulse.commands.options import DataOption, opened_bus, settings_of
+from classpulse.codec import decode
+from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
+from classpulse.errors import InvalidRecord
+from classpulse.reading import PAGE_BYTES, PAGE_RECORDS
+from classpulse.records import CameraConfig, CameraReport, room_of
 from classpulse.roster import Roster
 from classpulse.settings import masked
 from classpulse.site import parse_camera
+from classpulse.topics import REPORTS
+
+REPORTED_WITHIN_MS = 10_000
+"""Ingest reports every second while it runs: an older report says nothing of now."""
+
+REPORTS_PER_CAMERA = 4
+LEAST_REPORTS = 64
+"""How far back to read: ingest and detect report in turns, and a day of reports is kept."""
 
 CameraArgument = Annotated[str, typer.Argument(help="TENANT/SCHOOL/ROOM/CAMERA", metavar="CAMERA")]
 KnownCamera = Annotated[
@@ -30,25 +43,56 @@ def list_(
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print.")] = "table",
     data: DataOption = None,
 ) -> None:
-    """Every camera that is declared."""
+    """Every camera that is declared, with its state as far as a route that runs reports it."""
+    clock = SystemClock()
     with opened_bus(settings_of(data), to_read=True) as bus:
-        cameras = Roster(bus, SystemClock()).cameras()
-    rows = [
-        {
-            "camera": camera.camera,
-            "enabled": camera.enabled,
-            "delivery": camera.delivery,
-            "fps": camera.fps,
-            "source": masked(camera.source),
-        }
-        for _, camera in sorted(cameras.items())
-    ]
+        roster = Roster(bus, clock)
+        cameras, rooms = sorted(roster.cameras().items()), roster.rooms()
+        reports = latest_reports(bus, len(cameras), since_ms=clock.now_ms() - REPORTED_WITHIN_MS)
+    off = {room.room for room in rooms.values() if not room.enabled}
     if form == "json":
-        typer.echo(json.dumps(rows, indent=1))
+        told = [_fields(camera, reports.get(key), room_of(key) in off) for key, camera in cameras]
+        typer.echo(json.dumps(told, indent=1))
         return
-    for row in rows:
-        state = "on " if row["enabled"] else "off"
-        typer.echo(f"{state}  {row['camera']}  {row['delivery']}  {row['fps']:g} fps  {row['source']}")
+    rows = [_row(camera, reports.get(key), room_of(key) in off) for key, camera in cameras]
+    for line in aligned(("camera", "switch", "state", "delivery", "fps", "source", "last error"), rows):
+        typer.echo(line)
+
+
+def latest_reports(bus: Bus, cameras: int, *, since_ms: int) -> dict[str, CameraReport]:
+    """What ingest said last of each of so many cameras, not before `since_ms`."""
+    first, end = bus.ends(REPORTS)[0]
+    place, at = Place(REPORTS.name, 0), max(first, end - LEAST_REPORTS - REPORTS_PER_CAMERA * cameras)
+    reports: dict[str, CameraReport] = {}
+    while page := bus.fetch(place, at, max_records=PAGE_RECORDS, max_bytes=PAGE_BYTES):
+        at = page[-1].offset + 1
+        for record in page:
+            try:
+                report = decode(record)
+            except InvalidRecord:
+                continue
+            if isinstance(report, CameraReport) and report.stage == "ingest" and report.at_ms >= since_ms:
+                reports[report.camera] = report
+    return reports
+
+
+def _fields(camera: CameraConfig, report: CameraReport | None, room_off: bool) -> dict[str, object]:
+    return {
+        "camera": camera.camera,
+        "enabled": camera.enabled,
+        "room_enabled": not room_off,
+        "state": None if report is None else report.state,
+        "delivery": camera.delivery,
+        "fps": camera.fps,
+        "source": masked(camera.source),
+        "last_error": "" if report is None else report.last_error,
+    }
+
+
+def _row(camera: CameraConfig, report: CameraReport | None, room_off: bool) -> tuple[str, ...]:
+    switch = "off" if not camera.enabled else "room off" if room_off else "on"
+    state, error = ("no report", "") if report is None else (report.state, report.last_error)
+    return camera.camera, switch, state, camera.delivery, f"{camera.fps:g}", masked(camera.source), error
 
 
 @app.command()

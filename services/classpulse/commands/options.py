@@ -1,7 +1,7 @@
 """What the commands share: the data folder, the settings it leads to, and the bus in it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +27,13 @@ def environ_with(data: Path | None) -> Mapping[str, str]:
 def settings_of(data: Path | None) -> Settings:
     """The settings of a command. Raises BadInput with every fault."""
     return Settings.from_env(environ_with(data))
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table under its header, each column as wide as what is in it; none where there are no rows."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows) if rows else ():
+        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
 
 
 @contextmanager

@@ -8,10 +8,10 @@ import msgspec
 import typer
 
 from classpulse.clock import SystemClock
-from classpulse.commands.options import DataOption, opened_bus, settings_of
+from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
 from classpulse.roster import Roster
 from classpulse.site import parse_room
-from classpulse.timetable import line_of
+from classpulse.timetable import lines_of
 
 RoomArgument = Annotated[str, typer.Argument(help="TENANT/SCHOOL/ROOM", metavar="ROOM")]
 KnownRoom = Annotated[
@@ -37,10 +37,12 @@ def list_(
     if form == "json":
         typer.echo(json.dumps(msgspec.to_builtins(rooms), indent=1))
         return
-    for room in rooms:
-        state = "on " if room.enabled else "off"
-        hours = ", ".join(line_of(lesson) for lesson in room.timetable) or "always"
-        typer.echo(f"{state}  {room.room}  {room.views}  {room.time_zone}  {hours}")
+    rows = [
+        (r.room, "on" if r.enabled else "off", r.views, r.time_zone, ", ".join(lines_of(r.timetable)) or "always")
+        for r in rooms
+    ]
+    for line in aligned(("room", "switch", "views", "time zone", "timetable"), rows):
+        typer.echo(line)
 
 
 @app.command()

@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+from classpulse.clock import SystemClock
+from classpulse.codec import encode
+from classpulse.records import CameraReport, CameraState
 from classpulse.settings import Settings
 from classpulse.supervisor import prepare_bus
+from classpulse.topics import REPORTS
 from tests.services.cli.conftest import Command
 
 CAMERA = "t/s/101/front"
@@ -29,8 +33,42 @@ def test_nothing_declared_lists_nothing(command: Command, tmp_path: Path) -> Non
 
 def test_what_is_added_is_listed(command: Command) -> None:
     declare(command)
-    assert command("rooms", "list").out == "on   t/s/101  overlapping  UTC  Mon 08:00-09:00, Tue 08:00-09:00\n"
-    assert command("cameras", "list").out == "on   t/s/101/front  live  2 fps  rtsp://192.0.2.7/stream\n"
+    assert command("rooms", "list").out.splitlines() == [
+        "room     switch  views        time zone  timetable",
+        "t/s/101  on      overlapping  UTC        Mon,Tue 08:00-09:00",
+    ]
+    assert command("cameras", "list").out.splitlines() == [
+        "camera         switch  state      delivery  fps  source                   last error",
+        "t/s/101/front  on      no report  live      2    rtsp://192.0.2.7/stream",
+    ]
+
+
+def test_a_camera_s_state_is_that_of_its_last_report_unless_that_is_old(command: Command, tmp_path: Path) -> None:
+    declare(command)
+    bus, now_ms = prepare_bus(Settings(data=tmp_path / "data")), SystemClock().now_ms()
+    member = bus.member("reporter", [])
+
+    def report(at_ms: int, state: CameraState, error: str = "") -> None:
+        told = CameraReport(camera=CAMERA, at_ms=at_ms, stage="ingest", state=state, last_error=error)
+        detects = CameraReport(camera=CAMERA, at_ms=at_ms, stage="detect", state="up")
+        member.commit([encode(one, topic=REPORTS, at_ms=at_ms) for one in (told, detects)], {})
+
+    report(now_ms - 60_000, "up")
+    assert listed(command)[0]["state"] is None
+    report(now_ms, "up")
+    report(now_ms, "connecting", "unauthorized")
+    bus.close()
+    (row,) = listed(command)
+    assert (row["state"], row["last_error"]) == ("connecting", "unauthorized")
+    assert command("cameras", "list").out.splitlines()[1].split()[1:3] == ["on", "connecting"]
+    assert command("cameras", "list").out.endswith("unauthorized\n")
+
+
+def test_a_camera_of_a_room_that_is_off_is_not_on(command: Command) -> None:
+    declare(command)
+    command("rooms", "disable", "101")
+    assert "t/s/101/front  room off  no report" in command("cameras", "list").out
+    assert listed(command)[0]["room_enabled"] is False
 
 
 def test_cameras_and_rooms_are_switched_off_and_on(command: Command) -> None:
@@ -48,9 +86,12 @@ def test_a_camera_may_be_declared_switched_off(command: Command) -> None:
     assert listed(command)[0] == {
         "camera": "t/s/101/back",
         "enabled": False,
+        "room_enabled": True,
+        "state": None,
         "delivery": "complete",
         "fps": 5.0,
         "source": "synth://1",
+        "last_error": "",
     }
 
 
