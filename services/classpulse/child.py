@@ -20,6 +20,9 @@ MOST_WAIT_MS = 30_000
 PROGRESS_MS = 5_000
 """A process that lived so long and committed something made progress: waiting begins anew."""
 
+SETTLED_MS = 2_000
+"""What refuses its settings has done so by then."""
+
 REFUSALS = 3
 """After so many ends in a row with exit code 2 and nothing committed, starting again is no remedy."""
 
@@ -72,6 +75,11 @@ class Child:
     def running(self) -> bool:
         """Whether its process is alive as far as was noticed."""
         return self._process is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it runs for so long that it did not refuse its settings."""
+        return self.running and self._clock.monotonic_ms() - self._started_ms >= SETTLED_MS
 
     def start(self) -> None:
         """Start the process in a process group of its own, so that Ctrl-C reaches the supervisor alone."""

@@ -109,13 +109,20 @@ class Supervisor:
             Child(copy, command, _environ(settings, environ, number), clock, self._committed)
             for number, copy in enumerate(copies)
         ]
+        self._settled = False
         self._status_due_ms = 0
         self._status_failed = False
 
-    def run(self, stop: threading.Event, ended: Callable[[], bool] = lambda: False) -> None:
+    def run(
+        self,
+        stop: threading.Event,
+        ended: Callable[[], bool] = lambda: False,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
         """Until `stop` is set or `ended` (asked once a second) is true; then all stages are stopped.
 
-        Raises BadInput when a stage refuses its input again and again.
+        `settled` is called once, when every stage runs and none has refused its settings. Raises BadInput when a stage
+        refuses its input again and again.
         """
         retention_stop = threading.Event()
         retention = threading.Thread(target=self._retain, args=(retention_stop,), name="retention", daemon=True)
@@ -124,6 +131,9 @@ class Supervisor:
             for child in self.children:
                 child.start()
             while not stop.wait(TURN_S):
+                if not self._settled and all(child.settled for child in self.children):
+                    self._settled = True
+                    settled()
                 if self._turn(ended):
                     break
         finally:

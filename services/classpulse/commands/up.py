@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput, ClassPulseError
 from classpulse.faults import arm, check, faults_of
 from classpulse.process import follow, stop_on_signals
+from classpulse.records import room_of
 from classpulse.roster import Declared, Roster
 from classpulse.settings import Settings, masked
 from classpulse.site import Site, load_site
@@ -65,10 +67,22 @@ def up(
         supervisor = Supervisor(
             settings, bus, clock, command=STAGE_COMMAND, environ=os.environ, keep_pictures=keep_pictures
         )
-        supervisor.run(stop, completion.ended)
+        supervisor.run(stop, completion.ended, partial(_log.info, "%s", _running(roster, settings.data)))
         if not keep_pictures:
             _forget_pictures(bus, clock, within_ms=FORGET_WITHIN_MS if stop.is_set() else None)
     _conclude(completion)
+
+
+def _running(roster: Roster, data: Path) -> str:
+    """What runs, and what a person can do now."""
+    rooms = {key for key, room in roster.rooms().items() if room.enabled}
+    cameras = [key for key, camera in roster.cameras().items() if camera.enabled and room_of(key) in rooms]
+    counted = _count(len(cameras), "camera") + " of " + _count(len({room_of(camera) for camera in cameras}), "room")
+    return f"running: {counted}; look with `classpulse timeline ROOM --data {data}`, Ctrl-C ends it"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _forget_pictures(bus: Bus, clock: Clock, *, within_ms: int | None) -> None:

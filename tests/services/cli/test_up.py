@@ -180,6 +180,8 @@ def test_a_second_up_is_refused_and_ctrl_c_ends_the_first_within_five_seconds(tm
         wait_for_detections(tmp_path)
         with up(site) as second:
             assert second.wait(PATIENCE_S) == 2
+        look = f"look with `classpulse timeline ROOM --data {tmp_path / 'data'}`, Ctrl-C ends it"
+        wait_for_log(site, f"INFO up running: 1 camera of 1 room; {look}")
         held = f"held by pid {first.pid} (classpulse up {site}); expected a data folder of its own"
         assert held in log_of(site)
         pids = stage_pids(tmp_path)

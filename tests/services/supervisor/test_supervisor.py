@@ -80,13 +80,17 @@ class Running:
         self.stop = threading.Event()
         self.error: BadInput | None = None
         self.ended = threading.Event()
+        self.settled = 0
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         try:
-            self.supervisor.run(self.stop, self.ended.is_set)
+            self.supervisor.run(self.stop, self.ended.is_set, self._settle)
         except BadInput as error:
             self.error = error
+
+    def _settle(self) -> None:
+        self.settled += 1
 
     def start(self) -> None:
         self._thread.start()
@@ -213,6 +217,19 @@ def test_a_stage_that_refuses_its_input_is_given_up_with_its_reason(
     )
     assert len(pids(tmp_path, "detect")) == 3
     assert not any(alive(pid) for stage in STAGES for pid in pids(tmp_path, stage))
+    assert running.settled == 0
+
+
+def test_that_all_stages_run_is_told_once_and_not_before_a_wrong_setting_would_have_shown(
+    make: Callable[..., Running],
+) -> None:
+    running, clock = make(), SystemClock()
+    wait_until(running.all_running)
+    clock.sleep_ms(500)
+    assert running.settled == 0
+    wait_until(lambda: running.settled)
+    clock.sleep_ms(500)
+    assert running.settled == 1
 
 
 def test_a_stage_that_had_committed_something_is_started_again_whatever_its_exit_code(tmp_path: Path) -> None:
