@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import fields
+from typing import get_args
 
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from classpulse import telemetry
+from classpulse.records import CameraState
 from classpulse.settings import PREFIX, TESTS_PREFIX, Settings
 from classpulse.telemetry import REGISTRY
 from classpulse.topics import DAY_MS, MIB, MINUTE_MS, TOPICS, Topic
@@ -53,6 +55,11 @@ def test_every_metric_has_its_row_and_every_row_its_metric() -> None:
         exposed.add(family.name + "_total" if family.type == "counter" else family.name)
     documented = {cells[0].strip("`") for cells in rows("metrics.md") if cells[0].startswith("`classpulse_")}
     assert documented == exposed
+
+
+def test_every_state_of_a_camera_is_explained() -> None:
+    (meaning,) = (cells[2] for cells in rows("metrics.md") if cells[0] == "`classpulse_camera_state`")
+    assert re.findall(r"`(\w+)` \(", meaning) == list(get_args(CameraState))
 
 
 def test_every_metric_is_labelled_as_its_row_says() -> None:

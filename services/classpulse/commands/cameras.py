@@ -98,7 +98,7 @@ def _row(camera: CameraConfig, report: CameraReport | None, room_off: bool) -> t
 @app.command()
 def add(
     camera: CameraArgument,
-    source: Annotated[str, typer.Argument(help="rtsp://HOST/PATH, file://PATH, device://PATH or synth://SEED")],
+    source: Annotated[str, typer.Argument(help="rtsp://HOST/PATH, file://PATH, device://PATH or synth://?seed=1")],
     *,
     fps: Annotated[float, typer.Option(help="Pictures a second to look at.")] = 5.0,
     delivery: Annotated[

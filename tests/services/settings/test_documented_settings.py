@@ -3,8 +3,12 @@
 import re
 from dataclasses import MISSING, fields
 
+from classpulse.errors import BadInput
+from classpulse.ingest.sources.base import SOURCES, source_of
+from classpulse.records import CameraConfig
 from classpulse.settings import Settings
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS
+from gesturedet.card import PACKAGED
 from tests.support import ROOT
 
 
@@ -31,3 +35,21 @@ def test_a_settings_row_names_its_variable_and_its_default() -> None:
 def test_every_key_of_the_site_file_has_its_row_and_every_row_its_key() -> None:
     assert list(rows("`[[rooms]]`")) == list(ROOM_FIELDS)
     assert list(rows("`[[cameras]]`")) == list(CAMERA_FIELDS)
+
+
+def options_of(scheme: str) -> list[str]:
+    """What a source says that it knows, asked for what none knows; a network camera's query is its own."""
+    try:
+        source_of(CameraConfig(camera="t/s/r/c", source=f"{scheme}:///dev/video0?zzzz=1"))
+    except BadInput as error:
+        return error.faults[0].partition("expected one of ")[2].split(", ")
+    return []
+
+
+def test_every_source_has_its_row_with_the_options_that_it_knows() -> None:
+    told = {name.partition("://")[0]: re.findall(r"`(\w+)`", cells[1]) for name, cells in rows("Sources").items()}
+    assert {scheme: sorted(options) for scheme, options in told.items()} == {s: options_of(s) for s in SOURCES}
+
+
+def test_the_bundled_model_is_named() -> None:
+    assert rows("Settings")["model"][2] == f"the bundled release, `{PACKAGED.name}`"
