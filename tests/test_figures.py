@@ -70,6 +70,7 @@ def phrases() -> dict[str, str]:
         "exam": ", ".join(f"{row.behaviour} {row.ap50:.2f} ({row.truths} objects)" for row in exam.behaviours),
         "exam recall": ", ".join(f"{row.recall:.0%}" for row in exam.behaviours),
         "false events": f"{quiet['per_room_hour']:.0f} (95 %: {least:.0f} to {most:.0f})",
+        "quiet room": f"about {quiet['per_room_hour']:.0f} false events an hour",
         "lessons' f1": " / ".join(f"{one['f1']:.2f}" for one in sat["lessons"]["behaviours"]) + " | 1: missed",
         "machine": demo["machine"]["cpu"],
     }
