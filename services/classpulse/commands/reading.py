@@ -91,7 +91,9 @@ def replay(
 ) -> None:
     """Compute timelines and events again from the stored detections and compare them with what was published.
 
-    Exit code 1 when they are not equal byte for byte, or when there is nothing to compare.
+    Exit code 1 when they are not equal byte for byte, or when there is nothing to compare. The files of --out hold what is
+    compared, one record a line: ended events only and final buckets, in canonical JSON without `revision`. A demo's files of
+    these names hold what was published: the start of each event too, and buckets with their revision.
     """
     from classpulse.errors import BadInput  # noqa: PLC0415 - keeps --help quick
     from classpulse.replay import records_stored  # noqa: PLC0415 - as above

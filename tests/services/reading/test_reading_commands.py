@@ -118,6 +118,12 @@ def test_a_replay_of_what_no_detection_explains_is_not_equal_and_exits_with_one(
         said("replay", "--out", str(tmp_path / "again"), data=data)
 
 
+def test_a_replay_s_help_says_how_its_files_differ_from_a_demo_s() -> None:
+    told = " ".join(CliRunner().invoke(app, ["replay", "--help"]).stdout.replace("\u2502", " ").split())
+    assert "ended events only and final buckets, in canonical JSON without `revision`" in told
+    assert "the start of each event too, and buckets with their revision" in told
+
+
 def test_a_replay_into_a_folder_that_cannot_be_is_named(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"--out = '.*file': .*; expected a folder that can be written"):
