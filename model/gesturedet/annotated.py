@@ -29,9 +29,7 @@ def annotated(out: Path, source: Source) -> Iterator[Keep]:
     A picture or a video goes into the file `out`, or under its own name into the folder `out`; a folder's pictures
     always go into a folder. Raises ValueError for an `out` that does not suit the source.
     """
-    path = _path(out, source)
-    if "://" not in source.where and path.exists() and path.samefile(source.where):
-        raise ValueError(f"out: {str(path)!r} is what is looked at, expected another place")
+    path = place_of(out, source)
     if source.kind == "video":
         with _video(path, source.frames_per_s or FRAMES_PER_S) as keep:
             yield keep
@@ -44,6 +42,14 @@ def write_picture(path: Path, image_bgr: Bytes) -> None:
     """Encode by the path's suffix and write. Raises OSError where that cannot be done."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, image_bgr)
+
+
+def place_of(out: Path, source: Source) -> Path:
+    """Return the file or folder that annotated pictures go into. Raises ValueError where `out` does not suit the source."""
+    path = _path(out, source)
+    if "://" not in source.where and path.exists() and path.samefile(source.where):
+        raise ValueError(f"out: {str(path)!r} is what is looked at, expected another place")
+    return path
 
 
 def _path(out: Path, source: Source) -> Path:

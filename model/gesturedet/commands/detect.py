@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gesturedet.annotated import annotated
+from gesturedet.annotated import annotated, place_of
 from gesturedet.api import Detections, Detector, load
 from gesturedet.commands.options import (
     JsonOption,
@@ -50,13 +50,16 @@ def detect_command(
 
     --json prints one line for each picture. A folder's unreadable pictures are named, counted and left out.
     """
-    detector, opened = load(model, runtime=runtime, threads=threads), open_source(source)
+    opened = open_source(source)
+    if out is not None:
+        place_of(out, opened)  # before the net is loaded
+    detector = load(model, runtime=runtime, threads=threads)
     tally = Tally()
     report = _say_json if as_json else _say_rows
-    if not as_json:
-        say(HEADING)
     with nullcontext() if out is None else annotated(out, opened) as keep, _until_interrupted():
         for shown, found in _looked_at(detector, opened, min_score, tally):
+            if tally.pictures == 1 and not as_json:
+                say(HEADING)
             report(shown, found)
             if keep is not None:
                 keep(shown, found.draw(shown.image_bgr))

@@ -77,7 +77,8 @@ def _explain_picture(model: str, image_bgr: Bytes, out: Path, *, recipe: str | N
     try:
         from gesturedet import maps  # noqa: PLC0415 - torch: the other half of this command runs without it
     except ModuleNotFoundError as error:
-        raise ValueError(f"explain: the package {error.name} is not installed, expected the extra 'train'") from error
+        extra = "pip install '.[train,cpu]'"
+        raise ValueError(f"explain: the package {error.name} is not installed, expected `{extra}`") from error
 
     checkpoint = model.endswith(".pt")
     net = maps.net_of_checkpoint(Path(model), recipe) if checkpoint else maps.net_of_release(find_release(model))

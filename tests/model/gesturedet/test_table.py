@@ -71,4 +71,4 @@ def test_explaining_a_picture_needs_torch_and_says_so_in_one_line(tmp_path: Path
     assert cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9, 3), dtype=np.uint8))
     done = without_torch("explain", "classroom", tmp_path / "a.png", "--out", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "error: explain: the package torch is not installed, expected the extra 'train'\n"
+    assert done.stderr == "error: explain: the package torch is not installed, expected `pip install '.[train,cpu]'`\n"
