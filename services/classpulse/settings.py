@@ -132,7 +132,8 @@ def _value(setting: "Field[Any]", value: object) -> object:
         return Path(value).expanduser() if value else None
     choices = setting.metadata["choices"]
     if choices and value not in choices:
-        raise ValueError(f"{nearest(value.upper(), choices)} (one of {', '.join(choices)})")
+        near = nearest(value.upper(), choices)
+        raise ValueError(f"{near} (one of {', '.join(choices)})" if near.startswith("nearest") else near)
     return value
 
 

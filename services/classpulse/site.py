@@ -38,9 +38,7 @@ def load_site(path: Path, environ: Mapping[str, str]) -> Site:
 
 def parse_site(document: Mapping[str, Any], *, base: Path, environ: Mapping[str, str]) -> Site:
     """The site of a parsed file; relative paths in it start at `base`. Raises BadInput with every fault."""
-    faults = [
-        f"{key} = {_shown(document[key])}: unknown key; {nearest(key, TABLES)}" for key in document if key not in TABLES
-    ]
+    faults = [f"{_named(key, value)}; {nearest(key, TABLES)}" for key, value in document.items() if key not in TABLES]
     settings = _settings(document.get("settings", {}), base, environ, faults)
     rooms = [_read(t, ROOM_FIELDS, w, base, faults) for t, w in _tables(document, "rooms", faults)]
     cameras = [_camera(t, w, base, faults) for t, w in _tables(document, "cameras", faults)]
@@ -177,6 +175,15 @@ def _check_rooms(cameras: Sequence[Mapping[str, Any]], rooms: Sequence[str], fau
             faults.append(
                 f"cameras[{index}].camera = {key!r}: room {room_of(key)!r} is not declared; {nearest(room_of(key), rooms)}"
             )
+
+
+def _named(key: str, value: object) -> str:
+    """A key that is unknown, as it stands in the file."""
+    if isinstance(value, dict):
+        return f"[{key}]: unknown table"
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return f"[[{key}]]: unknown table"
+    return f"{key} = {_shown(value)}: unknown key"
 
 
 def _shown(value: object) -> str:

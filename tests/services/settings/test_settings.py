@@ -60,6 +60,7 @@ def test_every_fault_is_named_at_once() -> None:
         ("bucket_ms", "10.5", r"CLASSPULSE_BUCKET_MS = '10.5': expected a whole number"),
         ("detect_workers", "0", r"CLASSPULSE_DETECT_WORKERS = '0': expected a whole number from 1 to 24"),
         ("freshness_ms", "-1", r"CLASSPULSE_FRESHNESS_MS = '-1': expected a whole number from 1"),
+        ("log_level", "LAUT", r"CLASSPULSE_LOG_LEVEL = 'LAUT': expected one of DEBUG, ERROR, INFO, WARNING$"),
         ("log_level", "info", r"CLASSPULSE_LOG_LEVEL = 'info': nearest is INFO \(one of DEBUG, INFO, WARNING, ERROR\)"),
         ("data", "", r"CLASSPULSE_DATA = '': expected a path"),
     ],

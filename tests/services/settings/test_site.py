@@ -66,6 +66,14 @@ def test_a_model_or_runtime_that_detect_would_refuse_is_a_fault_of_the_file(tmp_
         parse_site({"settings": {"model": "."}}, base=tmp_path, environ={})
 
 
+def test_a_table_that_is_unknown_is_named_as_it_is_written() -> None:
+    assert faults(camera=[CAMERA], room={"room": "t/s/1"}, data=["x"]) == (
+        "[[camera]]: unknown table; nearest is cameras",
+        "[room]: unknown table; nearest is rooms",
+        "data = ['x']: unknown key; expected one of cameras, rooms, settings",
+    )
+
+
 def test_a_variable_s_model_is_checked_in_the_place_of_the_file_s() -> None:
     with pytest.raises(
         BadInput, match=r"^CLASSPULSE_MODEL = 'papre': no released model and no folder; nearest is paper"
