@@ -15,12 +15,13 @@ import av
 from classpulse.bus.base import Bus
 from classpulse.codec import decode
 from classpulse.errors import BadInput, InvalidRecord
+from classpulse.formats import missing_text
 from classpulse.reading import read_buckets, stored_records
 from classpulse.records import Dropped, Frame, FrameDetections, Heartbeat, Hole, Told, room_of
 from classpulse.topics import DETECTIONS, FRAMES, Topic, partition_of
 
 NOT_LOOKED_AT = "not looked at"
-NOT_TOLD = "looked at and not told"
+NOT_TOLD = "looked at but not told"
 UNEXPLAINED = "lost_in_crash"
 SUPERSEDED = "superseded"
 
@@ -195,3 +196,12 @@ def _readable(bus: Bus, topic: Topic, partition_key: str) -> Iterable[object]:
             yield decode(record)
         except InvalidRecord:
             continue
+
+
+def on_their_way(accounts: Iterable[Account]) -> str:
+    """How far the frames of all cameras had come that are in no account; empty for a demo that was played to its end."""
+    counts: dict[str, int] = {}
+    for account in accounts:
+        for where, count in account.not_yet.items():
+            counts[where] = counts.get(where, 0) + count
+    return f"{missing_text(counts)} yet when it was stopped" if counts else ""

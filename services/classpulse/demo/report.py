@@ -6,7 +6,7 @@ from pathlib import Path
 
 from classpulse.bus.base import Bus
 from classpulse.codec import canonical
-from classpulse.demo.accounts import Account
+from classpulse.demo.accounts import Account, on_their_way
 from classpulse.demo.bundled import Lesson
 from classpulse.demo.latency import percentile
 from classpulse.demo.matching import Counts
@@ -141,14 +141,9 @@ def _cards(result: Result) -> list[Card]:
 
 def _fate_text(accounts: Iterable[Account], lost: Mapping[str, int]) -> str:
     """Say what became of the frames that are in no timeline, those of a demo that was cut short too."""
-    not_yet: dict[str, int] = {}
-    for account in accounts:
-        for where, count in account.not_yet.items():
-            not_yet[where] = not_yet.get(where, 0) + count
-    parts = [missing_text(lost)] if lost else []
-    if not_yet:
-        parts.append(f"{missing_text(not_yet)} yet when it was stopped")
-    return "; ".join(parts) or "every captured frame is in a timeline"
+    return (
+        "; ".join(filter(None, (missing_text(lost), on_their_way(accounts)))) or "every captured frame is in a timeline"
+    )
 
 
 def _frames_text(result: Result) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from classpulse.clock import Clock
-from classpulse.demo.accounts import Account
+from classpulse.demo.accounts import Account, on_their_way
 from classpulse.demo.bars import legend, room_bars
 from classpulse.demo.following import Follower
 from classpulse.demo.live import latency_text, live_view, progress_line
@@ -124,7 +124,8 @@ def score_table(result: Result) -> Table:
 
 def account_table(result: Result) -> Table:
     """Every captured frame accounted for, one line per camera."""
-    table = Table(title="every frame accounted for", title_justify="left")
+    caption = on_their_way(result.accounts) or None
+    table = Table(title="every frame accounted for", title_justify="left", caption=caption, caption_justify="left")
     table.add_column("camera")
     for name in ("in the clip", "captured", "in timelines", "dropped", "adds up"):
         table.add_column(name, justify="right")
@@ -142,5 +143,5 @@ def _adds_up(account: Account) -> Text:
     if not account.balanced:
         return Text("NO", style="bold red")
     if account.not_yet:
-        return Text(f"{missing_text(account.not_yet)} yet when it was stopped")
+        return Text(f"{sum(account.not_yet.values())} not yet")
     return Text("yes", style="green")

@@ -127,10 +127,10 @@ def test_frames_of_a_demo_cut_short_are_not_lost_but_not_looked_at_yet(tmp_path:
     result = measured(a_lesson_cut_short().bus, [a_lesson(tmp_path)], whole=False)
     (account,) = result.accounts
     assert account.in_timelines == result.panels[0].timeline.frames == 126
-    assert account.not_yet == {"not looked at": 70, "looked at and not told": 4}
+    assert account.not_yet == {"not looked at": 70, "looked at but not told": 4}
     assert account.balanced
     page = demo_page(result)
-    assert "4 looked at and not told, 70 not looked at yet when it was stopped" in page
+    assert "4 looked at but not told, 70 not looked at yet when it was stopped" in page
     assert "what was not told yet is shown without a record" in page
     assert "every captured frame" not in page
 

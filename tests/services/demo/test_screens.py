@@ -158,6 +158,7 @@ def test_an_account_says_what_had_not_come_so_far_and_only_what_is_lost_does_not
         return " ".join(shown(account_table(Result((), {}, (account,), (), None, ()))).split())
 
     cut = Account(CAMERA, captured=116, in_timelines=1, dropped={}, not_yet={"not looked at": 115})
+    assert "none │ 115 not yet │" in said(cut)
     assert "115 not looked at yet when it was stopped" in said(cut)
     assert "NO" not in said(cut)
     assert "NO" in said(Account(CAMERA, captured=116, in_timelines=1, dropped={}))
