@@ -34,6 +34,9 @@ COMMANDS: dict[str, Row] = {
     "events": Row("classpulse.commands.reading", "List a room's events."),
     "tail": Row("classpulse.commands.tail", "Follow a topic, one line of JSON a record; never pictures."),
     "replay": Row("classpulse.commands.reading", "Compute timelines and events again from the stored detections."),
+    "topics": Row(
+        "classpulse.commands.topics", "Compare a Kafka cluster's topics and access with what is wanted; bring it about."
+    ),
     "doctor": Row("classpulse.commands.doctor", "Say what is installed, what works and what is wrong."),
     "settings": Row("classpulse.commands.settings", "Print the settings as they were resolved, secrets masked."),
     "ingest": Row("classpulse.commands.stages", "Run the stage ingest alone: cameras to frames."),

@@ -72,6 +72,10 @@ class Settings:
         """The variables from which `from_env` makes these settings again: what a child process is given."""
         return {PREFIX + f.name.upper(): "" if (v := getattr(self, f.name)) is None else str(v) for f in fields(self)}
 
+    def bus_as(self, user: str) -> str:
+        """The bus URL for a stage or a person: `{stage}` in it becomes that name, so that each has credentials of its own."""
+        return self.bus.replace("{stage}", user)
+
     def describe(self) -> str:
         """`name=value` of every setting in one line, secrets masked: printed at start."""
         return " ".join(f"{name}={value}" for name, value in self.rows())

@@ -211,7 +211,7 @@ class Supervisor:
 
 def prepare_bus(settings: Settings) -> Bus:
     """The bus of these settings with all its topics. Raises BadInput for an unknown scheme or a changed topic."""
-    bus = open_bus(settings.bus)
+    bus = open_bus(settings.bus_as("operator"))
     bus.create(tuple(TOPICS.values()))
     return bus
 

@@ -16,6 +16,7 @@ class Topic:
     `cleanup`: `delete` keeps records for `retention_ms` and at most `retention_bytes` a partition (None: no such limit);
     `compact` keeps the latest record of each key (and drops it after `retention_ms`, where that is given).
     `partitioned_by`: what decides the partition, so that a room's input, state and output share a number.
+    `written_by`, `read_by`: the stages and people (`operator`, `analyst`) who do; a broker is told to allow no one else.
     """
 
     name: str
@@ -28,13 +29,37 @@ class Topic:
     max_record_bytes: int
     pictures: bool
     nouns: tuple[str, ...]
+    written_by: tuple[str, ...] = ()
+    read_by: tuple[str, ...] = ()
 
 
 CAMERAS = Topic(
-    "classpulse.cameras.v1", "camera", "camera", 1, "compact", None, None, MIB, pictures=False, nouns=("CameraConfig",)
+    "classpulse.cameras.v1",
+    "camera",
+    "camera",
+    1,
+    "compact",
+    None,
+    None,
+    MIB,
+    pictures=False,
+    nouns=("CameraConfig",),
+    written_by=("operator",),
+    read_by=("ingest", "detect", "aggregate", "operator"),
 )
 ROOMS = Topic(
-    "classpulse.rooms.v1", "room", "room", 1, "compact", None, None, MIB, pictures=False, nouns=("RoomConfig",)
+    "classpulse.rooms.v1",
+    "room",
+    "room",
+    1,
+    "compact",
+    None,
+    None,
+    MIB,
+    pictures=False,
+    nouns=("RoomConfig",),
+    written_by=("operator",),
+    read_by=("ingest", "aggregate", "operator", "analyst"),
 )
 FRAMES = Topic(
     "classpulse.frames.v1",
@@ -47,6 +72,8 @@ FRAMES = Topic(
     4 * MIB,
     pictures=True,
     nouns=("Frame", "Dropped", "Heartbeat"),
+    written_by=("ingest",),
+    read_by=("detect",),
 )
 DETECTIONS = Topic(
     "classpulse.detections.v1",
@@ -59,6 +86,8 @@ DETECTIONS = Topic(
     MIB,
     pictures=False,
     nouns=("FrameDetections", "Dropped", "Heartbeat", "Hole", "Idle", "RoomPlan"),
+    written_by=("detect", "aggregate", "bridge"),
+    read_by=("aggregate", "operator"),
 )
 EVENTS = Topic(
     "classpulse.events.v1",
@@ -71,6 +100,8 @@ EVENTS = Topic(
     MIB,
     pictures=False,
     nouns=("BehaviourEvent",),
+    written_by=("aggregate",),
+    read_by=("operator", "analyst"),
 )
 TIMELINES = Topic(
     "classpulse.timelines.v1",
@@ -83,6 +114,8 @@ TIMELINES = Topic(
     MIB,
     pictures=False,
     nouns=("TimelineBucket",),
+    written_by=("aggregate", "operator"),
+    read_by=("operator", "analyst"),
 )
 REPORTS = Topic(
     "classpulse.reports.v1",
@@ -95,6 +128,8 @@ REPORTS = Topic(
     MIB,
     pictures=False,
     nouns=("CameraReport",),
+    written_by=("ingest", "detect"),
+    read_by=("operator",),
 )
 INGEST_STATE = Topic(
     "classpulse.ingest-state.v1",
@@ -107,6 +142,8 @@ INGEST_STATE = Topic(
     MIB,
     pictures=False,
     nouns=("IngestState",),
+    written_by=("ingest",),
+    read_by=("ingest", "operator"),
 )
 AGGREGATE_STATE = Topic(
     "classpulse.aggregate-state.v1",
@@ -119,6 +156,8 @@ AGGREGATE_STATE = Topic(
     4 * MIB,
     pictures=False,
     nouns=("StateEntry",),
+    written_by=("aggregate",),
+    read_by=("aggregate",),
 )
 MODELS = Topic(
     "classpulse.models.v1",
@@ -131,6 +170,8 @@ MODELS = Topic(
     MIB,
     pictures=False,
     nouns=("ModelRelease", "ModelLine"),
+    written_by=("operator",),
+    read_by=("detect", "operator"),
 )
 DEAD_LETTERS = Topic(
     "classpulse.deadletters.v1",
@@ -143,6 +184,8 @@ DEAD_LETTERS = Topic(
     8 * MIB,
     pictures=False,
     nouns=("DeadLetter",),
+    written_by=("detect", "aggregate", "bridge"),
+    read_by=("operator",),
 )
 
 TOPICS: dict[str, Topic] = {

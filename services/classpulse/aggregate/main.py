@@ -23,7 +23,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
         arm(settings.fault)
     serve_metrics(settings.metrics_port)
     clock = SystemClock()
-    bus = open_bus(settings.bus)
+    bus = open_bus(settings.bus_as("aggregate"))
     try:
         bus.create(tuple(TOPICS.values()))
         member = bus.member(Aggregate.name, [DETECTIONS], index=index, count=count)

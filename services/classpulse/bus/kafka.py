@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from kafka import IsolationLevel, KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
 from kafka import errors as kafka_errors
@@ -39,7 +40,7 @@ LOOK_AGAIN_MS = 2
 PAGE_RECORDS = 1_000
 MARKERS = 2
 """So few offsets at the end of a partition may be markers of transactions alone."""
-ABSENT = kafka_errors.UnknownTopicOrPartitionError.errno
+HIDDEN = kafka_errors.TopicAuthorizationFailedError.errno
 
 
 class KafkaBus:
@@ -56,12 +57,8 @@ class KafkaBus:
         self._unread: dict[str, Weights] = {}
         self._kept = Weights(self._records)
         self._closed = False
-        try:
+        with self._link.connecting():
             self._admin = KafkaAdminClient(**self._link.client())
-        except kafka_errors.SaslAuthenticationFailedError as error:
-            raise self._link.translated(error, "connect") from error
-        except kafka_errors.KafkaError as error:
-            raise Fatal(f"{self._link.name}: {error}; expected a broker that answers") from error
         self._reader = KafkaConsumer(
             **self._link.client(),
             group_id=None,
@@ -74,15 +71,19 @@ class KafkaBus:
         )
 
     def create(self, topics: Sequence[Topic]) -> None:
-        """Make the topics that do not exist; refuse all if one exists in another shape."""
+        """Make the topics that do not exist; refuse all if one exists in another shape.
+
+        A topic that this process may not see is none of its business. Raises Fatal where one is missing and may not be made.
+        """
         with self._using("create topics"):
-            found = self._described([topic.name for topic in topics])
-            pairs = [(found[topic.name], topic) for topic in topics if topic.name in found]
-            if faults := [fault for there, wanted in pairs if (fault := check_same_shape(there, wanted))]:
+            there, hidden = self._partitions([topic.name for topic in topics])
+            found = [replace(topic, partitions=there[topic.name]) for topic in topics if topic.name in there]
+            wanted = {topic.name: topic for topic in topics}
+            if faults := [fault for one in found if (fault := check_same_shape(one, wanted[one.name]))]:
                 raise BadInput(faults)
-            if missing := [topic for topic in topics if topic.name not in found]:
+            if missing := [topic for topic in topics if topic.name not in {*there, *hidden}]:
                 self._make(missing)
-            self._topics |= {topic.name: topic for topic in topics}
+            self._topics |= wanted
 
     def member(
         self, group: str, topics: Sequence[Topic], *, index: int = 0, count: int = 1, slot: str = ""
@@ -165,10 +166,10 @@ class KafkaBus:
         """The topic as topics.py or its creator says, else as the broker does. Raises Fatal where nobody created it."""
         if name not in self._topics:
             with self._using(f"look at {name}"):
-                found = self._described([name])
-            if name not in found:
-                raise unknown_topic(name, [*self._topics])
-            self._topics[name] = TOPICS.get(name, found[name])
+                found = TOPICS.get(name) or self._described(name)
+            if found is None:
+                raise unknown_topic(name, self._topics)
+            self._topics[name] = found
         return self._topics[name]
 
     def _check(
@@ -177,17 +178,20 @@ class KafkaBus:
         check_outputs(outputs, self.topic)
         check_owned(positions, owned, who)
 
-    def _described(self, names: Collection[str]) -> dict[str, Topic]:
-        """The topics that exist, as the broker keeps them."""
-        there = {
-            t["name"]: len(t["partitions"]) for t in self._admin.describe_topics(list(names)) if not t["error_code"]
-        }
-        if not there:
-            return {}
-        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
-        told = self._admin.describe_configs(asked, config_filter="all")["topic"]
-        configs = {name: {key: entry["value"] for key, entry in told[name].items()} for name in there}
-        return {name: topic_from(name, there[name], configs[name]) for name in there}
+    def _partitions(self, names: Collection[str]) -> tuple[dict[str, int], set[str]]:
+        """How many partitions those topics have that exist, and which ones this process may not see."""
+        told = self._admin.describe_topics(list(names))
+        there = {one["name"]: len(one["partitions"]) for one in told if not one["error_code"]}
+        return there, {one["name"] for one in told if one["error_code"] == HIDDEN}
+
+    def _described(self, name: str) -> Topic | None:
+        """A topic that is not in topics.py, as the broker keeps it."""
+        there, _ = self._partitions([name])
+        if name not in there:
+            return None
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name)]
+        told = self._admin.describe_configs(asked, config_filter="all")["topic"][name]
+        return topic_from(name, there[name], {key: entry["value"] for key, entry in told.items()})
 
     def _make(self, topics: Sequence[Topic]) -> None:
         wanted = {t.name: {"num_partitions": t.partitions, "configs": configs_of(t)} for t in topics}
@@ -209,7 +213,12 @@ class KafkaBus:
 
     def _offsets(self, places: Sequence[Place], spec: OffsetSpec, isolation: IsolationLevel) -> dict[Place, int]:
         wanted = {TopicPartition(*place): spec for place in places}
-        found = self._admin.list_partition_offsets(wanted, isolation, timeout_ms=DEADLINE_MS)
+        try:
+            found = self._admin.list_partition_offsets(wanted, isolation, timeout_ms=DEADLINE_MS)
+        except kafka_errors.UnknownTopicOrPartitionError as error:  # said of what one may not see, too
+            if hidden := self._partitions({place.topic for place in places})[1]:
+                raise kafka_errors.TopicAuthorizationFailedError(hidden) from error
+            raise
         return {Place(*partition): told.offset for partition, told in found.items()}
 
     def _records(self, place: Place, start: int, end: int) -> Iterator[Stored]:

@@ -74,6 +74,8 @@ class Intake:
                 fetch_max_bytes=FETCH_BYTES,
                 metrics_enabled=False,
             )
+            for topic in topics:  # known before the group is joined: else its leader may hand out nothing, for ever
+                self._consumer.partitions_for_topic(topic)
             self._consumer.subscribe(list(topics), listener=self._changes)
 
     def assignment(self) -> frozenset[Place]:

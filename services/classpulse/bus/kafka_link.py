@@ -5,6 +5,7 @@ certificate of that authority; with `credentials` (a file holding `user:password
 SASL/SCRAM-SHA-512. Neither ever stands on a command line or in a log.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ _FENCED = (
     kafka_errors.CommitFailedError,
 )
 
+_REFUSED = "SaslAuthenticationFailedError"
 _LATER = ("KafkaTimeoutError", "RequestTimedOutError", "KafkaConnectionError", "NotEnoughReplicas")
 """Errors that pass by themselves; the library often gives them as the text of another."""
 
@@ -78,15 +80,34 @@ class Link:
         except kafka_errors.KafkaError as error:
             raise self.translated(error, what) from error
 
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Around a process's first client: why no broker could be reached. Raises BadInput for refused credentials, else Fatal.
+
+        The library tells why only in its log, and then that it took too long.
+        """
+        heard = _Heard()
+        log = logging.getLogger("kafka.net.manager")
+        log.addHandler(heard)
+        try:
+            yield
+        except kafka_errors.KafkaError as error:
+            why = heard.last or _words(error)
+            if _REFUSED in why:
+                raise BadInput(
+                    [
+                        f"bus = {self.name}: user or password refused; expected those of credentials = {str(self.credentials)!r}"
+                    ]
+                ) from error
+            raise Fatal(f"{self.name}: {why}; expected a broker that answers") from error
+        finally:
+            log.removeHandler(heard)
+
     def translated(self, error: kafka_errors.KafkaError, what: str) -> ClassPulseError:
         """What an error of the library asks us to do."""
         where = f"{self.name}: {what}: {_words(error)}"
         if any(kind.__name__ in where for kind in _FENCED):  # the library often wraps them, in text only
             return Fenced(f"{where}; a later member owns this place; expected to be the latest")
-        if isinstance(error, kafka_errors.SaslAuthenticationFailedError):
-            return BadInput(
-                [f"bus = {self.name}: {_words(error)}; expected the user and password of {self.credentials}"]
-            )
         if isinstance(error, kafka_errors.AuthorizationError):
             return Fatal(f"{where}; expected an ACL that allows it (`classpulse topics apply` grants them)")
         if isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
@@ -94,6 +115,18 @@ class Link:
         if isinstance(error, kafka_errors.RetriableError) or any(kind in where for kind in _LATER):
             return Recoverable(where)
         return Fatal(where)
+
+
+class _Heard(logging.Handler):
+    """Keeps why connections failed."""
+
+    last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line of the library's log; a refused password outweighs what is said after it."""
+        said = record.getMessage()
+        if said.startswith("Bootstrap connection to") and _REFUSED not in self.last:
+            self.last = said
 
 
 class Errand:

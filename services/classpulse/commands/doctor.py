@@ -46,7 +46,7 @@ def _findings(settings: Settings, declared: Site | None) -> "Iterator[Finding]":
     opened: list[Bus] = []
 
     def bus() -> Bus:
-        opened.append(open_bus(settings.bus))
+        opened.append(open_bus(settings.bus_as("operator")))
         return opened[0]
 
     yield from diagnosis.installed()

@@ -47,7 +47,7 @@ def opened_bus(settings: Settings, *, to_read: bool = False) -> Iterator[Bus]:
         raise BadInput(
             [f"bus = {masked(settings.bus)!r}: not there; expected the data folder of an `up` or a demo (--data)"]
         )
-    bus = open_bus(settings.bus)
+    bus = open_bus(settings.bus_as("operator"))
     try:
         bus.create(tuple(TOPICS.values()))
         yield bus

@@ -33,7 +33,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     eyes = open_eyes(settings)
     MODEL_INFO.labels(eyes.digest).set(1)
     clock = SystemClock()
-    bus = open_bus(settings.bus)
+    bus = open_bus(settings.bus_as("detect"))
     try:
         bus.create(tuple(TOPICS.values()))
         member = bus.member("detect", [FRAMES], index=index, count=count)

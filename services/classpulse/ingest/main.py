@@ -31,7 +31,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     cv2.setNumThreads(1)
     serve_metrics(settings.metrics_port)
     clock = SystemClock()
-    bus = open_bus(settings.bus)
+    bus = open_bus(settings.bus_as("ingest"))
     try:
         bus.create(tuple(TOPICS.values()))
         pressure = Pressure(bus, clock)

@@ -26,6 +26,7 @@ class Tally:
     """What has been published since the process started, for people."""
 
     published: int = 0
+    largest_bytes: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     trouble: str = ""
 
@@ -113,6 +114,7 @@ class Publisher:
                 jpeg=jpeg,
             )
             self._frame = (item, encode(frame, topic=FRAMES, at_ms=item.at_ms))
+            self.tally.largest_bytes = max(self.tally.largest_bytes, len(jpeg))
             fault("ingest.encoded")
         return self._frame[1]
 
