@@ -7,8 +7,15 @@ LESSONS := services/classpulse/demo/lessons
 
 .PHONY: demo up setup test check bench kafka-up kafka-down lessons constraints schemas clean
 
+# BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo.
+ifeq ($(BUS),kafka)
+demo: $(VENV)/.ready-kafka
+	$(PYTHON) deploy/local/kafka/cluster.py --plain run -- sh -ec '$(BIN)/classpulse topics apply >/dev/null; \
+	  exec $(BIN)/classpulse demo --bus "$$CLASSPULSE_BUS" $(DEMO_FLAGS)'
+else
 demo: $(VENV)/.ready-cpu
 	$(BIN)/classpulse demo $(DEMO_FLAGS)
+endif
 
 up: $(VENV)/.ready-cpu
 	$(BIN)/classpulse up $(or $(SITE),site.toml)
@@ -58,9 +65,13 @@ $(VENV)/.ready-cpu: $(VENV)/.ready-uv pyproject.toml constraints.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu]"
 	@touch $@
 
+$(VENV)/.ready-kafka: $(VENV)/.ready-uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,kafka]"
+	@touch $@
+
 $(VENV)/.ready-test: $(VENV)/.ready-uv pyproject.toml constraints.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,test]"
-	@touch $@ $(VENV)/.ready-cpu
+	@touch $@ $(VENV)/.ready-cpu $(VENV)/.ready-kafka
 
 clean:
 	rm -rf $(VENV) build demo-out .mypy_cache .ruff_cache .pytest_cache

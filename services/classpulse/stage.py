@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from classpulse.bus.base import Bus, Member, Place
-from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import InvalidRecord, RecordTooLarge, Recoverable
 from classpulse.faults import fault
 from classpulse.records import DeadLetter, Record
 from classpulse.telemetry import DEADLETTERS, OLDEST_UNPROCESSED, READER_LAG, STAGE_DURATION, TRANSACTIONS
-from classpulse.topics import DEAD_LETTERS, TOPICS, Topic, topic_named
+from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
 
 ALLOWED_SKEW_MS = 10_000
 """How much later than its append time a record may say it was captured."""
@@ -165,21 +164,20 @@ class Loop:
     def _measure_lag(self, now_ms: int) -> None:
         """How much is waiting, of the whole group, and for how long, of this member's partitions."""
         name, places = self.stage.name, self.member.assignment()
-        topics = [topic_named(topic) for topic in sorted({place.topic for place in places})]
-        READER_LAG.labels(name).set(sum(unread(self.bus, name, topic) for topic in topics))
-        oldest_ms = min((self._waiting_since(topic, places, now_ms) for topic in topics), default=now_ms)
+        records, oldest_ms = 0, now_ms
+        for topic in map(topic_named, sorted({place.topic for place in places})):
+            done = self.bus.positions(name, topic)
+            for partition, (first, end) in self.bus.ends(topic).items():
+                begin, place = max(done.get(partition, first), first), Place(topic.name, partition)
+                records += max(0, end - begin)
+                if begin < end and place in places:
+                    oldest_ms = min(oldest_ms, self._appended_ms(place, begin, now_ms))
+        READER_LAG.labels(name).set(records)
         OLDEST_UNPROCESSED.labels(name).set((now_ms - oldest_ms) / 1000)
 
-    def _waiting_since(self, topic: Topic, places: Collection[Place], now_ms: int) -> int:
-        """When the oldest record was appended that is not committed yet; `now_ms` where there is none."""
-        done, oldest_ms = self.bus.positions(self.stage.name, topic), now_ms
-        for partition, (first, end) in self.bus.ends(topic).items():
-            place = Place(topic.name, partition)
-            begin = max(done.get(partition, first), first)
-            if place in places and begin < end:
-                for record in self.bus.fetch(place, begin, max_records=1, max_bytes=1):
-                    oldest_ms = min(oldest_ms, record.appended_at_ms)
-        return oldest_ms
+    def _appended_ms(self, place: Place, offset: int, now_ms: int) -> int:
+        """When the first record from there on was appended; `now_ms` where there is none."""
+        return next((r.appended_at_ms for r in self.bus.fetch(place, offset, max_records=1, max_bytes=1)), now_ms)
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
         DEADLETTERS.labels(error.reason).inc()

@@ -356,12 +356,17 @@ def _ready(node: Node) -> bool:
 
 
 def main() -> None:
-    """`up` starts what does not run and leaves it running; `down` ends it. Either says what there is."""
+    """`up` starts nodes and leaves them running, `down` ends them, `run` keeps them for as long as a command takes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("action", choices=("up", "down"))
+    parser.add_argument("action", choices=("up", "down", "run"))
     parser.add_argument("--folder", type=Path, default=Path("build/kafka"), help="where everything of it lies")
     parser.add_argument("--plain", action="store_true", help="one node in plaintext, without users")
+    parser.add_argument(
+        "words", nargs="*", metavar="COMMAND", help="of run: what to run on an empty cluster of its own"
+    )
     args = parser.parse_args()
+    if args.action == "run":
+        sys.exit(run(args.folder / "run", args.words, plain=args.plain))
     kind = "plain" if args.plain else "secure"
     cluster = Cluster(args.folder / kind, 1 if args.plain else 3, secure=not args.plain, first_port=FIRST_PORT)
     try:
@@ -382,6 +387,21 @@ def up(cluster: Cluster) -> None:
         raise
     print(f"kafka: {len(cluster.members)} node(s) up in {time.monotonic() - began:.1f} s, data in {cluster.folder}")
     print(f"export CLASSPULSE_BUS='{cluster.url('{stage}' if cluster.secure else 'admin')}'")
+
+
+def run(folder: Path, words: Sequence[str], *, plain: bool) -> int:
+    """Run a command with CLASSPULSE_BUS naming an empty cluster, which ends with it; gives the command's exit code."""
+    shutil.rmtree(folder, ignore_errors=True)
+    cluster = Cluster(folder, 1 if plain else 3, secure=not plain)
+    try:
+        cluster.start()
+        url = cluster.url("admin" if plain else "{stage}")
+        return subprocess.run(words, env={**os.environ, "CLASSPULSE_BUS": url}, check=False).returncode
+    except RuntimeError as error:
+        sys.exit(f"kafka: {error}")
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def down(folder: Path) -> None:

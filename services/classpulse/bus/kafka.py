@@ -17,7 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from classpulse.bus.base import DEADLINE_MS, Place
 from classpulse.bus.kafka_intake import FETCH_BYTES, stored
 from classpulse.bus.kafka_link import parse_link
-from classpulse.bus.kafka_member import KafkaMember
+from classpulse.bus.kafka_member import KafkaMember, just_committed
 from classpulse.bus.kafka_topics import configs_of, topic_from
 from classpulse.bus.limits import (
     check_compacted,
@@ -56,6 +56,7 @@ class KafkaBus:
         self._groups: dict[str, KafkaConsumer] = {}
         self._unread: dict[str, Weights] = {}
         self._kept = Weights(self._records)
+        self._visible: set[str] = set()
         self._closed = False
         with self._link.connecting():
             self._admin = KafkaAdminClient(**self._link.client())
@@ -201,25 +202,37 @@ class KafkaBus:
             self._admin.wait_for_topics(list(wanted))
 
     def _bounds(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
-        """(first, next) of each; waits until what was appended before this call is committed or aborted."""
-        firsts = self._offsets(places, OffsetSpec.EARLIEST, IsolationLevel.READ_UNCOMMITTED)
-        appended = self._offsets(places, OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED)
+        """(first, next) of each. After a commit of this process: waits until what is appended is committed or aborted."""
+        partitions = [TopicPartition(*place) for place in places]
+        self._check_visible(partitions)
+        firsts = self._reader.beginning_offsets(partitions, timeout_ms=DEADLINE_MS)
+        ends = self._stable(partitions) if just_committed() else self._ends_of(partitions)
+        return {Place(*one): (firsts[one], max(firsts[one], ends[one])) for one in partitions}
+
+    def _stable(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        wanted = dict.fromkeys(partitions, OffsetSpec.LATEST)
+        told = self._admin.list_partition_offsets(wanted, IsolationLevel.READ_UNCOMMITTED, timeout_ms=DEADLINE_MS)
         give_up_ms = self._clock.monotonic_ms() + STABLE_MS
         while True:
-            stable = self._offsets(places, OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED)
-            if all(stable[place] >= appended[place] for place in places) or self._clock.monotonic_ms() >= give_up_ms:
-                return {place: (firsts[place], max(firsts[place], stable[place])) for place in places}
+            ends = self._ends_of(partitions)
+            if all(ends[one] >= told[one].offset for one in partitions) or self._clock.monotonic_ms() >= give_up_ms:
+                return ends
             self._clock.sleep_ms(LOOK_AGAIN_MS)
 
-    def _offsets(self, places: Sequence[Place], spec: OffsetSpec, isolation: IsolationLevel) -> dict[Place, int]:
-        wanted = {TopicPartition(*place): spec for place in places}
-        try:
-            found = self._admin.list_partition_offsets(wanted, isolation, timeout_ms=DEADLINE_MS)
-        except kafka_errors.UnknownTopicOrPartitionError as error:  # said of what one may not see, too
-            if hidden := self._partitions({place.topic for place in places})[1]:
-                raise kafka_errors.TopicAuthorizationFailedError(hidden) from error
-            raise
-        return {Place(*partition): told.offset for partition, told in found.items()}
+    def _ends_of(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where what is committed ends, as the leaders say."""
+        ends: dict[TopicPartition, int] = self._reader.end_offsets(list(partitions), timeout_ms=DEADLINE_MS)
+        return ends
+
+    def _check_visible(self, partitions: Sequence[TopicPartition]) -> None:
+        """Once a topic: the library waits in vain for one that may not be seen. Raises its error for that."""
+        topics = {one.topic for one in partitions} - self._visible
+        if not topics:
+            return
+        there, hidden = self._partitions(topics)
+        if hidden:
+            raise kafka_errors.TopicAuthorizationFailedError(hidden)
+        self._visible |= there.keys()
 
     def _records(self, place: Place, start: int, end: int) -> Iterator[Stored]:
         """Committed records with start <= offset < end. Under the lock; raises Recoverable when the broker does not give them in time."""

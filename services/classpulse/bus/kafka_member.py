@@ -29,6 +29,17 @@ RETRY_MS = 10
 PASS_EVERY_MS = 500
 CLOSE_S = 2.0
 
+SETTLES_MS = 1_000
+"""The broker writes a transaction's markers a moment after it said that it is committed; never so much later."""
+
+_committed_ms = [-SETTLES_MS]
+
+
+def just_committed() -> bool:
+    """Whether a member in this process committed so lately that its records may not be visible yet."""
+    return SystemClock().monotonic_ms() - _committed_ms[0] < SETTLES_MS
+
+
 Check = Callable[[Sequence[Outgoing], Mapping[Place, int], frozenset[Place], str], None]
 """Refuses outputs and positions that cannot be committed: outputs, positions, what is owned, by whom."""
 
@@ -95,6 +106,7 @@ class Outlet:
         try:
             if not Errand(self._producer.commit_transaction).ended(DEADLINE_MS):
                 raise Fatal(f"{unknown} within {DEADLINE_MS} ms; expected an answer")
+            _committed_ms[0] = self._clock.monotonic_ms()
         except kafka_errors.KafkaError as error:
             meant = self._link.translated(error, self._what)
             raise meant if isinstance(meant, Fenced) else Fatal(f"{unknown} ({error}); expected an answer") from error

@@ -14,10 +14,11 @@ def demo(
         "demo-out"
     ),
     seconds: Annotated[float | None, typer.Option("--seconds", min=1, help="Stop after so many seconds.")] = None,
+    bus: Annotated[str, typer.Option("--bus", help="Empty bus to play on, kafka://…; else a file in the folder.")] = "",
     *,
     headless: Annotated[bool, typer.Option("--headless", help="Lines instead of a live table.")] = False,
 ) -> None:
     """Play the bundled lessons through the whole route and measure the result against the truth."""
     from classpulse.demo.run import run_demo  # noqa: PLC0415 - keeps --help quick
 
-    raise typer.Exit(run_demo(out, headless=headless, seconds=seconds))
+    raise typer.Exit(run_demo(out, headless=headless, seconds=seconds, bus_url=bus))

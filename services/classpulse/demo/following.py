@@ -13,6 +13,7 @@ from classpulse.records import BehaviourEvent, FrameDetections, Heartbeat, Timel
 from classpulse.topics import DETECTIONS, EVENTS, TIMELINES, partition_of
 
 PACE_WINDOW_MS = 5_000
+FOLLOWED = (DETECTIONS, EVENTS, TIMELINES)
 
 
 @dataclass
@@ -70,14 +71,13 @@ class Follower:
         self.rooms = {room: RoomNow(room) for room in rooms}
         self._bus = bus
         self._next: dict[Place, int] = {
-            Place(topic.name, partition_of(room, topic.partitions)): 0
-            for topic in (DETECTIONS, EVENTS, TIMELINES)
-            for room in rooms
+            Place(topic.name, partition_of(room, topic.partitions)): 0 for topic in FOLLOWED for room in rooms
         }
 
     def look(self) -> int:
         """Take in everything committed since the last look; gives the number of records. May raise Recoverable."""
-        return sum(self._follow(place) for place in self._next)
+        ends = {Place(t.name, p): end for t in FOLLOWED for p, (_, end) in self._bus.ends(t).items()}
+        return sum(self._follow(place) for place in list(self._next) if self._next[place] < ends[place])
 
     @property
     def done(self) -> bool:

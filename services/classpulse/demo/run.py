@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from classpulse.bus.base import Bus
+from classpulse.bus.base import Bus, open_bus
 from classpulse.clock import Clock, SystemClock
 from classpulse.demo.bundled import Lesson, bundled_lessons, local_zone, site_text
 from classpulse.demo.following import Follower
@@ -18,9 +18,9 @@ from classpulse.demo.route import Route
 from classpulse.demo.screens import LiveScreen, LogScreen, Screen, show_result
 from classpulse.errors import BadInput, Recoverable
 from classpulse.process import stop_on_signals
-from classpulse.settings import Settings
-from classpulse.supervisor import hold, prepare_bus
-from classpulse.topics import FRAMES
+from classpulse.settings import Settings, masked
+from classpulse.supervisor import hold
+from classpulse.topics import FRAMES, TOPICS, short_name
 
 LOOK_EVERY_S = 0.25
 START_S = 5.0
@@ -43,17 +43,23 @@ class Ending(Enum):
     FAILED = "the route ended with an error"
 
 
-def run_demo(out: Path, *, headless: bool, seconds: float | None) -> int:
-    """Play, show, measure and write; gives the exit code. Raises BadInput for a folder that is not a demo's."""
+ADMIN = "admin"
+"""Whose credentials measure a demo on a broker: the accounts count pictures, which no operator may see."""
+
+
+def run_demo(out: Path, *, headless: bool, seconds: float | None, bus_url: str = "") -> int:
+    """Play, show, measure and write; gives the exit code. Raises BadInput for a folder or bus that is not for a demo."""
     lessons = bundled_lessons()
     clock = SystemClock()
     console = Console()
     stop = stop_on_signals()
     data = emptied(out)
     site = out / "site.toml"
-    site.write_text(site_text(lessons, data.resolve(), local_zone()), encoding="utf-8")
-    bus = prepare_bus(Settings(data=data.resolve()))
+    site.write_text(site_text(lessons, data.resolve(), local_zone(), bus_url), encoding="utf-8")
+    bus = open_bus(Settings(data=data.resolve(), bus=bus_url).bus_as(ADMIN))
     try:
+        bus.create(tuple(TOPICS.values()))
+        _check_empty(bus, bus_url)
         ending, words = _play(
             bus, lessons, out, _screen(console, clock, lessons, headless=headless), stop, clock, seconds
         )
@@ -66,7 +72,7 @@ def run_demo(out: Path, *, headless: bool, seconds: float | None) -> int:
         _forget_pictures(bus)
     finally:
         bus.close()
-    show_result(console, result, files, data)
+    show_result(console, result, files, None if bus_url else data)
     if ending in (Ending.PLAYED, Ending.CUT):
         return 0
     console.print(f"the demo is not whole: {ending.value}\n{words}", style="bold red", markup=False, highlight=False)
@@ -145,6 +151,13 @@ def watch(
             return Ending.OVERDUE
         if stop.wait(LOOK_EVERY_S):
             return Ending.STOPPED
+
+
+def _check_empty(bus: Bus, url: str) -> None:
+    """Somebody's rooms are no place for a demo. Raises BadInput where the bus holds any."""
+    held = [short_name(topic) for topic in TOPICS.values() if any(end for _, end in bus.ends(topic).values())]
+    if held:
+        raise BadInput([f"--bus = {masked(url)!r}: holds records of {', '.join(held)}; expected an empty bus"])
 
 
 def _forget_pictures(bus: Bus) -> None:

@@ -87,8 +87,8 @@ class LogScreen:
             self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def show_result(console: Console, result: Result, files: Sequence[Path], data: Path) -> None:
-    """The end of a demo: every room as bars, what was measured, and where everything lies."""
+def show_result(console: Console, result: Result, files: Sequence[Path], data: Path | None) -> None:
+    """The end of a demo: every room as bars, what was measured, and where everything lies. `data` None: in no folder."""
     width = min(console.width, WIDEST)
     for panel in result.panels:
         console.print(room_bars(panel, width), soft_wrap=True)
@@ -103,7 +103,7 @@ def show_result(console: Console, result: Result, files: Sequence[Path], data: P
     console.print(f"capture → event p50 / p99: {latency_text(result.latencies_ms)}; {pace} frames/s", highlight=False)
     console.print(f"model: {', '.join(result.models) or 'none was used'}", highlight=False, soft_wrap=True)
     console.print("wrote " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
-    if result.panels:
+    if result.panels and data is not None:
         room = result.panels[0].timeline.room
         command = "classpulse" if shutil.which("classpulse") else Path(sys.executable).with_name("classpulse")
         console.print(f"look closer: {command} timeline {room} --data {data}", highlight=False, soft_wrap=True)

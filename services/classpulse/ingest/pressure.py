@@ -9,7 +9,7 @@ from classpulse.topics import FRAMES
 
 MOST_RECORDS = 256
 MOST_BYTES = (FRAMES.retention_bytes or 0) // 2
-LOOK_EVERY_MS = 100
+LOOK_EVERY_MS = 250
 READER = "detect"
 
 
