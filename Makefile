@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route live demo
 LESSONS := services/classpulse/demo/lessons
 
-.PHONY: demo up setup test check bench kafka-up kafka-down lessons constraints schemas clean
+.PHONY: demo up setup test test-kafka check bench kafka-up kafka-down lessons constraints schemas clean
 
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo.
 ifeq ($(BUS),kafka)
@@ -23,7 +23,10 @@ up: $(VENV)/.ready-cpu
 setup: $(VENV)/.ready-test
 
 test: $(VENV)/.ready-test
-	$(BIN)/pytest -n 2 --dist loadgroup $(TEST_FLAGS)
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not kafka" $(TEST_FLAGS)
+
+test-kafka: $(VENV)/.ready-test
+	$(BIN)/pytest -n 2 --dist loadgroup -m kafka $(TEST_FLAGS)
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .

@@ -15,11 +15,16 @@ MORTAL = ("setpriv", "--pdeathsig", "KILL")
 """A node of a test does not outlive the process that started it, however that ends."""
 
 
+def require_kafka() -> None:
+    """Skip where Java or the client is absent."""
+    require("kafka", importlib.util.find_spec("kafka"), "pip install '.[kafka]'")
+    require("kafka", shutil.which("java") and shutil.which("mvn"), "apt install openjdk-17-jre-headless maven")
+
+
 @cache
 def running(kind: str) -> Cluster:
     """A cluster that runs: `plain` (one node) or `secure` (three nodes, SASL, TLS, ACLs). Skips where Java or the client is absent."""
-    require("kafka", importlib.util.find_spec("kafka"), "pip install '.[kafka]'")
-    require("kafka", shutil.which("java") and shutil.which("mvn"), "apt install openjdk-17-jre-headless maven")
+    require_kafka()
     folder = Path(tempfile.mkdtemp(prefix=f"kafka-{kind}-"))
     cluster = Cluster(folder, 3 if kind == "secure" else 1, secure=kind == "secure", wrapper=MORTAL)
     atexit.register(_end, cluster, folder)

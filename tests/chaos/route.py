@@ -36,9 +36,15 @@ class Outcome:
     missing: dict[str, int] = field(default_factory=dict)
 
 
-def write_site(folder: Path) -> Path:
+def write_site(folder: Path, bus: str = "") -> Path:
     """Three rooms, each with one bundled lesson in complete delivery, at fixed event times; with the faster classroom model."""
-    lines = ["[settings]", f'data = "{folder}/data"', 'model = "classroom-640"', ""]
+    lines = [
+        "[settings]",
+        f'data = "{folder}/data"',
+        'model = "classroom-640"',
+        *([f'bus = "{bus}"'] if bus else []),
+        "",
+    ]
     for number in (1, 2, 3):
         room = f"chaos/school/room-{number}"
         lines += ["[[rooms]]", f'room = "{room}"', "", "[[cameras]]", f'camera = "{room}/front"']
@@ -137,9 +143,9 @@ def check(found: Outcome, undisturbed: Outcome) -> None:
     assert found.buckets == undisturbed.buckets
 
 
-def outcome(site: Path, kills: int = 0) -> Outcome:
+def outcome(site: Path, kills: int = 0, bus_url: str = "") -> Outcome:
     """Read what was published: ended events and final buckets, canonical, sorted by key, without `revision`."""
-    bus = open_bus(f"sqlite://{site.parent}/data/bus.sqlite")
+    bus = open_bus(bus_url or f"sqlite://{site.parent}/data/bus.sqlite")
     try:
         return _outcome(bus, kills)
     finally:

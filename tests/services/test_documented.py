@@ -46,6 +46,7 @@ def test_a_topics_row_says_what_the_code_says(name: str) -> None:
     assert cells[1] == topic.key
     assert cells[2] == str(topic.partitions)
     assert cells[3].removesuffix(", never revised") == kept(topic)
+    assert cells[4].split(" (")[0] == f"{', '.join(topic.written_by)} → {', '.join(topic.read_by)}"
     assert cells[5] == ", ".join(topic.nouns)
 
 

@@ -1,7 +1,7 @@
 """The loop applies each kind of error once, and a step is committed whole or repeated."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
@@ -26,6 +26,7 @@ class Echo:
     def __init__(self) -> None:
         self.fail_next = 0
         self.committed_steps = 0
+        self.forgotten: list[tuple[int, frozenset[Place]]] = []
 
     def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
         if self.fail_next:
@@ -40,6 +41,9 @@ class Echo:
             assert isinstance(item.noun, Heartbeat)
             step.outputs.append(encode(item.noun, topic=DETECTIONS, at_ms=item.noun.at_ms))
         return step
+
+    def forget(self, places: Collection[Place]) -> None:
+        self.forgotten.append((self.committed_steps, frozenset(places)))
 
     def committed(self, step: Step, now_ms: int) -> None:
         self.committed_steps += 1
@@ -98,6 +102,16 @@ def test_a_successor_goes_on_where_the_last_commit_ended(rig: Rig) -> None:
     rig.source.commit([rig.beat(2)], {})
     rig.new_loop().turn()
     assert [decode(r).at_ms for r in rig.all_of(DETECTIONS.name)] == [1, 2]  # type: ignore[attr-defined]
+
+
+def test_what_was_handed_over_is_forgotten_before_the_next_step_and_told_once(rig: Rig) -> None:
+    gone = [frozenset({Place(FRAMES.name, 3)}), frozenset[Place]()]
+    rig.loop.member.handed_over = lambda: gone.pop(0)  # type: ignore[method-assign]
+    rig.source.commit([rig.beat()], {})
+    rig.loop.turn()
+    rig.loop.turn()
+    assert rig.stage.forgotten == [(0, frozenset({Place(FRAMES.name, 3)}))]
+    assert rig.stage.committed_steps == 1
 
 
 def test_an_unreadable_record_is_put_aside_and_the_rest_goes_on(rig: Rig) -> None:

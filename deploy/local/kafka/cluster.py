@@ -131,6 +131,8 @@ class Cluster:
                     os.kill(pid, signal.SIGKILL)
                 time.sleep(0.05)
             (node.folder / "pid").unlink(missing_ok=True)
+            if node.process is not None:
+                node.process.wait()
 
     def signal_node(self, node: Node, number: signal.Signals) -> None:
         """Kill, stop (pause) or continue one node."""
@@ -141,6 +143,8 @@ class Cluster:
         if number == signal.SIGKILL:
             while _alive(node, pid):
                 time.sleep(0.01)
+            if node.process is not None:
+                node.process.wait()
 
     def last_words(self, node: Node, lines: int = 20) -> str:
         """The end of a node's log."""

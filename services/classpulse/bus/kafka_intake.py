@@ -111,7 +111,7 @@ class Intake:
                 if place not in self._done:
                     self._done[place] = self._consumer.committed(partition, timeout_ms=DEADLINE_MS) or 0
                 position = self._consumer.position(partition, timeout_ms=LOOK_MS)
-                done = not waiting and self._given.get(place, self._done[place]) == self._done[place]
+                done = not waiting and self._given.get(place, 0) <= self._done[place]
                 if done and position is not None and position > self._done[place]:
                     found[place] = position
         return found

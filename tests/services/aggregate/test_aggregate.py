@@ -21,6 +21,7 @@ from classpulse.records import (
     TimelineBucket,
     room_of,
 )
+from classpulse.stage import Loop, Pace
 from classpulse.telemetry import REGISTRY
 from classpulse.topics import AGGREGATE_STATE, CAMERAS, DEAD_LETTERS, DETECTIONS, EVENTS, ROOMS, TIMELINES, partition_of
 from tests.services.aggregate.rig import Rig
@@ -96,6 +97,25 @@ def test_a_step_that_was_not_committed_never_happened(rig: Rig) -> None:
     other.tell(lesson())
     other.turn()
     assert rig.bytes() == other.bytes()
+
+
+def test_a_partition_that_was_another_members_for_a_while_is_read_from_the_bus_again(rig: Rig) -> None:
+    rig.tell(lesson())
+    rig.turn()
+    undisturbed = rig.bytes()
+    other = Rig()
+    other.tell(lesson())
+    other.start(max_records=40)
+    assert other.loop.turn() == 40
+    first = other.stage
+    other.start(max_records=40)
+    assert other.loop.turn() == 40
+    member = other.bus.member("aggregate", [DETECTIONS])
+    first.forget(member.assignment())
+    back = Loop(first, other.bus, member, other.clock, Pace(timeout_ms=0))
+    while back.turn():
+        pass
+    assert other.bytes() == undisturbed
 
 
 def test_rooms_do_not_touch_each_other(rig: Rig) -> None:
