@@ -1,0 +1,192 @@
+"""Figures: what a step costs on a real Kafka, beside the bare client, and what a publisher holds while its broker is away.
+
+One node in plaintext, and three with TLS, SCRAM and access; brokers, client and all share the machine's cores. In every round
+the bare client (idempotent, batches of 256 KiB, no transaction) and the bus append the same frames, one after the other. A step
+of detections is what detect commits: 100 records over all partitions with the positions they came from.
+"""
+
+import argparse
+import shutil
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from deploy.local.kafka.cluster import Cluster
+from kafka import KafkaProducer
+from measured import spread, write_result
+
+from classpulse.bus.base import Place, open_bus
+from classpulse.bus.kafka import KafkaBus
+from classpulse.bus.kafka_link import parse_link
+from classpulse.bus.kafka_topics import BATCH_BYTES
+from classpulse.codec import Outgoing
+from classpulse.errors import Recoverable
+from classpulse.topics import DETECTIONS, FRAMES, INGEST_STATE, TOPICS
+
+FRAME = bytes(range(256)) * 157
+FRAMES_A_ROUND = 480
+FRAMES_A_STEP = 16
+STEPS = 200
+DETECTIONS_A_STEP = 100
+DETECTION = b"x" * 400
+HEADERS = tuple((f"ce_{number}", b"x" * 40) for number in range(9))
+
+
+def main() -> None:
+    """Measure both clusters and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--away-s", type=float, default=300.0, help="how long the broker is away; 0: not measured")
+    asked = parser.parse_args()
+    told: dict[str, Any] = {
+        "frame_bytes": len(FRAME),
+        "frames_a_step": FRAMES_A_STEP,
+        "detections_a_step": DETECTIONS_A_STEP,
+    }
+    for name, nodes in (("one node, plaintext", 1), ("three nodes, TLS, SCRAM, access", 3)):
+        with running(nodes) as cluster:
+            told[name] = {**appended(cluster, asked.rounds), "step_of_detections_ms": steps(cluster)}
+    if asked.away_s:
+        with running(1) as cluster:
+            told["broker_away"] = away(cluster, asked.away_s)
+    write_result("bus_kafka", told)
+
+
+@contextmanager
+def running(nodes: int) -> Iterator[Cluster]:
+    """An empty cluster with all topics."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-kafka-"))
+    cluster = Cluster(folder, nodes, secure=nodes > 1, wrapper=("setpriv", "--pdeathsig", "KILL"))
+    try:
+        cluster.start()
+        bus = open_bus(cluster.url())
+        bus.create(tuple(TOPICS.values()))
+        bus.close()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+
+
+def appended(cluster: Cluster, rounds: int) -> dict[str, Any]:
+    """MB/s of frames: the bare client, the bus in steps of 16, and a camera's steps of one frame and its state."""
+    bus = open_bus(cluster.url())
+    member = bus.member("ingest", (), slot="bench")
+    link = parse_link(cluster.url().partition("://")[2])
+    bare = KafkaProducer(
+        **link.client(), batch_size=BATCH_BYTES, linger_ms=5, max_request_size=8 << 20, metrics_enabled=False
+    )
+    ways = {
+        "bare client": lambda: sent(bare),
+        f"bus, {FRAMES_A_STEP} frames a step": lambda: committed(member, FRAMES_A_STEP, state=False),
+        "bus, 1 frame and its state a step": lambda: committed(member, 1, state=True),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            if number:  # the first round warms up
+                rates[name].append(FRAMES_A_ROUND * len(FRAME) / 1e6 / (time.perf_counter() - began))
+    bare.close()
+    member.close()
+    bus.close()
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    share = medians[f"bus, {FRAMES_A_STEP} frames a step"] / medians["bare client"]
+    return {
+        "append_mb_per_s": {name: spread(values) for name, values in rates.items()},
+        "share_of_bare": round(share, 3),
+    }
+
+
+def sent(producer: KafkaProducer) -> None:
+    """The frames of a round through the bare client, and their acknowledgements."""
+    futures = [
+        producer.send(
+            FRAMES.name, value=FRAME, key=b"d/s/r/camera", headers=list(HEADERS), partition=n % FRAMES.partitions
+        )
+        for n in range(FRAMES_A_ROUND)
+    ]
+    for future in futures:
+        future.get(timeout=60)
+
+
+def committed(member: Any, frames_a_step: int, *, state: bool) -> None:
+    """The same frames in steps of the bus."""
+    for start in range(0, FRAMES_A_ROUND, frames_a_step):
+        step = [
+            Outgoing(FRAMES.name, n % FRAMES.partitions, "d/s/r/camera", FRAME, HEADERS)
+            for n in range(start, start + frames_a_step)
+        ]
+        if state:
+            step.append(
+                Outgoing(INGEST_STATE.name, start % INGEST_STATE.partitions, "d/s/r/camera", b"s" * 150, HEADERS)
+            )
+        member.commit(step, {})
+
+
+def steps(cluster: Cluster) -> dict[str, Any]:
+    """Median and 99th percentile of a step of detections with its positions."""
+    bus = open_bus(cluster.url())
+    member = bus.member("detect", [FRAMES])
+    while not member.assignment():
+        member.poll(max_records=1, max_bytes=1, timeout_ms=100)
+    taken = []
+    for number in range(STEPS + 20):
+        outputs = [
+            Outgoing(DETECTIONS.name, n % DETECTIONS.partitions, "d/s/r", DETECTION, HEADERS)
+            for n in range(DETECTIONS_A_STEP)
+        ]
+        began = time.perf_counter()
+        member.commit(outputs, {Place(FRAMES.name, p): number for p in range(FRAMES.partitions)})
+        taken.append((time.perf_counter() - began) * 1000)
+    member.close()
+    bus.close()
+    taken = sorted(taken[20:])
+    return {
+        "steps": STEPS,
+        "median": round(statistics.median(taken), 1),
+        "p99": round(taken[int(0.99 * STEPS)], 1),
+        "max": round(taken[-1], 1),
+    }
+
+
+def away(cluster: Cluster, seconds: float) -> dict[str, Any]:
+    """What this process holds while it goes on trying to publish to a broker that does not answer."""
+    bus = KafkaBus(cluster.url().partition("://")[2])
+    member = bus.member("ingest", (), slot="bench")
+    committed(member, FRAMES_A_STEP, state=False)
+    (node,) = cluster.members
+    before, most, tries = pss_mb(), 0.0, 0
+    cluster.signal_node(node, signal.SIGSTOP)
+    give_up = time.monotonic() + seconds
+    try:
+        while time.monotonic() < give_up:
+            tries += 1
+            try:
+                committed(member, FRAMES_A_STEP, state=False)
+            except Recoverable:
+                most = max(most, pss_mb() - before)
+    finally:
+        cluster.signal_node(node, signal.SIGCONT)
+    return {
+        "seconds": seconds,
+        "refused_steps": tries,
+        "step_mb": round(FRAMES_A_STEP * len(FRAME) / 1e6, 2),
+        "grew_mb": round(most, 1),
+    }
+
+
+def pss_mb() -> float:
+    """What this process holds, its share of what is shared included."""
+    return float(psutil.Process().memory_full_info().pss) / 1e6
+
+
+if __name__ == "__main__":
+    main()
