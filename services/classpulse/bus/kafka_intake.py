@@ -14,6 +14,7 @@ from classpulse.bus.kafka_link import Link
 from classpulse.bus.limits import stored_bytes
 from classpulse.clock import SystemClock
 from classpulse.codec import Stored
+from classpulse.errors import Fenced
 
 SESSION_MS = 10_000
 HEARTBEAT_MS = 500
@@ -84,6 +85,7 @@ class Intake:
 
     def poll(self, max_records: int, max_bytes: int, timeout_ms: int) -> list[Stored]:
         """The next records: one partition after the other, each in its turn."""
+        self._check_fence()
         give_up_ms = self._clock.monotonic_ms() + min(timeout_ms, DEADLINE_MS)
         self._fill(0 if any(self._waiting.values()) else min(timeout_ms, DEADLINE_MS))
         while (
@@ -181,6 +183,17 @@ class Intake:
             if (waiting := self._waiting.get(Place(*partition))) is not None:
                 waiting.extend(map(stored, records))
         self._consumer.resume(*self._consumer.paused())
+
+    def _check_fence(self) -> None:
+        """Raises Fenced when another process has joined in this place.
+
+        kafka-python 3.0.12 (coordinator/base.py, _do_heartbeat) then merely stops its heartbeats: polls go on, and what
+        the group's other members own by then would be read here too.
+        """
+        if self.settled() and not self._consumer._coordinator._heartbeat_enabled:  # noqa: SLF001 - there is no other way
+            raise Fenced(
+                f"{self._link.name}: {self._what}: no longer in the group; expected to be the latest of this place"
+            )
 
     def _keep_join(self) -> None:
         """Keep the outcome of a join that ended between two polls.

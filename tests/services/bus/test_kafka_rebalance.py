@@ -182,6 +182,24 @@ def test_a_frozen_member_whose_partitions_were_given_away_is_fenced_when_it_wake
         assert desk.bus.positions(group, topic) == {0: 1}
 
 
+def test_a_member_whose_place_was_taken_says_so_when_it_polls(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=1), desk.name()
+    first = desk.member(group, [topic], slot="a")
+    desk.publish_values(topic, [b"0"])
+    poll_until(first, 1)
+    second = desk.member(group, [topic], slot="a")
+    assert values(poll_until(second, 1)) == [b"0"]
+
+    with pytest.raises(Fenced, match="no longer in the group"):
+        poll_for(first, TAKEN_OVER_WITHIN_S)
+
+
+def poll_for(member: Member, seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        member.poll(max_records=1, max_bytes=ROOMY, timeout_ms=100)
+
+
 def test_who_is_idle_commits_the_positions_behind_the_last_marker(desk: Desk) -> None:
     topic, group = desk.topic(partitions=1), desk.name()
     member = desk.member(group, [topic])
