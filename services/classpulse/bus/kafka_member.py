@@ -125,9 +125,17 @@ class Outlet:
             self._producer = self._open()
             self._spoilt = False
         if self._abort is not None:
-            if not self._abort.ended(DEADLINE_MS):
+            if not self._aborted(self._abort):
                 raise Recoverable(f"{self._link.name}: {self._what}: the last step is not aborted in {DEADLINE_MS} ms")
             self._abort = None
+
+    def _aborted(self, abort: Errand) -> bool:
+        """Whether the abort has ended. Raises Fatal where it failed: such a producer never commits again."""
+        try:
+            return abort.ended(DEADLINE_MS)
+        except kafka_errors.KafkaError as error:
+            meant = self._link.translated(error, self._what)
+            raise meant if isinstance(meant, Fenced) else Fatal(f"{meant}; a fresh process goes on") from error
 
     def _open(self) -> KafkaProducer:
         """A producer of this id; what its predecessor left open is aborted, and what the predecessor still says is refused."""
