@@ -119,23 +119,25 @@ class Outlet:
             self._abort = Errand(self._producer.abort_transaction)
 
     def _recover(self) -> None:
-        """Wait for the last step's abort. After a refused record the library sends on with a wrong sequence: begin anew."""
-        if self._spoilt:
-            self.close()
-            self._producer = self._open()
-            self._spoilt = False
+        """Wait for the last step's abort. A producer that cannot abort, or was refused a record, is opened anew."""
         if self._abort is not None:
             if not self._aborted(self._abort):
                 raise Recoverable(f"{self._link.name}: {self._what}: the last step is not aborted in {DEADLINE_MS} ms")
             self._abort = None
+        if self._spoilt:
+            self.close()
+            self._producer = self._open()
+            self._spoilt = False
 
     def _aborted(self, abort: Errand) -> bool:
-        """Whether the abort has ended. Raises Fatal where it failed: such a producer never commits again."""
+        """Whether the abort has ended; where it failed, the next producer of this id aborts instead. Raises Fenced."""
         try:
             return abort.ended(DEADLINE_MS)
         except kafka_errors.KafkaError as error:
-            meant = self._link.translated(error, self._what)
-            raise meant if isinstance(meant, Fenced) else Fatal(f"{meant}; a fresh process goes on") from error
+            if isinstance(meant := self._link.translated(error, self._what), Fenced):
+                raise meant from error
+            self._spoilt = True
+            return True
 
     def _open(self) -> KafkaProducer:
         """A producer of this id; what its predecessor left open is aborted, and what the predecessor still says is refused."""
