@@ -1,11 +1,14 @@
 """`doctor`: what is installed, what works, and what is wrong, one line each."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classpulse.child import SPOKEN
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, environ_with
 from classpulse.commands.progress import progress
@@ -30,12 +33,22 @@ def doctor(
     declared = None if site is None else load_site(site, environ)
     settings = Settings.from_env(environ) if declared is None else declared.settings
     wrong = 0
-    for line, right in lines(_findings(settings, declared)):
-        typer.echo(line)
-        wrong += not right
+    try:
+        for line, right in lines(_findings(settings, declared)):
+            typer.echo(line)
+            wrong += not right
+    except KeyboardInterrupt:
+        _leave()
     if wrong:
         typer.echo(f"{wrong} wrong", err=True)
         raise typer.Exit(1)
+
+
+def _leave() -> None:
+    """End at once: a camera's thread may be inside FFmpeg, and an interpreter that ends under it has crashed."""
+    typer.echo(f"{SPOKEN}interrupted", err=True)
+    sys.stdout.flush()
+    os._exit(1)
 
 
 def _findings(settings: Settings, declared: Site | None) -> "Iterator[Finding]":

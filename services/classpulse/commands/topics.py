@@ -23,6 +23,11 @@ ReplicasOption = Annotated[int, typer.Option(help="Copies of each new topic; -1:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 
+@app.callback()
+def _group() -> None:
+    """Compare a Kafka cluster's topics and access with what is wanted; bring it about."""
+
+
 @app.command()
 def plan(replicas: ReplicasOption = -1, data: DataOption = None) -> None:
     """Say what `apply` would change."""
