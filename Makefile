@@ -10,7 +10,7 @@ LESSONS := services/classpulse/demo/lessons
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo.
 ifeq ($(BUS),kafka)
 demo: $(VENV)/.ready-kafka
-	$(PYTHON) deploy/local/kafka/cluster.py --plain run -- sh -ec '$(BIN)/classpulse topics apply >/dev/null; \
+	$(PYTHON) -m deploy.local.kafka.cluster --plain run -- sh -ec '$(BIN)/classpulse topics apply >/dev/null; \
 	  exec $(BIN)/classpulse demo --bus "$$CLASSPULSE_BUS" $(DEMO_FLAGS)'
 else
 demo: $(VENV)/.ready-cpu
@@ -39,10 +39,10 @@ bench: $(VENV)/.ready-test
 
 # Real Kafka on loopback, as in production; PLAIN=1: one node in plaintext. Data in build/kafka.
 kafka-up:
-	$(PYTHON) deploy/local/kafka/cluster.py up $(if $(PLAIN),--plain)
+	$(PYTHON) -m deploy.local.kafka.cluster up $(if $(PLAIN),--plain)
 
 kafka-down:
-	$(PYTHON) deploy/local/kafka/cluster.py down
+	$(PYTHON) -m deploy.local.kafka.cluster down
 
 lessons: $(VENV)/.ready-test
 	rm -rf build/lessons

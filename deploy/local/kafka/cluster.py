@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
-LIBS = HERE.parents[2] / "build" / "kafka" / "libs"
+from deploy.local.kafka.jars import fetch_jars, java
+
 USERS = ("admin", "operator", "ingest", "detect", "aggregate", "bridge", "analyst")
 """`admin` may do everything (super user); what the others may is told by `classpulse topics apply`."""
 
@@ -280,40 +280,6 @@ def make_certificates(folder: Path) -> None:
     for store in ("node.p12", "trust.p12"):
         keytool(store, "-importcert", "-alias", "ca", "-noprompt", "-file", str(folder / "ca.pem"))
     keytool("node.p12", "-importcert", "-alias", "node", "-noprompt", "-file", str(folder / "node.pem"))
-
-
-def fetch_jars() -> None:
-    """Let Maven fetch the broker, unless that was done. Raises RuntimeError naming what is missing."""
-    for program in ("java", "mvn"):
-        if shutil.which(program) is None and not (program == "mvn" and _fetched()):
-            raise RuntimeError(f"{program} is not installed: on Debian, apt install openjdk-17-jre-headless maven")
-    if _fetched():
-        return
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={LIBS}"]
-    done = subprocess.run(
-        ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"mvn {goal[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    (LIBS / "fetched").write_text((HERE / "pom.xml").read_text())
-
-
-def _fetched() -> bool:
-    mark = LIBS / "fetched"
-    return mark.is_file() and mark.read_text() == (HERE / "pom.xml").read_text()
-
-
-def java(options: Sequence[str], main: str, *words: str) -> list[str]:
-    """The command line of one of the broker's Java programs."""
-    return [
-        "java",
-        *options,
-        f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
-        "-cp",
-        f"{LIBS}/*",
-        main,
-        *words,
-    ]
 
 
 def free_ports(count: int) -> list[int]:

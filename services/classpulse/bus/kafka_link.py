@@ -32,7 +32,13 @@ _FENCED = (
 )
 
 _REFUSED = "SaslAuthenticationFailedError"
-_LATER = ("KafkaTimeoutError", "RequestTimedOutError", "KafkaConnectionError", "NotEnoughReplicas")
+_LATER = (
+    "KafkaTimeoutError",
+    "RequestTimedOutError",
+    "KafkaConnectionError",
+    "NotEnoughReplicas",
+    "UnknownBrokerIdError",  # a partition without a leader, for now
+)
 """Errors that pass by themselves; the library often gives them as the text of another."""
 
 

@@ -66,6 +66,8 @@ def test_a_file_that_cannot_be_read_or_holds_no_password_is_named(tmp_path: Path
         (kafka_errors.CommitFailedError("generation"), Fenced),
         (kafka_errors.KafkaTimeoutError("no answer"), Recoverable),
         (kafka_errors.NotLeaderForPartitionError(), Recoverable),
+        (kafka_errors.UnknownBrokerIdError(-1), Recoverable),
+        (kafka_errors.KafkaError("gave up: [Error 7] RequestTimedOutError"), Recoverable),
         (kafka_errors.MessageSizeTooLargeError(), RecordTooLarge),
         (kafka_errors.TopicAuthorizationFailedError("classpulse.frames.v1"), Fatal),
         (kafka_errors.KafkaError("something else"), Fatal),
