@@ -38,6 +38,7 @@ from classpulse.topics import TOPICS, Topic
 STABLE_MS = 1_000
 LOOK_AGAIN_MS = 2
 PAGE_RECORDS = 1_000
+LOOKS = 2
 MARKERS = 2
 """So few offsets at the end of a partition may be markers of transactions alone."""
 HIDDEN = kafka_errors.TopicAuthorizationFailedError.errno
@@ -235,9 +236,20 @@ class KafkaBus:
         self._visible |= there.keys()
 
     def _records(self, place: Place, start: int, end: int) -> Iterator[Stored]:
-        """Committed records with start <= offset < end. Under the lock; raises Recoverable when the broker does not give them in time."""
-        if start >= end:
-            return
+        """Committed records with start <= offset < end, under the lock.
+
+        A range that seems empty is read once more: after a seek within a partition the client has passed over one.
+        Raises Recoverable when the broker does not give them in time.
+        """
+        for _ in range(LOOKS if start < end else 0):
+            nothing = True
+            for record in self._read(place, start, end):
+                nothing = False
+                yield record
+            if not nothing:
+                return
+
+    def _read(self, place: Place, start: int, end: int) -> Iterator[Stored]:
         partition = TopicPartition(*place)
         self._reader.assign([partition])
         self._reader.seek(partition, start)

@@ -3,6 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
@@ -106,8 +107,8 @@ class Intake:
 
     def ahead(self) -> dict[Place, int]:
         """Where all that was given is committed and only transactions' markers follow: the positions behind them."""
-        found = {}
-        with self._link.meaning(self._what):
+        found: dict[Place, int] = {}
+        with self._link.meaning(self._what), suppress(kafka_errors.NoOffsetForPartitionError):  # the next poll begins
             for place, waiting in self._waiting.items():
                 partition = TopicPartition(*place)
                 if place not in self._done:
