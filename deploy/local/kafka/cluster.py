@@ -154,7 +154,7 @@ class Cluster:
         if self.secure:
             self._make_passwords()
             make_certificates(self.folder)
-        identity = secrets.token_urlsafe(16)
+        identity = f"A{secrets.token_urlsafe(16)[1:]}"  # one that begins with a hyphen would be taken for an option
         formats = [(node, self._format(node, identity)) for node in self.members]
         for node, one in formats:
             said, _ = one.communicate()
