@@ -10,7 +10,6 @@ from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Lesson, RoomConfig, Rule
 from classpulse.site import Site, load_site, parse_camera, parse_site
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS
-from tests.services.fake_release import make_release
 
 BASE = Path("/site")
 ROOM = {"room": "t/s/101"}
@@ -42,43 +41,12 @@ def test_an_empty_file_is_a_site_without_rooms() -> None:
     assert (empty.rooms, empty.cameras, empty.stated) == ((), (), frozenset())
 
 
-def test_a_model_is_the_name_of_a_release_or_a_folder_beside_the_file(tmp_path: Path) -> None:
-    def model(stated: str) -> Path | None:
-        return parse_site({"settings": {"model": stated}}, base=tmp_path, environ={}).settings.model
-
-    make_release(tmp_path / "paper")
-    make_release(tmp_path / "papers")
-    assert model("") is None
-    assert model("paper") == Path("paper")
-    assert model("papers") == tmp_path / "papers"
-    assert model("./paper") == tmp_path / "paper"
-    assert model("papers/model.onnx") == tmp_path / "papers" / "model.onnx"
-
-
-def test_a_model_or_runtime_that_detect_would_refuse_is_a_fault_of_the_file(tmp_path: Path) -> None:
-    assert faults(settings={"model": "clasroom", "runtime": "onnxruntim"}) == (
-        "settings.model = 'clasroom': no released model and no folder; nearest is classroom",
-        "settings.runtime = 'onnxruntim': unknown; nearest is onnxruntime",
-    )
-    with pytest.raises(
-        BadInput, match=r"^settings.model = '.': no model.onnx in it; expected a folder with model.onnx"
-    ):
-        parse_site({"settings": {"model": "."}}, base=tmp_path, environ={})
-
-
 def test_a_table_that_is_unknown_is_named_as_it_is_written() -> None:
     assert faults(camera=[CAMERA], room={"room": "t/s/1"}, data=["x"]) == (
         "[[camera]]: unknown table; nearest is cameras",
         "[room]: unknown table; nearest is rooms",
         "data = ['x']: unknown key; expected one of cameras, rooms, settings",
     )
-
-
-def test_a_variable_s_model_is_checked_in_the_place_of_the_file_s() -> None:
-    with pytest.raises(
-        BadInput, match=r"^CLASSPULSE_MODEL = 'papre': no released model and no folder; nearest is paper"
-    ):
-        parse_site({"settings": {"model": "cake"}}, base=BASE, environ={"CLASSPULSE_MODEL": "papre"})
 
 
 def test_a_full_file_becomes_records(tmp_path: Path) -> None:

@@ -6,121 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from classpulse import child as child_module
-from classpulse.bus.base import Bus, Place
 from classpulse.bus.memory import MemoryBus
-from classpulse.bus.sqlite import SqliteBus
 from classpulse.clock import SystemClock
-from classpulse.codec import Outgoing, encode
-from classpulse.errors import BadInput, StorageFull
+from classpulse.codec import encode
+from classpulse.errors import BadInput
 from classpulse.records import Heartbeat
 from classpulse.settings import Settings
 from classpulse.supervisor import STAGES, Supervisor, hold, prepare_bus
-from classpulse.topics import FRAMES, TOPICS
+from classpulse.topics import FRAMES
 from tests.services.supervisor.run_supervisor import FAKE
+from tests.services.supervisor.running import PATIENCE_MS, Running, alive, pids, wait_until
 
-PATIENCE_MS = 20_000
 RUNNER = Path(__file__).with_name("run_supervisor.py")
-
-
-def wait_until(what: Callable[[], object], within_ms: int = PATIENCE_MS) -> None:
-    clock = SystemClock()
-    deadline_ms = clock.monotonic_ms() + within_ms
-    while not what():
-        assert clock.monotonic_ms() < deadline_ms, "it did not come to pass in time"
-        clock.sleep_ms(20)
-
-
-def pids(data: Path, stage: str) -> list[int]:
-    path = data / f"{stage}.pids"
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-class Running:
-    """A supervisor on a thread of its own. (Its children follow that thread: it lives until the end.)"""
-
-    def __init__(
-        self,
-        data: Path,
-        bus: Bus | None = None,
-        *,
-        retain_every_s: float = 5.0,
-        keep_pictures: bool = False,
-        **changes: Any,
-    ) -> None:
-        self.data = data
-        self.settings = Settings(data=data, **changes)
-        self.bus = bus or prepare_bus(self.settings)
-        self.bus.create(tuple(TOPICS.values()))
-        self.supervisor = Supervisor(
-            self.settings,
-            self.bus,
-            SystemClock(),
-            command=FAKE,
-            environ=os.environ,
-            retain_every_s=retain_every_s,
-            keep_pictures=keep_pictures,
-        )
-        self.stop = threading.Event()
-        self.error: BadInput | None = None
-        self.ended = threading.Event()
-        self.settled = 0
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.supervisor.run(self.stop, self.ended.is_set, self._settle)
-        except BadInput as error:
-            self.error = error
-
-    def _settle(self) -> None:
-        self.settled += 1
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join(PATIENCE_MS / 1000)
-        assert not self._thread.is_alive()
-
-    def all_running(self) -> bool:
-        return all(pids(self.data, stage) for stage in STAGES)
-
-    def close(self) -> None:
-        self.stop.set()
-        self.join()
-        self.bus.close()
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    made: list[Running] = []
-
-    def run(**changes: Any) -> Running:
-        running = Running(tmp_path, **changes)
-        made.append(running)
-        running.start()
-        return running
-
-    yield run
-    for running in made:
-        running.close()
 
 
 def test_every_stage_is_a_process_and_ends_when_told(make: Callable[..., Running], tmp_path: Path) -> None:
@@ -299,46 +203,6 @@ def test_each_process_has_a_metrics_port_of_its_own(make: Callable[..., Running]
         return path.exists() and f"'CLASSPULSE_METRICS_PORT': '{port}'" in path.read_text()
 
     wait_until(lambda: all(told(stage, 9100 + number) for number, stage in enumerate(STAGES)))
-
-
-class FullBus(SqliteBus):
-    """A bus whose disk has no room for retention's own transactions."""
-
-    asked = 0
-
-    def retain(self, now_ms: int) -> int:
-        del now_ms
-        self.asked += 1
-        raise StorageFull("no room")
-
-
-def test_a_full_disk_does_not_end_the_supervisor_and_retention_goes_on_asking(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    bus = FullBus(tmp_path / "bus.sqlite")
-    running = Running(tmp_path, bus, retain_every_s=0.05)
-    running.start()
-    wait_until(lambda: bus.asked > 2 and running.all_running())
-    running.close()
-    assert "retention: no room; trying again" in caplog.text
-    assert running.error is None
-    assert all((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
-
-
-@pytest.mark.parametrize("keep", [False, True])
-def test_pictures_that_were_looked_at_go_while_the_route_runs_unless_they_are_to_stay(
-    make: Callable[..., Running], keep: bool
-) -> None:
-    running = make(retain_every_s=0.05, keep_pictures=keep)
-    pictures = [Outgoing(FRAMES.name, 0, "t/s/r/c", b"picture", ())] * 3
-    running.bus.member("ingest", ()).commit(pictures, {})
-    member = running.bus.member("detect", [FRAMES])
-    member.commit([], {Place(FRAMES.name, 0): 2})
-    if keep:
-        SystemClock().sleep_ms(500)
-    else:
-        wait_until(lambda: running.bus.ends(FRAMES)[0][0] > 0)
-    assert running.bus.ends(FRAMES)[0] == ((0, 3) if keep else (2, 3))
 
 
 def test_a_bus_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
