@@ -6,7 +6,6 @@ of detections is what detect commits: 100 records over all partitions with the p
 """
 
 import argparse
-import shutil
 import signal
 import statistics
 import tempfile
@@ -62,16 +61,11 @@ def main() -> None:
 def running(nodes: int) -> Iterator[Cluster]:
     """An empty cluster with all topics."""
     folder = Path(tempfile.mkdtemp(prefix="bench-kafka-"))
-    cluster = Cluster(folder, nodes, secure=nodes > 1, wrapper=("setpriv", "--pdeathsig", "KILL"))
-    try:
-        cluster.start()
+    with Cluster(folder, nodes, secure=nodes > 1, wrapper=("setpriv", "--pdeathsig", "KILL")).lasting() as cluster:
         bus = open_bus(cluster.url())
         bus.create(tuple(TOPICS.values()))
         bus.close()
         yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(folder)
 
 
 def appended(cluster: Cluster, rounds: int) -> dict[str, Any]:

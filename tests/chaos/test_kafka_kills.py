@@ -1,15 +1,12 @@
 """Promise 2b on a real Kafka: the same bytes as on a file, whichever stage is killed when, or the supervisor."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from deploy.local.kafka.cluster import Cluster
 
-from classpulse.bus.base import open_bus
-from classpulse.topics import TOPICS
 from tests.brokers import MORTAL, require_kafka
 from tests.chaos.route import Outcome, check, finish, finish_under_random_kills, outcome, write_site
 
@@ -28,21 +25,10 @@ RANDOM_KILLS = 6
 
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Cluster]:
-    """One node in plaintext, empty."""
-    yield from fresh(Cluster(tmp_path / "kafka", 1, secure=False, wrapper=MORTAL))
-
-
-def fresh(cluster: Cluster) -> Iterator[Cluster]:
+    """One node in plaintext, without a topic: `up` makes them."""
     require_kafka()
-    try:
-        cluster.start()
-        bus = open_bus(cluster.url())
-        bus.create(tuple(TOPICS.values()))
-        bus.close()
+    with Cluster(tmp_path / "kafka", 1, secure=False, wrapper=MORTAL).lasting() as cluster:
         yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(cluster.folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("spec", sorted(LEAST_KILLS))

@@ -13,8 +13,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.kafka.jars import fetch_jars, java
@@ -50,14 +51,13 @@ class Node:
 class Cluster:
     """Nodes in one folder. `ports` are chosen freely unless `first_port` is given, three a node.
 
-    `settings`: of the broker, over those chosen here. `wrapper`: words before each node's command line.
+    `wrapper`: words before each node's command line.
     """
 
     folder: Path
     nodes: int = 3
     secure: bool = True
     first_port: int | None = None
-    settings: dict[str, str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -107,7 +107,7 @@ class Cluster:
         (node.folder / "pid").write_text(f"{node.process.pid}\n")
 
     def wait_ready(self) -> None:
-        """Until the nodes that run accept clients and have unfenced each other. Raises RuntimeError."""
+        """Until every node's log says that it has started. Raises RuntimeError with the log's end."""
         give_up = time.monotonic() + READY_WITHIN_S
         for node in self.members:
             while not _ready(node):
@@ -150,6 +150,17 @@ class Cluster:
         """The end of a node's log."""
         return "\n".join((node.folder / "server.log").read_text(errors="replace").splitlines()[-lines:])
 
+    @contextmanager
+    def lasting(self) -> "Iterator[Cluster]":
+        """Started empty for as long as the block lasts; nothing of it stays."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def _prepare(self) -> None:
         if self.secure:
             self._make_passwords()
@@ -166,7 +177,8 @@ class Cluster:
     def _format(self, node: Node, identity: str) -> "subprocess.Popen[str]":
         """Begin to make a node's empty log, with the users in it. Their passwords are in a file, not on the command line."""
         self._configure(node)
-        users = [(self.folder / "secrets" / user).read_text().strip().partition(":") for user in self._users()]
+        known = USERS if self.secure else ()
+        users = [(self.folder / "secrets" / user).read_text().strip().partition(":") for user in known]
         words = ["format", "-t", identity, "-c", str(node.folder / "server.properties")]
         for user, _, password in users:
             words += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
@@ -174,9 +186,6 @@ class Cluster:
         write_private(arguments, "".join(f'"{word}"\n' for word in java(TOOL, STORAGE_TOOL, *words)[1:]))
         command = ["java", f"@{arguments}"]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def _users(self) -> tuple[str, ...]:
-        return USERS if self.secure else ()
 
     def _make_passwords(self) -> None:
         folder = self.folder / "secrets"
@@ -187,7 +196,7 @@ class Cluster:
 
     def _configure(self, node: Node) -> None:
         node.folder.mkdir(parents=True, exist_ok=True)
-        lines = {**_common(self), **_own(node), **(_secured(self) if self.secure else {}), **self.settings}
+        lines = {**_common(self), **_own(node), **(_secured(self) if self.secure else {})}
         text = "".join(f"{key}={value}\n" for key, value in lines.items())
         write_private(node.folder / "server.properties", text)
 
@@ -361,17 +370,12 @@ def up(cluster: Cluster) -> None:
 
 def run(folder: Path, words: Sequence[str], *, plain: bool) -> int:
     """Run a command with CLASSPULSE_BUS naming an empty cluster, which ends with it; gives the command's exit code."""
-    shutil.rmtree(folder, ignore_errors=True)
-    cluster = Cluster(folder, 1 if plain else 3, secure=not plain)
     try:
-        cluster.start()
-        url = cluster.url("admin" if plain else "{stage}")
-        return subprocess.run(words, env={**os.environ, "CLASSPULSE_BUS": url}, check=False).returncode
+        with Cluster(folder, 1 if plain else 3, secure=not plain).lasting() as cluster:
+            url = cluster.url("admin" if plain else "{stage}")
+            return subprocess.run(words, env={**os.environ, "CLASSPULSE_BUS": url}, check=False).returncode
     except RuntimeError as error:
         sys.exit(f"kafka: {error}")
-    finally:
-        cluster.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def down(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """The district's bus: Apache Kafka, through kafka-python. Members live in kafka_member.py; this is what needs no membership.
 
 Reading here is read-committed too. A transaction that has just ended becomes visible a moment after its member was told so
-(the broker writes its markers then), so every look waits for what was appended before it, for STABLE_MS at most.
+(the broker writes its markers then), so a look soon after a commit of this process waits for what was appended before it, for
+STABLE_MS at most.
 """
 
 import threading
@@ -315,7 +316,7 @@ class KafkaBus:
             if left_bytes <= (topic.retention_bytes or 0):
                 return offset
             left_bytes -= size
-        return bounds[1] if left_bytes != sum(size for _, size in weights) else bounds[0]
+        return bounds[1] if weights else bounds[0]
 
     @contextmanager
     def _using(self, what: str) -> Iterator[None]:

@@ -87,8 +87,9 @@ class Intake:
     def poll(self, max_records: int, max_bytes: int, timeout_ms: int) -> list[Stored]:
         """The next records: one partition after the other, each in its turn."""
         self._check_fence()
-        give_up_ms = self._clock.monotonic_ms() + min(timeout_ms, DEADLINE_MS)
-        self._fill(0 if any(self._waiting.values()) else min(timeout_ms, DEADLINE_MS))
+        timeout_ms = min(timeout_ms, DEADLINE_MS)
+        give_up_ms = self._clock.monotonic_ms() + timeout_ms
+        self._fill(0 if any(self._waiting.values()) else timeout_ms)
         while (
             not (self.settled() and any(self._waiting.values()))
             and (left_ms := give_up_ms - self._clock.monotonic_ms()) > 0
