@@ -63,14 +63,7 @@ class KafkaBus:
         with self._link.connecting():
             self._admin = KafkaAdminClient(**self._link.client())
         self._reader = KafkaConsumer(
-            **self._link.client(),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
-            fetch_max_bytes=FETCH_BYTES,
-            metrics_enabled=False,
+            **self._link.reader(), group_id=None, auto_offset_reset="earliest", fetch_max_bytes=FETCH_BYTES
         )
 
     def create(self, topics: Sequence[Topic]) -> None:
@@ -270,14 +263,7 @@ class KafkaBus:
     def _group(self, group: str) -> KafkaConsumer:
         """A client that may ask for a group's positions without joining it."""
         if group not in self._groups:
-            self._groups[group] = KafkaConsumer(
-                **self._link.client(),
-                group_id=group,
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
+            self._groups[group] = KafkaConsumer(**self._link.reader(), group_id=group)
         return self._groups[group]
 
     def _retain(self, topic: Topic, now_ms: int) -> int:

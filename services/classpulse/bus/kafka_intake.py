@@ -62,19 +62,15 @@ class Intake:
         self._done: dict[Place, int] = {}
         with link.meaning(self._what):
             self._consumer = KafkaConsumer(
-                **link.client(),
+                **link.reader(),
                 group_id=group,
                 group_instance_id=_instance(slot),
-                enable_auto_commit=False,
-                isolation_level="read_committed",
                 auto_offset_reset="none",
-                allow_auto_create_topics=False,
                 partition_assignment_strategy=[CooperativeStickyAssignor()],
                 session_timeout_ms=SESSION_MS,
                 heartbeat_interval_ms=HEARTBEAT_MS,
                 fetch_max_wait_ms=FETCH_WAIT_MS,
                 fetch_max_bytes=FETCH_BYTES,
-                metrics_enabled=False,
             )
             for topic in topics:  # known before the group is joined: else its leader may hand out nothing, for ever
                 self._consumer.partitions_for_topic(topic)

@@ -22,6 +22,10 @@ BOOTSTRAP_MS = 10_000
 RECONNECT_MOST_MS = 1_000
 """The client's own default, 30 s, keeps a camera waiting long after its broker is back."""
 
+LEADERS_MS = 3_000
+"""How long a reader believes who leads a partition. kafka-python 3.0.12 asks a former leader again and again where records
+lie, without a pause and without asking who leads now (consumer/fetcher.py, _handle_list_offsets_response); its default is 5 min."""
+
 OPTIONS = ("ca", "credentials")
 
 _FENCED = (
@@ -77,6 +81,16 @@ class Link:
                 "sasl_plain_password": password,
             }
         return settings
+
+    def reader(self) -> dict[str, object]:
+        """What every client that reads is given: it sees what is committed, and moves no position by itself."""
+        return self.client() | {
+            "enable_auto_commit": False,
+            "isolation_level": "read_committed",
+            "allow_auto_create_topics": False,
+            "metadata_max_age_ms": LEADERS_MS,
+            "metrics_enabled": False,
+        }
 
     @contextmanager
     def meaning(self, what: str) -> Iterator[None]:
