@@ -42,6 +42,7 @@ class Settings:
     log_level: str = field(default="INFO", metadata=_text("least level that is logged", *LOG_LEVELS))
     metrics_port: int = field(default=0, metadata=_whole("first loopback port for Prometheus; 0: none", 0, 65_000))
     fault: str = field(default="", metadata=_text("fault points to arm, for tests: [STAGE/]POINT:N, ..."))
+    school: str = field(default="", metadata=_text("ingest watches this TENANT/SCHOOL only; empty: every school"))
     detect_workers: int = field(default=1, metadata=_whole("detect processes", 1, 24))
     runtime: str = field(default="onnxruntime", metadata=_text("what runs the net"))
     runtime_threads: int = field(default=1, metadata=_whole("threads of one detect process's net", 1, 256))

@@ -36,7 +36,8 @@ class Member(Protocol):
     def poll(self, *, max_records: int, max_bytes: int, timeout_ms: int) -> list[Stored]:
         """The next committed records, in offset order within each partition; empty when none came in time.
 
-        Moves the member's in-memory position only. At least one record is given even if it exceeds `max_bytes`.
+        Moves the member's in-memory position only. At least one record is given even if it exceeds `max_bytes`. With
+        `max_records` 0 nothing is fetched: who shares places and reads nothing of them keeps up with its group so.
         """
         ...
 

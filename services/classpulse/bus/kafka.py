@@ -16,7 +16,7 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from classpulse.bus.base import DEADLINE_MS, Place
-from classpulse.bus.kafka_intake import FETCH_BYTES, stored
+from classpulse.bus.kafka_intake import FETCH_BYTES, settle, stored
 from classpulse.bus.kafka_link import parse_link
 from classpulse.bus.kafka_member import KafkaMember, just_committed
 from classpulse.bus.kafka_topics import configs_of, topic_from
@@ -39,7 +39,6 @@ from classpulse.topics import TOPICS, Topic
 STABLE_MS = 1_000
 LOOK_AGAIN_MS = 2
 PAGE_RECORDS = 1_000
-LOOKS = 2
 MARKERS = 2
 """So few offsets at the end of a partition may be markers of transactions alone."""
 HIDDEN = kafka_errors.TopicAuthorizationFailedError.errno
@@ -230,22 +229,12 @@ class KafkaBus:
         self._visible |= there.keys()
 
     def _records(self, place: Place, start: int, end: int) -> Iterator[Stored]:
-        """Committed records with start <= offset < end, under the lock.
-
-        A range that seems empty is read once more: after a seek within a partition the client has passed over one.
-        Raises Recoverable when the broker does not give them in time.
-        """
-        for _ in range(LOOKS if start < end else 0):
-            nothing = True
-            for record in self._read(place, start, end):
-                nothing = False
-                yield record
-            if not nothing:
-                return
-
-    def _read(self, place: Place, start: int, end: int) -> Iterator[Stored]:
+        """Committed records with start <= offset < end, under the lock. Raises Recoverable when they do not come in time."""
+        if start >= end:
+            return
         partition = TopicPartition(*place)
         self._reader.assign([partition])
+        settle(self._reader)
         self._reader.seek(partition, start)
         give_up_ms = self._clock.monotonic_ms() + DEADLINE_MS
         while self._reader.position(partition, timeout_ms=DEADLINE_MS) < end:

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from classpulse.topics import FRAMES, Topic
 
-READS_AS: dict[str, tuple[str, ...]] = {"detect": ("detect",), "aggregate": ("aggregate",)}
-"""The consumer groups of each user."""
+MEMBERS = ("ingest", "detect", "aggregate")
+"""Users that join consumer groups: those whose names begin with their own (a school's ingest has one of its own)."""
 
 LOOKS_AT: dict[str, tuple[str, ...]] = {"ingest": ("detect",), "operator": ("detect", "aggregate")}
 """The groups whose positions a user looks at without being in them."""
@@ -46,8 +46,7 @@ def _topics(topics: Sequence[Topic]) -> Iterator[Grant]:
 
 
 def _groups() -> Iterator[Grant]:
-    for user, groups in READS_AS.items():
-        yield from (Grant(user, "READ", "GROUP", group) for group in groups)
+    yield from (Grant(user, "READ", "GROUP", user, prefixed=True) for user in MEMBERS)
     for user, groups in LOOKS_AT.items():
         yield from (Grant(user, "DESCRIBE", "GROUP", group) for group in groups)
 

@@ -84,6 +84,9 @@ class Intake:
         """The next records: one partition after the other, each in its turn."""
         self._check_fence()
         timeout_ms = min(timeout_ms, DEADLINE_MS)
+        if max_records < 1:
+            self._fill(timeout_ms, at_rest=True)
+            return []
         give_up_ms = self._clock.monotonic_ms() + timeout_ms
         self._fill(0 if any(self._waiting.values()) else timeout_ms)
         while (
@@ -141,6 +144,7 @@ class Intake:
                 self._waiting[place].clear()
                 self._given.pop(place, None)
                 if start is not None:
+                    settle(self._consumer)
                     self._consumer.seek(partition, start)
 
     def metadata(self) -> object:
@@ -163,9 +167,9 @@ class Intake:
             taken.append(waiting.popleft())
         return False
 
-    def _fill(self, timeout_ms: int) -> None:
+    def _fill(self, timeout_ms: int, *, at_rest: bool = False) -> None:
         """Take what the client has. Partitions that still have records here are paused: what is held stays bounded."""
-        self._consumer.pause(*(TopicPartition(*p) for p, records in self._waiting.items() if records))
+        self._consumer.pause(*(TopicPartition(*p) for p, records in self._waiting.items() if records or at_rest))
         self._keep_join()
         with self._link.meaning(self._what):
             try:
@@ -236,6 +240,18 @@ class Intake:
     def _firsts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         firsts: dict[TopicPartition, int] = self._consumer.beginning_offsets(list(partitions), timeout_ms=DEADLINE_MS)
         return firsts
+
+
+def settle(consumer: KafkaConsumer) -> None:
+    """Wait until nothing is under way that might undo a seek.
+
+    After a change of leaders kafka-python 3.0.12 has a position checked in its own thread (KIP-320) and then writes back the
+    one that it had asked about (consumer/fetcher.py, _handle_offset_for_leader_epoch_response), seek or no seek.
+    """
+    validation = consumer._fetcher._validation_task  # noqa: SLF001 - there is no other way to know
+    if validation is not None and not validation.is_done:
+        with suppress(kafka_errors.KafkaTimeoutError):
+            consumer._net.run(consumer._manager.wait_for, validation, DEADLINE_MS)  # noqa: SLF001
 
 
 def stored(record: object) -> Stored:

@@ -60,9 +60,9 @@ class Outlet:
         give_up_ms = self._clock.monotonic_ms() + DEADLINE_MS
         with self._link.meaning(self._what):
             self._recover()
-            self._producer.begin_transaction()
-            fault("bus.begun")
             try:
+                self._producer.begin_transaction()
+                fault("bus.begun")
                 self._send(outputs, give_up_ms)
                 fault("bus.outputs_written")
                 self._send_positions(positions, metadata, give_up_ms)
@@ -180,7 +180,7 @@ class KafkaMember:
             self._clock.sleep_ms(timeout_ms)
             return []
         polled = self._intake.poll(max_records, max_bytes, timeout_ms)
-        if polled or self._clock.monotonic_ms() < self._pass_due_ms:
+        if polled or max_records < 1 or self._clock.monotonic_ms() < self._pass_due_ms:
             return polled
         self._pass_due_ms = self._clock.monotonic_ms() + PASS_EVERY_MS
         self._pass_markers(self._intake)

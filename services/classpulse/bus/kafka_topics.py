@@ -14,6 +14,9 @@ BATCH_BYTES = 256 * 1024
 OVERHEAD_BYTES = 16 * 1024
 """What record and batch headers may add to our own count of a record."""
 
+COMPACTED_SEGMENT_MS = 10 * MINUTE_MS
+COMPACTED_SEGMENT_BYTES = 16 * MIB
+
 UNLIMITED = "-1"
 
 
@@ -64,11 +67,18 @@ def _cleanup(topic: Topic) -> str:
 
 
 def _segment_ms(topic: Topic) -> int:
-    """The broker removes whole segments only: they are a tenth of what is to be kept, and a day at most."""
+    """The broker removes whole segments only: they are a tenth of what is to be kept, and a day at most.
+
+    It compacts closed segments only, and whoever restores a state reads all that is not compacted: there they are short.
+    """
+    if topic.cleanup == "compact":
+        return COMPACTED_SEGMENT_MS
     return max(MINUTE_MS, min(24 * 60 * MINUTE_MS, (topic.retention_ms or 600 * MINUTE_MS) // 10))
 
 
 def _segment_bytes(topic: Topic) -> int:
+    if topic.cleanup == "compact":
+        return COMPACTED_SEGMENT_BYTES
     return max(8 * MIB, min(256 * MIB, (topic.retention_bytes or 2_560 * MIB) // 8))
 
 

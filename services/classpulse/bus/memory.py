@@ -269,7 +269,7 @@ class MemoryMember:
             lambda: self._bus.take(self._reader, max_records, max_bytes),
             self._bus.version,
             clock=self._bus.clock,
-            timeout_ms=timeout_ms,
+            timeout_ms=timeout_ms if max_records else 0,
         )
 
     def commit(self, outputs: Sequence[Outgoing], positions: Mapping[Place, int]) -> None:

@@ -1,6 +1,7 @@
 """ingest's composition root: settings → bus, cameras; cameras → frames.v1."""
 
 import logging
+import re
 import threading
 from functools import partial
 
@@ -8,6 +9,7 @@ import cv2
 
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
+from classpulse.errors import BadInput
 from classpulse.faults import arm
 from classpulse.ingest.capture import Capture
 from classpulse.ingest.pressure import Pressure
@@ -23,7 +25,11 @@ _log = logging.getLogger("classpulse.ingest")
 
 
 def run(settings: Settings, *, index: int, count: int, stop: threading.Event) -> None:
-    """Watch the cameras of copy `index` of `count` until `stop` is set. Raises BadInput for a wrong bus, Fatal."""
+    """Watch the cameras of copy `index` of `count` until `stop` is set. Raises BadInput for a wrong bus or school, Fatal."""
+    if settings.school and not re.fullmatch(r"[^/\s]+/[^/\s]+", settings.school):
+        raise BadInput(
+            [f"CLASSPULSE_SCHOOL = {settings.school!r}: expected TENANT/SCHOOL, or nothing for every school"]
+        )
     start_logging("ingest" if count == 1 else f"ingest-{index}", settings.log_level)
     _log.info("settings: %s", settings.describe())
     if settings.fault:
@@ -35,7 +41,8 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     try:
         bus.create(tuple(TOPICS.values()))
         pressure = Pressure(bus, clock)
-        watch = Watch(bus, clock, partial(Capture, bus=bus, clock=clock, pressure=pressure), index=index, count=count)
+        open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure)
+        watch = Watch(bus, clock, open_camera, index=index, count=count, school=settings.school)
         try:
             while not stop.is_set():
                 watch.turn()

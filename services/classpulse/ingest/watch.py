@@ -1,29 +1,35 @@
 """cameras.v1 and rooms.v1 → captures: which cameras this process has open now. Looked at about once a second.
 
-A camera is open while it and its room are switched on and the room's timetable says so. Whatever is closed is told `off`;
-a camera that this process merely stops watching (it exits, its configuration changed) is not: others will go on.
+The copies of ingest share a school's cameras as a group over ingest-state.v1, which is partitioned like the cameras: whose
+partition that is opens the camera. Where partitions change hands, two copies may have a camera open for a moment; the later
+one fences the earlier, so that its frames count once. A camera is open while it and its room are switched on and the room's
+timetable says so. Whatever is closed is told `off`; a camera that this process merely stops watching (it exits, the
+configuration changed, another copy has it) is not: others will go on.
 """
 
 import logging
 from collections.abc import Callable
 from typing import get_args
 
-from classpulse.bus.base import Bus
+from classpulse.bus.base import Bus, Place
 from classpulse.clock import Clock
 from classpulse.codec import encode
-from classpulse.errors import BadInput, Fatal, InvalidRecord, Recoverable
+from classpulse.errors import BadInput, Fatal, Fenced, InvalidRecord, Recoverable
 from classpulse.ingest.capture import Capture, tell_off
 from classpulse.ingest.schedule import observed
 from classpulse.records import CameraConfig, CameraReport, CameraState, RoomConfig, room_of
 from classpulse.roster import Roster
 from classpulse.telemetry import CAMERA_STATE
-from classpulse.topics import FRAMES, REPORTS, partition_of
+from classpulse.topics import INGEST_STATE, REPORTS, partition_of
 
 ROOM_FAULTS = ("bad_room", "no_room")
 """Faults that a change on rooms.v1 mends."""
 
 AGAIN_MS = 5_000
-"""A camera whose threads died is opened again after so long."""
+"""A camera whose threads died, or that another copy took over, is opened again after so long if it is ours then."""
+
+KEEP_UP_MS = 50
+"""How long a look waits for what the group has to say."""
 
 _log = logging.getLogger("classpulse.ingest")
 
@@ -31,12 +37,15 @@ Open = Callable[[CameraConfig], Capture]
 
 
 class Watch:
-    """The cameras of copy `index` of `count`: those whose frames partition p has p % count == index."""
+    """The cameras of copy `index` of `count`, of one school (`TENANT/SCHOOL`) or of all."""
 
-    def __init__(self, bus: Bus, clock: Clock, open_camera: Open, *, index: int = 0, count: int = 1) -> None:
+    def __init__(
+        self, bus: Bus, clock: Clock, open_camera: Open, *, index: int = 0, count: int = 1, school: str = ""
+    ) -> None:
         self._bus, self._clock, self._open_camera = bus, clock, open_camera
-        self._index, self._count = index, count
+        self._school = f"{school}/" if school else ""
         self._roster = Roster(bus, clock)
+        self._group = bus.member(f"ingest/{school}".rstrip("/"), [INGEST_STATE], index=index, count=count)
         self._member = bus.member("ingest-reports", (), slot=str(index))
         self._known: dict[str, CameraConfig] = {}
         self._captures: dict[str, Capture] = {}
@@ -46,17 +55,22 @@ class Watch:
         self._faults: dict[str, str] = {}
 
     def owns(self, camera: str) -> bool:
-        """Whether a camera is this copy's."""
-        return partition_of(camera, FRAMES.partitions) % self._count == self._index
+        """Whether a camera is this copy's now."""
+        place = Place(INGEST_STATE.name, partition_of(camera, INGEST_STATE.partitions))
+        return camera.startswith(self._school) and place in self._group.assignment()
 
     def turn(self) -> None:
         """Look at what is wanted, open and close accordingly, and report. Raises Fatal, also for a camera's thread."""
         try:
+            self._group.poll(max_records=0, max_bytes=0, timeout_ms=KEEP_UP_MS)
             rooms = self._roster.rooms()
             cameras = {key: config for key, config in self._roster.cameras().items() if self.owns(key)}
             self._bury()
             for key in [key for key in self._known if key not in cameras]:
-                self._remove(key)
+                if self.owns(key):
+                    self._remove(key)
+                else:
+                    self._release(key)
             for key, config in cameras.items():
                 self._known[key] = config
                 self._see_to(config, self._wanted(config, rooms))
@@ -114,6 +128,8 @@ class Watch:
         """Whether there is nothing more to be told of a camera that is not open. Its story may be unreadable: asking again is no remedy."""
         try:
             told = tell_off(config, self._bus, self._clock, forget=forget)
+        except Fenced:
+            return False  # another copy took it over this moment
         except InvalidRecord as error:
             self._note_fault(config.camera, "bad_state", str(error))
             return True
@@ -128,6 +144,7 @@ class Watch:
         capture = self._open_camera(config)
         self._captures[config.camera] = capture
         capture.start()
+        _log.info("%s: opened", config.camera)
 
     def _close(self, key: str, *, off: bool, forget: bool = False) -> None:
         capture = self._captures.pop(key)
@@ -142,6 +159,16 @@ class Watch:
         elif key not in self._closing and not self._tell_off(self._known[key], forget=True):
             return
         self._captures.pop(key, None)
+        self._forget(key)
+
+    def _release(self, key: str) -> None:
+        """A camera that is another copy's now: it goes on with the story, so nothing is told of it here."""
+        if key in self._captures:
+            self._close(key, off=False)
+        _log.info("%s: left to another copy", key)
+        self._forget(key)
+
+    def _forget(self, key: str) -> None:
         self._told_off.discard(key)
         self._faults.pop(key, None)
         del self._known[key]
@@ -150,7 +177,9 @@ class Watch:
     def _bury(self) -> None:
         """Notice which captures have ended, and why."""
         for capture in (*self._captures.values(), *self._closing.values()):
-            if isinstance(capture.error, Fatal):
+            if isinstance(capture.error, Fenced):
+                _log.warning("%s: another copy publishes it now", capture.config.camera)
+            elif isinstance(capture.error, Fatal):
                 raise capture.error
         for key in [key for key, one in self._closing.items() if not one.alive]:
             if self._closing.pop(key).told_off:

@@ -68,6 +68,20 @@ def test_several_topics_are_read_together(desk: Desk) -> None:
     assert {(r.topic, r.value) for r in came} == {(one.name, b"one"), (other.name, b"other")}
 
 
+def test_a_member_that_asks_for_no_records_shares_the_partitions_and_reads_none(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=2), desk.name()
+    desk.publish_values(topic, [b"0"], partition=0)
+    member = desk.member(group, [topic])
+    give_up = time.monotonic() + PATIENCE_S
+    while len(member.assignment()) < 2:
+        assert time.monotonic() < give_up
+        assert member.poll(max_records=0, max_bytes=0, timeout_ms=50) == []
+
+    assert member.poll(max_records=0, max_bytes=0, timeout_ms=50) == []
+    assert desk.bus.positions(group, topic) == {}
+    assert values(poll_until(member, 1)) == [b"0"]
+
+
 def test_members_of_a_group_own_disjoint_partitions_that_cover_all(desk: Desk) -> None:
     topic, group = desk.topic(partitions=5), desk.name()
     members = [desk.member(group, [topic], index=index, count=3) for index in range(3)]
