@@ -13,7 +13,7 @@ from classpulse.codec import decode
 from classpulse.errors import InvalidRecord
 from classpulse.records import CameraConfig, CameraReport, IngestState, room_of
 from classpulse.roster import Roster
-from classpulse.topics import DETECTIONS, FRAMES, INGEST_STATE, REPORTS
+from classpulse.topics import DETECTIONS, FRAMES, INGEST_STATE, REPORTS, partition_of
 
 FAILED_AFTER_MS = 5_000
 """A clip that has been reported as failing for so long will not be played by waiting."""
@@ -69,7 +69,8 @@ class Completion:
         ]
 
     def _told(self, camera: CameraConfig) -> bool:
-        for record in self._bus.latest(INGEST_STATE, key=camera.camera):
+        partition = partition_of(camera.camera, INGEST_STATE.partitions)
+        for record in self._bus.latest(INGEST_STATE, partition=partition, key=camera.camera):
             try:
                 state = decode(record)
             except InvalidRecord:

@@ -4,7 +4,7 @@ Whoever watches or aggregates reads these topics again and again, so a change he
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ import msgspec
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock
-from classpulse.codec import Outgoing, decode, encode, tombstone
+from classpulse.codec import Outgoing, Stored, decode, encode, tombstone
 from classpulse.errors import BadInput, Fenced, InvalidRecord
 from classpulse.records import CameraConfig, RoomConfig, room_of
 from classpulse.settings import nearest
@@ -36,10 +36,11 @@ class Declared:
 
 
 class Roster:
-    """The rooms and cameras on one bus."""
+    """The rooms and cameras on one bus. Both topics are read again only when something was written there."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus, self._clock = bus, clock
+        self._read: dict[str, tuple[object, list[object]]] = {}
         bus.create([CAMERAS, ROOMS])
 
     def cameras(self) -> dict[str, CameraConfig]:
@@ -152,11 +153,12 @@ class Roster:
         return written + [f"removed {key}, no longer declared" for key in gone_cameras + gone_rooms]
 
     def _latest(self, topic: Topic) -> Iterable[object]:
-        for record in self._bus.latest(topic):
-            try:
-                yield decode(record)
-            except InvalidRecord as error:
-                _log.error("%s@%d (%s): %s; ignored", record.topic, record.offset, record.key, error)
+        ends = self._bus.ends(topic)
+        before, nouns = self._read.get(topic.name, (None, []))
+        if ends != before:
+            nouns = list(_readable(self._bus.latest(topic)))
+            self._read[topic.name] = ends, nouns
+        return nouns
 
     def _append(self, outputs: Sequence[Outgoing]) -> None:
         """Write as the latest operator; another operator's command may fence this one, then it tries again."""
@@ -173,6 +175,14 @@ class Roster:
                 return
             finally:
                 member.close()
+
+
+def _readable(records: Iterable[Stored]) -> Iterator[object]:
+    for record in records:
+        try:
+            yield decode(record)
+        except InvalidRecord as error:
+            _log.error("%s@%d (%s): %s; ignored", record.topic, record.offset, record.key, error)
 
 
 def _known(kind: str, key: str, known: Mapping[str, T]) -> T:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from classpulse.bus.base import Bus, Member, Place
+from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import InvalidRecord, RecordTooLarge, Recoverable
@@ -19,6 +20,7 @@ from classpulse.records import DeadLetter, Record
 from classpulse.telemetry import DEADLETTERS, OLDEST_UNPROCESSED, READER_LAG, STAGE_DURATION, TRANSACTIONS
 from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
 
+LAG_EVERY_MS = 2_000
 ALLOWED_SKEW_MS = 10_000
 """How much later than its append time a record may say it was captured."""
 
@@ -86,7 +88,7 @@ class Loop:
     def __init__(self, stage: Stage, bus: Bus, member: Member, clock: Clock, pace: Pace | None = None) -> None:
         self.stage, self.bus, self.member, self.clock = stage, bus, member, clock
         self.pace = pace or Pace()
-        self._idle_due_ms = 0
+        self._idle_due_ms = self._lag_due_ms = 0
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises Fatal (Fenced among them); everything recoverable is retried here."""
@@ -107,6 +109,7 @@ class Loop:
         polled = self.member.poll(
             max_records=self.pace.max_records, max_bytes=self.pace.max_bytes, timeout_ms=self.pace.timeout_ms
         )
+        self._measure_age(polled)
         if gone := self.member.handed_over():
             _log.info("%s: %d partitions were handed over", self.stage.name, len(gone))
             self.stage.forget(gone)
@@ -162,22 +165,18 @@ class Loop:
         self._measure_lag(now_ms)
 
     def _measure_lag(self, now_ms: int) -> None:
-        """How much is waiting, of the whole group, and for how long, of this member's partitions."""
-        name, places = self.stage.name, self.member.assignment()
-        records, oldest_ms = 0, now_ms
-        for topic in map(topic_named, sorted({place.topic for place in places})):
-            done = self.bus.positions(name, topic)
-            for partition, (first, end) in self.bus.ends(topic).items():
-                begin, place = max(done.get(partition, first), first), Place(topic.name, partition)
-                records += max(0, end - begin)
-                if begin < end and place in places:
-                    oldest_ms = min(oldest_ms, self._appended_ms(place, begin, now_ms))
-        READER_LAG.labels(name).set(records)
-        OLDEST_UNPROCESSED.labels(name).set((now_ms - oldest_ms) / 1000)
+        """How much is waiting, of the whole group; asked of the bus no more often than anybody looks."""
+        if now_ms < self._lag_due_ms:
+            return
+        self._lag_due_ms = now_ms + LAG_EVERY_MS
+        topics = sorted({place.topic for place in self.member.assignment()})
+        READER_LAG.labels(self.stage.name).set(sum(unread(self.bus, self.stage.name, topic_named(t)) for t in topics))
 
-    def _appended_ms(self, place: Place, offset: int, now_ms: int) -> int:
-        """When the first record from there on was appended; `now_ms` where there is none."""
-        return next((r.appended_at_ms for r in self.bus.fetch(place, offset, max_records=1, max_bytes=1)), now_ms)
+    def _measure_age(self, polled: Sequence[Stored]) -> None:
+        """How long the oldest record of those next in turn had waited when it was polled."""
+        now_ms = self.clock.now_ms()
+        oldest_ms = min((record.appended_at_ms for record in polled), default=now_ms)
+        OLDEST_UNPROCESSED.labels(self.stage.name).set(max(0, now_ms - oldest_ms) / 1000)
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
         DEADLETTERS.labels(error.reason).inc()

@@ -10,7 +10,6 @@ from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Delivery, RoomConfig, RoomPlan, room_of
 from classpulse.roster import Roster
 from classpulse.timetable import due
-from classpulse.topics import CAMERAS, ROOMS, Topic
 
 LOOK_EVERY_MS = 1_000
 REPEAT_EVERY_MS = 24 * 60 * 60 * 1000
@@ -21,10 +20,9 @@ class Plans:
     """What each room is to be aggregated by, and which of it was logged."""
 
     def __init__(self, bus: Bus, clock: Clock, bucket_ms: int) -> None:
-        self._bus, self._bucket_ms = bus, bucket_ms
+        self._bucket_ms = bucket_ms
         self._roster = Roster(bus, clock)
         self._logged: dict[str, RoomPlan] = {}
-        self._seen: tuple[object, ...] = ()
         self._configs: dict[str, RoomConfig] = {}
         self._cameras: dict[str, CameraConfig] = {}
         self._due_ms: int | None = None
@@ -37,7 +35,7 @@ class Plans:
         if self._due_ms is not None and now_ms < self._due_ms:
             return []
         self._due_ms = now_ms + LOOK_EVERY_MS
-        self._look()
+        self._configs, self._cameras = self._roster.rooms(), self._roster.cameras()
         plans = []
         for room in sorted({*self._configs, *map(room_of, self._cameras), *known}):
             before = self._logged.get(room) or known.get(room)
@@ -46,16 +44,6 @@ class Plans:
                 self._logged[room] = plan
                 plans.append(plan)
         return plans
-
-    def _look(self) -> None:
-        """Read both topics again if anything was written there."""
-        seen = tuple(self._ends(topic) for topic in (ROOMS, CAMERAS))
-        if seen != self._seen:
-            self._configs, self._cameras = self._roster.rooms(), self._roster.cameras()
-            self._seen = seen
-
-    def _ends(self, topic: Topic) -> tuple[int, ...]:
-        return tuple(end for _, end in self._bus.ends(topic).values())
 
     def _plan(self, room: str, before: RoomPlan | None, now_ms: int) -> RoomPlan:
         """The plan of a room now. A configuration that is valid only later leaves the one before in force."""

@@ -2,10 +2,8 @@
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock
-from classpulse.codec import decode
-from classpulse.errors import InvalidRecord
-from classpulse.records import CameraConfig, Delivery
-from classpulse.topics import CAMERAS
+from classpulse.records import Delivery
+from classpulse.roster import Roster
 
 REFRESH_MS = 1_000
 
@@ -14,7 +12,7 @@ class Deliveries:
     """Camera key → delivery. What is removed keeps its last; what was never known is `complete`: nothing of it is lost."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
-        self._bus, self._clock = bus, clock
+        self._roster, self._clock = Roster(bus, clock), clock
         self._known: dict[str, Delivery] = {}
         self._due_ms: int | None = None
 
@@ -23,14 +21,5 @@ class Deliveries:
         now_ms = self._clock.monotonic_ms()
         if self._due_ms is None or now_ms >= self._due_ms:
             self._due_ms = now_ms + REFRESH_MS
-            self._refresh()
+            self._known |= {key: config.delivery for key, config in self._roster.cameras().items()}
         return self._known.get(camera, "complete")
-
-    def _refresh(self) -> None:
-        for record in self._bus.latest(CAMERAS):
-            try:
-                config = decode(record)
-            except InvalidRecord:
-                continue  # whoever follows cameras reports it
-            if isinstance(config, CameraConfig):
-                self._known[config.camera] = config.delivery

@@ -25,7 +25,7 @@ from classpulse.ingest.sources.base import Picture, Source, SourceEnded, SourceE
 from classpulse.records import CameraConfig, CameraReport, IngestState
 from classpulse.settings import masked
 from classpulse.telemetry import FRAMES_CAPTURED
-from classpulse.topics import INGEST_STATE
+from classpulse.topics import INGEST_STATE, partition_of
 
 _log = logging.getLogger("classpulse.ingest")
 
@@ -306,7 +306,8 @@ class Capture:
 
 def stored_state(bus: Bus, camera: str) -> IngestState | None:
     """Where a camera's story stands on the bus, None where it has none. Raises InvalidRecord."""
-    record = next(bus.latest(INGEST_STATE, key=camera), None)
+    partition = partition_of(camera, INGEST_STATE.partitions)
+    record = next(bus.latest(INGEST_STATE, partition=partition, key=camera), None)
     noun = None if record is None else decode(record)
     return noun if isinstance(noun, IngestState) else None
 

@@ -1,12 +1,16 @@
 """camera → frames.v1: what is still to be told, in order, between the thread that reads a camera and the one that publishes.
 
-It holds one picture. `live`: the newest wins, and the one that loses is told as dropped. `complete`: the reader waits.
+`live`: it holds one picture; the newest wins, and the one that loses is told as dropped. `complete`: it holds MOST_PICTURES, then
+the reader waits.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 
 from classpulse.ingest.camera import Beat, Gone, Item, Picked
+
+MOST_PICTURES = 4
+"""What a reader may be ahead of the bus: several pictures share one step, and what a step costs."""
 
 MOST_ITEMS = 256
 """Above this, states and then reasons are forgotten, oldest first: memory is bounded, the hole still shows."""
@@ -73,7 +77,7 @@ class Handover:
     def give(self, make: Callable[[], list[Item]]) -> bool:
         """Add what `make` gives, called under the lock when there is room; False, without a call, once it is closed."""
         with self._changed:
-            while not self._newest_wins and not self._closed and self._holds_picture():
+            while not self._newest_wins and not self._closed and self._full():
                 self._changed.wait()
             if self._closed:
                 return False
@@ -113,5 +117,5 @@ class Handover:
         """For looking at the story without giving anything."""
         return self._changed
 
-    def _holds_picture(self) -> bool:
-        return any(isinstance(item, Picked) for item in self._pending)
+    def _full(self) -> bool:
+        return sum(isinstance(item, Picked) for item in self._pending) >= MOST_PICTURES

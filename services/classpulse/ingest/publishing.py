@@ -37,7 +37,7 @@ class Publisher:
     def __init__(self, member: Member, camera: str, print_: Print, clock: Clock, *, live: bool) -> None:
         self._member, self._camera, self._print, self._clock, self._live = member, camera, print_, clock, live
         self._outbox: list[Item] = []
-        self._frame: tuple[Picked, Outgoing] | None = None
+        self._printed: dict[tuple[int, int], Outgoing] = {}
         self.tally = Tally()
 
     @property
@@ -62,7 +62,7 @@ class Publisher:
             self._commit()
         except RecordTooLarge as error:
             _log.error("%s: %s; told as dropped", self._camera, error)
-            self._give_up("bad_size")
+            self._give_up_largest()
         except StorageFull as error:
             self._troubled("disk_full", error)
             if self._live:
@@ -96,7 +96,8 @@ class Publisher:
 
     def _encoded_picture(self, item: Picked) -> Outgoing:
         """Its record, made once however often it is tried; a picture that has no JPEG is told as dropped."""
-        if self._frame is None or self._frame[0] is not item:
+        which = item.state.epoch, item.sequence
+        if which not in self._printed:
             try:
                 width, height, jpeg = self._print(item.picture)
             except (SourceError, InvalidRecord) as error:
@@ -113,10 +114,10 @@ class Publisher:
                 height=height,
                 jpeg=jpeg,
             )
-            self._frame = (item, encode(frame, topic=FRAMES, at_ms=item.at_ms))
+            self._printed[which] = encode(frame, topic=FRAMES, at_ms=item.at_ms)
             self.tally.largest_bytes = max(self.tally.largest_bytes, len(jpeg))
             fault("ingest.encoded")
-        return self._frame[1]
+        return self._printed[which]
 
     def _dropped(self, item: Gone) -> Dropped:
         return Dropped(
@@ -145,7 +146,14 @@ class Publisher:
     def _give_up(self, reason: str) -> None:
         self._outbox = [told_as_gone(item, reason) for item in self._outbox]
         self._outbox = queued([], self._outbox, newest_wins=self._live, reason=reason)
-        self._frame = None
+        self._printed.clear()
+
+    def _give_up_largest(self) -> None:
+        """A record that is refused for its size fails alone: if one of several is, the largest is."""
+        pictures = [item for item in self._outbox if isinstance(item, Picked)]
+        largest = max(pictures, key=lambda item: self._printed[item.state.epoch, item.sequence].size_bytes)
+        del self._printed[largest.state.epoch, largest.sequence]
+        self._replace(largest, told_as_gone(largest, "bad_size"))
 
     def _troubled(self, trouble: str, error: Recoverable) -> None:
         TRANSACTIONS.labels("retried").inc()
@@ -166,4 +174,5 @@ class Publisher:
                 count = item.last_sequence - item.first_sequence + 1
                 self.tally.dropped[item.reason] = self.tally.dropped.get(item.reason, 0) + count
                 FRAMES_DROPPED.labels("ingest", item.reason).inc(count)
-        self._outbox, self._frame = [], None
+        self._outbox = []
+        self._printed.clear()

@@ -13,6 +13,7 @@ from classpulse.codec import Outgoing
 from classpulse.errors import StorageFull
 from classpulse.ingest import pressure
 from classpulse.ingest.capture import Capture, tell_off
+from classpulse.ingest.handover import MOST_PICTURES
 from classpulse.ingest.pressure import Pressure
 from classpulse.topics import FRAMES, TOPICS, partition_of
 from tests.services.ingest.making import (
@@ -47,7 +48,7 @@ def test_a_complete_camera_waits_while_detect_is_behind_and_loses_nothing(
     capture.start()
     wait_for(lambda: len(frames_of(bus)) > 10)
     clock.sleep_ms(300)
-    assert len(frames_of(bus)) == 11, "it goes on until the lag is above what may be"
+    assert 10 < len(frames_of(bus)) <= 10 + MOST_PICTURES, "it goes on until the lag is above what may be"
     detect = bus.member("detect", [FRAMES])
     while not capture.ended:
         polled = detect.poll(max_records=5, max_bytes=1 << 30, timeout_ms=50)
@@ -75,9 +76,9 @@ def test_a_full_disk_stops_a_complete_camera_until_there_is_room(tmp_path: Path)
     wait_for(lambda: len(frames_of(bus)) >= 5)
     bus.full = True
     wait_for(lambda: capture.report(0).last_error == "disk_full" or not capture.alive)
-    before = capture.report(0).captured
     SystemClock().sleep_ms(100)
-    assert capture.report(0).captured <= before + 1, "it takes no more input"
+    held = capture.report(0).captured - capture.report(0).published
+    assert held <= 2 * MOST_PICTURES, "what is tried, and as many that wait"
     bus.full = False
     assert capture.join(30)
     assert [f.sequence for f in frames_of(bus)] == list(range(40))

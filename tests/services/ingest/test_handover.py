@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classpulse.ingest.camera import Beat, Gone, Item, Picked
-from classpulse.ingest.handover import MOST_ITEMS, Handover, queued
+from classpulse.ingest.handover import MOST_ITEMS, MOST_PICTURES, Handover, queued
 from classpulse.records import CameraState, IngestState
 from tests.services.ingest.making import CAMERA, StillPicture
 
@@ -115,21 +115,27 @@ def test_whatever_is_taken_in_between_every_sequence_is_told_once(takes: list[in
     assert sequences == list(range(len(takes)))
 
 
-def test_a_complete_cameras_reader_waits_until_its_picture_is_taken() -> None:
+def full() -> Handover:
+    """A complete camera's handover that holds as many pictures as it may."""
     handover = Handover(newest_wins=False)
-    assert handover.give(lambda: [picked(0)])
+    for sequence in range(MOST_PICTURES):
+        assert handover.give(lambda sequence=sequence: [picked(sequence)])
+    return handover
+
+
+def test_a_complete_cameras_reader_waits_until_its_pictures_are_taken() -> None:
+    handover = full()
     done = threading.Event()
-    thread = threading.Thread(target=lambda: (handover.give(lambda: [picked(1)]), done.set()), daemon=True)
+    thread = threading.Thread(target=lambda: (handover.give(lambda: [picked(MOST_PICTURES)]), done.set()), daemon=True)
     thread.start()
     assert not done.wait(0.05)
-    assert spans(handover.take(0)) == [0]
+    assert spans(handover.take(0)) == list(range(MOST_PICTURES))
     assert done.wait(5)
-    assert spans(handover.take(0)) == [1]
+    assert spans(handover.take(0)) == [MOST_PICTURES]
 
 
 def test_closing_lets_a_waiting_reader_go_without_asking_for_its_picture() -> None:
-    handover, asked, answers = Handover(newest_wins=False), [], []
-    handover.give(lambda: [picked(0)])
+    handover, asked, answers = full(), [], []
 
     def make() -> list[Item]:
         asked.append(True)
@@ -141,4 +147,4 @@ def test_closing_lets_a_waiting_reader_go_without_asking_for_its_picture() -> No
     thread.join(5)
     assert answers == [False]
     assert not asked
-    assert spans(handover.take(0)) == [0], "what was given before can still be told"
+    assert spans(handover.take(0)) == list(range(MOST_PICTURES)), "what was given before can still be told"

@@ -14,7 +14,7 @@ from classpulse.ingest.pictures import Printer
 from classpulse.ingest.publishing import Publisher
 from classpulse.ingest.sources.base import Opened, Picture, SourceError
 from classpulse.records import Dropped, Frame, Heartbeat
-from classpulse.topics import FRAMES
+from classpulse.topics import FRAMES, TOPICS
 from tests.services.ingest.making import CAMERA, StillPicture, config_of, drops_of, frames_of, new_bus, state_of, told
 
 NOW_MS = 1_700_000_000_000
@@ -38,8 +38,6 @@ class Moody(MemoryBus):
 
 def moody() -> Moody:
     bus = Moody()
-    from classpulse.topics import TOPICS
-
     bus.create(tuple(TOPICS.values()))
     return bus
 
@@ -150,6 +148,30 @@ def test_a_frame_that_can_never_be_accepted_fails_alone() -> None:
     assert publisher.publish()
     assert [(d.first_sequence, d.last_sequence, d.reason) for d in drops_of(bus)] == [(0, 0, "bad_size")]
     assert [frame.sequence for frame in frames_of(bus)] == [1]
+
+
+def test_of_several_pictures_in_one_step_only_the_one_that_is_too_large_fails() -> None:
+    class Narrow(MemoryBus):
+        """A bus that takes no value above 1,000 bytes."""
+
+        def apply(self, member: MemoryMember, outputs: Sequence[Outgoing], positions: Mapping[Place, int]) -> None:
+            if any(len(output.value or b"") > 1_000 for output in outputs):
+                raise RecordTooLarge("too large; expected 1,000 bytes at most")
+            super().apply(member, outputs, positions)
+
+    bus, camera = Narrow(), story()
+    bus.create(tuple(TOPICS.values()))
+    sizes = iter([900, 2_000, 800])
+    publisher = publisher_on(bus, live=False, print_=lambda _: (8, 8, b"x" * next(sizes)))
+    for number in range(3):
+        publisher.add(picture(camera, number))
+
+    assert not publisher.publish()
+    assert publisher.publish()
+
+    assert [frame.sequence for frame in frames_of(bus)] == [0, 2]
+    assert [(d.first_sequence, d.last_sequence, d.reason) for d in drops_of(bus)] == [(1, 1, "bad_size")]
+    assert state_of(bus).next_sequence == 3
 
 
 @pytest.mark.parametrize(
