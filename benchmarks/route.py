@@ -89,9 +89,9 @@ def shares(way: Way) -> list[int]:
     return sorted((owners.count(index) for index in range(way.workers)), reverse=True)
 
 
-def site(folder: Path, clips: list[Path], way: Way) -> Path:
+def site(folder: Path, clips: list[Path], way: Way, bus: str) -> Path:
     """A site file with one room and one camera for each clip."""
-    lines = ["[settings]", f'data = "{folder}/data"', f"detect_workers = {way.workers}"]
+    lines = ["[settings]", f'data = "{folder}/data"', f'bus = "{bus}"', f"detect_workers = {way.workers}"]
     lines += [f"runtime_threads = {way.threads}", f'model = "{way.model}"', ""]
     for camera, clip in zip(cameras_of(way), clips, strict=True):
         lines += ["[[rooms]]", f'room = "{room_of(camera)}"', "", "[[cameras]]", f'camera = "{camera}"']
@@ -137,11 +137,12 @@ def run_net(what: tuple[Path, float]) -> float:
     return count / (time.monotonic() - started)
 
 
-def run(clips: list[Path], frames: int, way: Way) -> dict[str, object]:
-    """One run on a fresh data folder."""
+def run(clips: list[Path], frames: int, way: Way, bus: str = "") -> dict[str, object]:
+    """One run on a fresh data folder, and on an empty bus where one is named."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = site(folder, clips, way)
+        bus = bus or f"sqlite://{folder}/data/bus.sqlite"
+        path = site(folder, clips, way, bus)
         cpu: dict[str, dict[int, float]] = {}
         peak: list[float] = []
         started = time.monotonic()
@@ -154,7 +155,7 @@ def run(clips: list[Path], frames: int, way: Way) -> dict[str, object]:
         wall = time.monotonic() - started
         if process.returncode != 0:
             raise SystemExit(f"classpulse up ended with {process.returncode}; expected 0")
-        first, last = span_ms(folder / "data" / "bus.sqlite")
+        first, last = span_ms(bus)
         per_frame = {stage: round(1000 * sum(seconds.values()) / frames, 3) for stage, seconds in cpu.items()}
         return {
             "frames_per_s": frames / ((last - first) / 1000),
@@ -164,9 +165,9 @@ def run(clips: list[Path], frames: int, way: Way) -> dict[str, object]:
         }
 
 
-def span_ms(path: Path) -> tuple[int, int]:
+def span_ms(url: str) -> tuple[int, int]:
     """Append times of the first frame and the last bucket."""
-    bus = open_bus(f"sqlite://{path}")
+    bus = open_bus(url)
     try:
         times = [
             record.appended_at_ms
@@ -179,6 +180,17 @@ def span_ms(path: Path) -> tuple[int, int]:
         bus.close()
 
 
+def four_clips(folder: Path, most_frames: int) -> tuple[list[Path], int]:
+    """Four 720p clips in a folder, and how many frames they have in all."""
+    clips = [folder / f"clip-{number}.mp4" for number in range(4)]
+    sources = [LESSONS / f"lesson-{1 + number % 3}.mp4" for number in range(4)]
+    written = [
+        clip_720p(source, clip, mirrored=number == 3, most_frames=most_frames)
+        for number, (source, clip) in enumerate(zip(sources, clips, strict=True))
+    ]
+    return clips, sum(written)
+
+
 def main() -> None:
     """Interleave the ways to use two cores, and the net alone, `--runs` times each."""
     parser = argparse.ArgumentParser()
@@ -186,11 +198,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=900, help="frames of each clip")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clips = [Path(folder) / f"clip-{number}.mp4" for number in range(4)]
-        sources = [LESSONS / f"lesson-{1 + number % 3}.mp4" for number in range(4)]
-        frames = 0
-        for number, (source, clip) in enumerate(zip(sources, clips, strict=True)):
-            frames += clip_720p(source, clip, mirrored=number == 3, most_frames=options.frames)
+        clips, frames = four_clips(Path(folder), options.frames)
         runs: dict[str, list[dict[str, object]]] = {name: [] for name in WAYS}
         alone: dict[str, list[float]] = {model.name: [] for model in (PAPER, CLASSROOM)}
         for _ in range(options.runs):

@@ -36,7 +36,7 @@ class Outcome:
     missing: dict[str, int] = field(default_factory=dict)
 
 
-def write_site(folder: Path, bus: str = "") -> Path:
+def write_site(folder: Path, bus: str = "", fps: int = FPS) -> Path:
     """Three rooms, each with one bundled lesson in complete delivery, at fixed event times; with the faster classroom model."""
     lines = [
         "[settings]",
@@ -49,7 +49,7 @@ def write_site(folder: Path, bus: str = "") -> Path:
         room = f"chaos/school/room-{number}"
         lines += ["[[rooms]]", f'room = "{room}"', "", "[[cameras]]", f'camera = "{room}/front"']
         lines += [f'source = "file://{LESSONS}/lesson-{number}.mp4?start={START}"']
-        lines += ['delivery = "complete"', f"fps = {FPS}.0", ""]
+        lines += ['delivery = "complete"', f"fps = {fps}.0", ""]
     path = folder / "site.toml"
     path.write_text("\n".join(lines))
     return path

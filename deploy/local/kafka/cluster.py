@@ -34,24 +34,26 @@ TOOL = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 @dataclass
 class Node:
-    """One broker and controller. `ports`: clients, brokers among themselves, controllers."""
+    """One broker and controller. `ports`: clients, brokers among themselves, controllers. `door`: where clients are sent instead."""
 
     number: int
     folder: Path
     ports: tuple[int, int, int]
+    door: int
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
     def address(self) -> str:
         """Where clients reach it."""
-        return f"127.0.0.1:{self.ports[0]}"
+        return f"127.0.0.1:{self.door}"
 
 
 @dataclass
 class Cluster:
     """Nodes in one folder. `ports` are chosen freely unless `first_port` is given, three a node.
 
-    `wrapper`: words before each node's command line.
+    `wrapper`: words before each node's command line. `doors`: ports that clients are told instead of the nodes' own, where
+    something of the caller's stands between them.
     """
 
     folder: Path
@@ -59,13 +61,20 @@ class Cluster:
     secure: bool = True
     first_port: int | None = None
     wrapper: tuple[str, ...] = ()
+    doors: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
         wanted = 3 * self.nodes
         ports = free_ports(wanted) if self.first_port is None else [self.first_port + n for n in range(wanted)]
+        doors = self.doors or tuple(ports[: self.nodes])
         self.members = [
-            Node(n + 1, self.folder / f"node-{n + 1}", (ports[n], ports[self.nodes + n], ports[2 * self.nodes + n]))
+            Node(
+                n + 1,
+                self.folder / f"node-{n + 1}",
+                (ports[n], ports[self.nodes + n], ports[2 * self.nodes + n]),
+                doors[n],
+            )
             for n in range(self.nodes)
         ]
 
@@ -232,7 +241,7 @@ def _own(node: Node) -> dict[str, str]:
         "node.id": str(node.number),
         "log.dirs": str(node.folder / "log"),
         "listeners": f"CLIENT://{client},BROKER://{broker},CONTROLLER://{controller}",
-        "advertised.listeners": f"CLIENT://{client},BROKER://{broker}",
+        "advertised.listeners": f"CLIENT://{node.address},BROKER://{broker}",
     }
 
 
