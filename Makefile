@@ -50,7 +50,7 @@ lessons: $(VENV)/.ready-test
 	cp build/lessons/* $(LESSONS)/
 
 constraints: $(VENV)/.ready-uv
-	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka \
+	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka --extra export \
 	  --no-emit-index-url --no-annotate --universal --python-version 3.11 --custom-compile-command "make constraints" \
 	  --upgrade -o constraints.txt
 
@@ -73,7 +73,7 @@ $(VENV)/.ready-kafka: $(VENV)/.ready-uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,test]"
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,export,test]"
 	@touch $@ $(VENV)/.ready-cpu $(VENV)/.ready-kafka
 
 clean:

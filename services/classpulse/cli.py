@@ -34,6 +34,7 @@ COMMANDS: dict[str, Row] = {
     "events": Row("classpulse.commands.reading", "List a room's events."),
     "tail": Row("classpulse.commands.tail", "Follow a topic, one line of JSON a record; never pictures."),
     "replay": Row("classpulse.commands.reading", "Compute timelines and events again from the stored detections."),
+    "export": Row("classpulse.commands.export", "Add what is new of timelines and events to Parquet files."),
     "topics": Row(
         "classpulse.commands.topics", "Compare a Kafka cluster's topics and access with what is wanted; bring it about."
     ),

@@ -19,8 +19,12 @@ POINTS = (
     "aggregate.state_taken",  # the state is changed in memory only
     "supervisor.stage_started",  # a child runs, the supervisor has not recorded it
     "supervisor.watching",  # all children run
+    "export.planned",  # the manifest says which files come, none is there
+    "export.written",  # a file is on the disk, under no name that anybody reads
+    "export.shown",  # it has its name, the manifest does not count it yet
+    "export.recorded",  # a range of the log is in the files, and the manifest says so
 )
-PROCESSES = ("ingest", "detect", "aggregate", "supervisor")
+PROCESSES = ("ingest", "detect", "aggregate", "supervisor", "export")
 SHARED = ("stage", "bus")
 _armed: dict[str, int] = {}
 
@@ -47,7 +51,7 @@ def check(setting: str) -> None:
 def faults_of(process: str, setting: str) -> str:
     """The part of a faults setting that concerns one process, for `arm`; empty where nothing does.
 
-    Without a process before it, `ingest.*`, `aggregate.*` and `supervisor.*` concern their own, others the three stages.
+    Without a process before it, `stage.*` and `bus.*` concern all but the supervisor, others the process of their name.
     """
     mine = []
     for one in filter(None, setting.split(",")):

@@ -10,6 +10,7 @@ import typer
 
 from classpulse.bus.base import Bus, open_bus
 from classpulse.errors import BadInput
+from classpulse.faults import arm, check, faults_of
 from classpulse.settings import Settings, masked
 from classpulse.topics import TOPICS
 
@@ -27,6 +28,16 @@ def environ_with(data: Path | None) -> Mapping[str, str]:
 def settings_of(data: Path | None) -> Settings:
     """The settings of a command. Raises BadInput with every fault."""
     return Settings.from_env(environ_with(data))
+
+
+def arm_faults(process: str, settings: Settings) -> None:
+    """Arm what the settings say of this process, for tests. Raises BadInput for what cannot be armed."""
+    try:
+        check(settings.fault)
+        if mine := faults_of(process, settings.fault):
+            arm(mine)
+    except ValueError as error:
+        raise BadInput([f"settings.fault: {error}"]) from error
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -13,14 +13,13 @@ import typer
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock, SystemClock
-from classpulse.commands.options import DataOption, ParentOption, environ_with, opened_bus
+from classpulse.commands.options import DataOption, ParentOption, arm_faults, environ_with, opened_bus
 from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput, ClassPulseError
-from classpulse.faults import arm, check, faults_of
 from classpulse.process import follow, stop_on_signals
 from classpulse.records import room_of
 from classpulse.roster import Declared, Roster
-from classpulse.settings import Settings, masked
+from classpulse.settings import masked
 from classpulse.site import Site, load_site
 from classpulse.supervisor import Supervisor, hold
 from classpulse.telemetry import start_logging
@@ -53,7 +52,7 @@ def up(
     environ = environ_with(data)
     wanted = load_site(site, environ)
     settings = wanted.settings
-    _arm(settings)
+    arm_faults("supervisor", settings)
     start_logging("up", settings.log_level)
     _log.info("settings: %s", settings.describe())
     stop = stop_on_signals()
@@ -107,15 +106,6 @@ def _slices(bus: Bus) -> Iterator[tuple[int, int]]:
     for partition, offset in sorted(bus.positions("detect", FRAMES).items()):
         yield from ((partition, end) for end in range(ends[partition][0] + FORGET_FRAMES, offset, FORGET_FRAMES))
         yield partition, offset
-
-
-def _arm(settings: Settings) -> None:
-    try:
-        check(settings.fault)
-        if mine := faults_of("supervisor", settings.fault):
-            arm(mine)
-    except ValueError as error:
-        raise BadInput([f"settings.fault: {error}"]) from error
 
 
 def _apply(site: Site, roster: Roster) -> None:
