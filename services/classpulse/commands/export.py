@@ -30,8 +30,9 @@ def export(
 ) -> None:
     """Add what is new of timelines and events to Parquet files.
 
-    That is the final buckets and ended events since the folder's last run, of all rooms or those named. A folder stays an export of what it was begun with: the same bus, rooms and limits. Killed, run it again: no row is lost
-    and none comes twice. Exit code 1 when the log has moved on, so that records went unread between two runs.
+    That is the final buckets and ended events since the folder's last run, of all rooms or those named. A folder stays an
+    export of what it was begun with: the same bus, rooms and limits. Killed, run it again: no row is lost and none comes
+    twice. Exit code 1 when the log has moved on, so that records went unread between two runs.
     """
     from classpulse.export.folder import Selection, opened  # noqa: PLC0415 - keeps --help quick
     from classpulse.export.parquet import pyarrow  # noqa: PLC0415 - as above
