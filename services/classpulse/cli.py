@@ -35,6 +35,7 @@ COMMANDS: dict[str, Row] = {
     "tail": Row("classpulse.commands.tail", "Follow a topic, one line of JSON a record; never pictures."),
     "replay": Row("classpulse.commands.reading", "Compute timelines and events again from the stored detections."),
     "export": Row("classpulse.commands.export", "Add what is new of timelines and events to Parquet files."),
+    "erase": Row("classpulse.commands.erase", "Erase what was seen in a room in a window, and prove it."),
     "topics": Row(
         "classpulse.commands.topics", "Compare a Kafka cluster's topics and access with what is wanted; bring it about."
     ),

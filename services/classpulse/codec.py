@@ -63,6 +63,9 @@ MAX_PIXELS = 50_000_000
 
 Headers = tuple[tuple[str, bytes], ...]
 
+REPUBLISHED = "ce_republished"
+"""An extension attribute: this record was told before, under the same `ce_id`, and only lies at another offset now."""
+
 _META = "classpulse"
 _encode_json = msgspec.json.Encoder(order="sorted").encode
 _decoders = {name: msgspec.json.Decoder(noun) for name, noun in NOUNS.items()}
@@ -122,6 +125,12 @@ def encode(noun: records.Record, *, topic: Topic, at_ms: int, trace: str | None 
 def tombstone(topic: Topic, key: str, partition_key: str) -> Outgoing:
     """The record that deletes `key` from a compacted topic."""
     return Outgoing(topic.name, partition_of(partition_key, topic.partitions), key, None, ())
+
+
+def republished(record: Stored) -> Outgoing:
+    """The same record at the end of its partition, marked as one that was told before."""
+    headers = tuple(one for one in record.headers if one[0] != REPUBLISHED)
+    return Outgoing(record.topic, record.partition, record.key, record.value, (*headers, (REPUBLISHED, b"true")))
 
 
 def decode(record: Stored) -> records.Record:

@@ -23,8 +23,12 @@ POINTS = (
     "export.written",  # a file is on the disk, under no name that anybody reads
     "export.shown",  # it has its name, the manifest does not count it yet
     "export.recorded",  # a range of the log is in the files, and the manifest says so
+    "erase.inputs_cut",  # what it could be computed from again is gone, the rest is there
+    "erase.deleted",  # the buckets are deleted too
+    "erase.republished",  # a batch of the events that stay is there twice, nothing of events is cut off
+    "erase.events_cut",  # nothing is left in the log, export folders hold it still
 )
-PROCESSES = ("ingest", "detect", "aggregate", "supervisor", "export")
+PROCESSES = ("ingest", "detect", "aggregate", "supervisor", "export", "erase")
 SHARED = ("stage", "bus")
 _armed: dict[str, int] = {}
 

@@ -100,7 +100,7 @@ EVENTS = Topic(
     MIB,
     pictures=False,
     nouns=("BehaviourEvent",),
-    written_by=("aggregate",),
+    written_by=("aggregate", "operator"),
     read_by=("operator", "analyst"),
 )
 TIMELINES = Topic(
@@ -157,7 +157,7 @@ AGGREGATE_STATE = Topic(
     pictures=False,
     nouns=("StateEntry",),
     written_by=("aggregate",),
-    read_by=("aggregate",),
+    read_by=("aggregate", "operator"),
 )
 MODELS = Topic(
     "classpulse.models.v1",

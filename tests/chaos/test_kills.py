@@ -25,8 +25,8 @@ LEAST_KILLS = {
 """Each point with the pass at which a process dies, again after each restart, and the kills a run must have seen."""
 
 SUPERVISOR_KILLS = {"supervisor.stage_started:2": 2, "supervisor.watching:4": 2}
-COMMANDS = ("export",)
-"""Their points are passed by a command, and killed in its own tests."""
+COMMANDS = ("export", "erase")
+"""Their points are passed by commands, and killed in tests of their own."""
 
 RANDOM_KILLS, LEAST_RANDOM = 8, 4
 

@@ -7,13 +7,16 @@ and transactional ids that begin with its name; who only looks at a group's posi
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from classpulse.topics import FRAMES, Topic
+from classpulse.topics import DEAD_LETTERS, DETECTIONS, EVENTS, FRAMES, Topic
 
 MEMBERS = ("ingest", "detect", "aggregate")
 """Users that join consumer groups: those whose names begin with their own (a school's ingest has one of its own)."""
 
 LOOKS_AT: dict[str, tuple[str, ...]] = {"ingest": ("detect",), "operator": ("detect", "aggregate")}
 """The groups whose positions a user looks at without being in them."""
+
+CUT_OFF = (FRAMES, DETECTIONS, EVENTS, DEAD_LETTERS)
+"""The topics of which the operator may remove the oldest records: pictures that were looked at, and what is erased."""
 
 TRANSACTIONS = "classpulse/"
 
@@ -42,7 +45,7 @@ def _topics(topics: Sequence[Topic]) -> Iterator[Grant]:
     for topic in topics:
         yield from (Grant(user, "WRITE", "TOPIC", topic.name) for user in topic.written_by)
         yield from (Grant(user, "READ", "TOPIC", topic.name) for user in topic.read_by)
-    yield Grant("operator", "DELETE", "TOPIC", FRAMES.name)  # pictures that were looked at, unseen
+    yield from (Grant("operator", "DELETE", "TOPIC", topic.name) for topic in CUT_OFF)
 
 
 def _groups() -> Iterator[Grant]:

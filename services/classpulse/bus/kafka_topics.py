@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from classpulse.bus.limits import TOMBSTONE_MS
-from classpulse.topics import MIB, MINUTE_MS, Topic
+from classpulse.topics import DAY_MS, MIB, MINUTE_MS, Topic
 
 BATCH_BYTES = 256 * 1024
 OVERHEAD_BYTES = 16 * 1024
@@ -16,6 +16,8 @@ OVERHEAD_BYTES = 16 * 1024
 
 COMPACTED_SEGMENT_MS = 10 * MINUTE_MS
 COMPACTED_SEGMENT_BYTES = 16 * MIB
+COMPACTED_WITHIN_MS = DAY_MS
+"""A superseded or deleted record becomes due for compaction no later than this, however quiet its partition is."""
 
 UNLIMITED = "-1"
 
@@ -40,6 +42,7 @@ def configs_of(topic: Topic) -> dict[str, str]:
     }
     if topic.cleanup == "compact":
         configs |= {"delete.retention.ms": str(TOMBSTONE_MS), "min.cleanable.dirty.ratio": "0.2"}
+        configs["max.compaction.lag.ms"] = str(COMPACTED_WITHIN_MS)
     return configs
 
 

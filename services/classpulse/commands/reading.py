@@ -115,7 +115,7 @@ def replay(
     )
     for room, from_ms in sorted(result.from_ms.items()):
         since = "nowhere yet" if from_ms is None else f"from {rfc3339(from_ms)} on"
-        typer.echo(f"{room}: its oldest detections have expired; compared {since}")
+        typer.echo(f"{room}: its oldest detections are gone (expired, or erased); compared {since}")
     if result.equal and not (result.events or result.buckets):
         typer.echo("nothing to compare: no ended event and no final bucket yet", err=True)
         raise typer.Exit(1)

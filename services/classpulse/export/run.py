@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from classpulse.bus.base import Bus, Place
-from classpulse.codec import Stored, decode
+from classpulse.codec import REPUBLISHED, Stored, decode, header
 from classpulse.errors import BadInput, InvalidRecord
 from classpulse.export.folder import Folder, Pending, Selection, file_name
-from classpulse.export.parquet import write_rows
-from classpulse.export.rows import Shelf, rows_of, shelf_of, start_of
+from classpulse.export.parquet import read_columns, write_rows
+from classpulse.export.rows import Shelf, rows_of, school_of, shelf_of, start_of
 from classpulse.faults import fault
 from classpulse.reading import PAGE_BYTES, PAGE_RECORDS, room_configs
 from classpulse.records import BehaviourEvent, TimelineBucket
@@ -51,11 +51,15 @@ class Work:
 
 @dataclass
 class _Range:
-    """What one range of a partition holds: by key the nouns to export, and the keys of buckets that were deleted."""
+    """What one range of a partition holds: by key the nouns to export, and the keys of buckets that were deleted.
+
+    `again`: the events that were told before; an earlier range may have them.
+    """
 
     end: int
     nouns: dict[str, Noun] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    again: set[str] = field(default_factory=set)
     unreadable: int = 0
 
 
@@ -156,15 +160,19 @@ def _enter(found: _Range, record: Stored, selection: Selection) -> None:
         found.nouns[record.key] = noun
     elif isinstance(noun, BehaviourEvent) and noun.phase == "ended":
         found.nouns[noun.id] = noun
+        if header(record, REPUBLISHED) is not None:
+            found.again.add(noun.id)
 
 
 def _write(folder: Folder, pending: Pending, found: _Range, done: Exported) -> None:
     """The files of a range, each where it is not there yet; then rows of buckets that were deleted since go."""
+    name = file_name(pending.place, pending.from_offset, pending.to_offset)
+    _leave_out(folder, found, name)
     shelves: dict[Shelf, list[Noun]] = {}
     for noun in found.nouns.values():
         shelves.setdefault(shelf_of(noun, _zone(pending, noun)), []).append(noun)
     for shelf, nouns in sorted(shelves.items()):
-        path = folder.shelf(shelf) / file_name(pending.place, pending.from_offset, pending.to_offset)
+        path = folder.shelf(shelf) / name
         if path.exists():
             continue
         nouns.sort(key=lambda noun: (noun.room, start_of(noun)))
@@ -174,6 +182,16 @@ def _write(folder: Folder, pending: Pending, found: _Range, done: Exported) -> N
     done.events += sum(isinstance(noun, BehaviourEvent) for noun in found.nouns.values())
     done.unreadable += found.unreadable
     _follow_deletions(folder, found.deleted)
+
+
+def _leave_out(folder: Folder, found: _Range, name: str) -> None:
+    """Events told before that other files hold already (an erasure moved them within the log)."""
+    for id_ in sorted(found.again):
+        noun = found.nouns[id_]
+        at_ms = start_of(noun)
+        files = [file for file in folder.files("events", school_of(noun.room), at_ms, at_ms) if file.name != name]
+        if any(row["id"] == id_ for file in files for row in read_columns(file, ("id",))):
+            del found.nouns[id_]
 
 
 def _zone(pending: Pending, noun: Noun) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from classpulse.bus.kafka_access import grants
 from classpulse.bus.kafka_topics import BATCH_BYTES, configs_of, topic_from
-from classpulse.topics import DETECTIONS, FRAMES, MINUTE_MS, TIMELINES, TOPICS, Topic
+from classpulse.topics import DAY_MS, DEAD_LETTERS, DETECTIONS, EVENTS, FRAMES, MINUTE_MS, TIMELINES, TOPICS, Topic
 
 ALL = tuple(TOPICS.values())
 
@@ -52,6 +52,19 @@ def test_nobody_may_do_what_topics_py_does_not_say() -> None:
             topic = TOPICS[grant.name]
             assert grant.user in (topic.read_by if grant.operation == "READ" else topic.written_by)
     assert not [g for g in grants(ALL) if g.user == "analyst" and g.operation != "READ"]
+
+
+def test_only_the_operator_cuts_logs_off_and_never_one_whose_latest_records_count() -> None:
+    cuts = {(grant.user, grant.name) for grant in grants(ALL) if grant.operation == "DELETE"}
+
+    assert cuts == {("operator", topic.name) for topic in (FRAMES, DETECTIONS, EVENTS, DEAD_LETTERS)}
+    assert all(TOPICS[name].cleanup == "delete" for _, name in cuts)
+
+
+def test_what_is_superseded_is_compacted_away_within_a_day() -> None:
+    for topic in ALL:
+        limit = configs_of(topic).get("max.compaction.lag.ms")
+        assert limit == (str(DAY_MS) if topic.cleanup == "compact" else None)
 
 
 def test_every_topic_is_written_and_read_by_somebody() -> None:

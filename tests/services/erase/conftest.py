@@ -1,0 +1,3 @@
+from tests.services.cli.conftest import command
+
+__all__ = ["command"]
