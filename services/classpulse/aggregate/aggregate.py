@@ -4,6 +4,7 @@ Everything that decides an output lies in detections.v1, in order; what the wall
 logged there (`idle`), so a replay sees it too. State and outputs leave in the same atomic step as the positions.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from classpulse.records import BehaviourEvent, Idle, RoomPlan, StateEntry, Told
 from classpulse.stage import Step, Taken
 from classpulse.telemetry import CAPTURE_TO_EVENT
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, partition_of
+
+_log = logging.getLogger("classpulse.aggregate")
 
 SILENT_MS = 10_000
 """A live camera of which nothing came for so long, by the wall clock, is idled."""
@@ -123,8 +126,12 @@ class Aggregate:
         """The rooms of a partition, as the bus remembers them when it is first asked for."""
         if partition not in self._partitions:
             positions = self._bus.positions(self.name, DETECTIONS)  # waits for an open step of who owned it before
-            self._partitions[partition] = Rooms(map(_entry, self._bus.latest(AGGREGATE_STATE, partition=partition)))
+            entries = [_entry(record) for record in self._bus.latest(AGGREGATE_STATE, partition=partition)]
+            self._partitions[partition] = restored = Rooms(entries)
             self._read_to.setdefault(partition, positions.get(partition, 0))
+            if entries:
+                count = len(restored.rooms())
+                _log.info("partition %d: %d rooms restored from %d pieces", partition, count, len(entries))
         return self._partitions[partition]
 
     def _known(self) -> dict[str, RoomPlan | None]:

@@ -1,0 +1,182 @@
+"""Claim: one aggregate process takes 3,000 records/s or more over a real Kafka, exactly once included, whether of 10 rooms or of 1,000.
+
+A generated stream (five frames a second and camera, up to ten people of whom half show something) lies in detections.v1 of one
+plaintext node; one process reads it in steps of up to 500 records, each a transaction with its outputs, changed state and
+positions. The broker shares both cores. Limits: 3,000 records/s; the CPU time of a record within 20 % from 10 rooms to 1,000.
+
+Restoring: then the state of 1,000 rooms is written again and again as live rooms do, and a fresh process reads it all. Limit: 15 s.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aggregate import story
+from deploy.local.kafka.cluster import Cluster
+from measured import spread, write_result
+
+from classpulse.aggregate.aggregate import Aggregate
+from classpulse.bus.base import Bus, open_bus
+from classpulse.bus.limits import unread
+from classpulse.clock import SystemClock
+from classpulse.codec import Outgoing, encode
+from classpulse.records import CameraConfig, FrameDetections, RoomConfig
+from classpulse.roster import Roster
+from classpulse.stage import Loop, Pace
+from classpulse.topics import AGGREGATE_STATE, DETECTIONS, TOPICS
+
+ROOMS = (10, 100, 1_000)
+RECORDS = 60_000
+STEP = 500
+INTERVAL_MS = 200
+LIMIT_RECORDS_PER_S = 3_000
+
+
+def main() -> None:
+    """Every number of rooms in turn, `--runs` times, each on an empty node; then what a restore takes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--records", type=int, default=RECORDS)
+    parser.add_argument(
+        "--written-s", type=float, default=120.0, help="how long state is written before it is restored"
+    )
+    asked = parser.parse_args()
+    found: dict[int, list[dict[str, float]]] = {rooms: [] for rooms in ROOMS}
+    restored: dict[str, Any] = {}
+    for run in range(asked.runs):
+        for rooms in ROOMS:
+            with running() as url:
+                found[rooms].append(aggregated(url, rooms, asked.records))
+                if run == asked.runs - 1 and rooms == ROOMS[-1]:
+                    restored = restore(url, asked.written_s)
+    figures = ("records_per_s", "cpu_ms_per_record", "kib_per_room")
+    told = {
+        rooms: {figure: spread([one[figure] for one in runs]) for figure in figures} for rooms, runs in found.items()
+    }
+    cpu = [told[rooms]["cpu_ms_per_record"]["median"] for rooms in ROOMS]
+    write_result(
+        "aggregate_kafka",
+        {
+            "claim": __doc__,
+            "records": asked.records,
+            "most_records_a_step": STEP,
+            "limit_records_per_s": LIMIT_RECORDS_PER_S,
+            "rooms": told,
+            "cpu_of_1000_rooms_to_10": round(cpu[-1] / cpu[0], 3),
+            "restore": restored,
+        },
+    )
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """An empty node with all topics, by its URL."""
+    with tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder:
+        cluster = Cluster(Path(folder) / "node", 1, secure=False, wrapper=("setpriv", "--pdeathsig", "KILL"))
+        with cluster.lasting():
+            bus = open_bus(cluster.url())
+            bus.create(tuple(TOPICS.values()))
+            bus.close()
+            yield cluster.url()
+
+
+def aggregated(url: str, rooms: int, records: int) -> dict[str, float]:
+    """Fill the log, then aggregate all of it as one member."""
+    clock = SystemClock()
+    bus = open_bus(url)
+    keys = [f"bench/school/room-{number}" for number in range(rooms)]
+    configs = [RoomConfig(room=key) for key in keys]
+    cameras = [CameraConfig(camera=f"{key}/front", source="synth://", delivery="complete") for key in keys]
+    Roster(bus, clock).write([*configs, *cameras])
+    fill(bus, keys, records // rooms)
+    before = psutil.Process().memory_info().rss
+    member = bus.member(Aggregate.name, [DETECTIONS])
+    stage = Aggregate(bus, clock, member.assignment)
+    loop = Loop(stage, bus, member, clock, Pace(max_records=STEP))
+    while not member.assignment():
+        loop.turn()
+    began, cpu = time.perf_counter(), time.process_time()
+    taken = 0
+    while taken < records:
+        taken += loop.turn()
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    while unread(bus, Aggregate.name, DETECTIONS):
+        loop.turn()
+    grew = psutil.Process().memory_info().rss - before
+    member.close()
+    bus.close()
+    return {
+        "records_per_s": taken / seconds,
+        "cpu_ms_per_record": 1000 * cpu_s / taken,
+        "kib_per_room": grew / 1024 / rooms,
+    }
+
+
+def fill(bus: Bus, keys: list[str], frames: int) -> None:
+    """Every room's frames onto detections.v1, interleaved as live rooms tell them."""
+    stories = [story(f"{key}/front", frames, INTERVAL_MS) for key in keys]
+    member = bus.member("detect", ())
+    step: list[Outgoing] = []
+    for at_once in zip(*stories, strict=True):
+        step += [encoded(noun) for noun in at_once]
+        while len(step) >= STEP:
+            member.commit(step[:STEP], {})
+            step = step[STEP:]
+    member.commit(step, {})
+    member.close()
+
+
+def encoded(noun: FrameDetections) -> Outgoing:
+    """As detect writes it."""
+    return encode(noun, topic=DETECTIONS, at_ms=noun.captured_at_ms)
+
+
+def restore(url: str, written_s: float) -> dict[str, Any]:
+    """Write the state there is again and again, then read it as a process that starts does."""
+    bus = open_bus(url)
+    state = [Outgoing(r.topic, r.partition, r.key, r.value, r.headers) for r in bus.latest(AGGREGATE_STATE)]
+    member = bus.member("bench", ())
+    written, until = 0, time.monotonic() + written_s
+    while time.monotonic() < until:
+        for start in range(0, len(state), 2_000):
+            member.commit(state[start : start + 2_000], {})
+        written += len(state)
+    member.close()
+    bus.close()
+    took = [restored_s(url) for _ in range(3)]
+    bus = open_bus(url)
+    left = sum(end - first for first, end in bus.ends(AGGREGATE_STATE).values())
+    bus.close()
+    return {
+        "pieces": len(state),
+        "written": written,
+        "offsets": left,
+        "seconds": spread(took),
+        "median_s": statistics.median(took),
+        "limit_s": 15,
+    }
+
+
+def restored_s(url: str) -> float:
+    """Seconds until a fresh process knows every room."""
+    bus, clock = open_bus(url), SystemClock()
+    member = bus.member(Aggregate.name, [DETECTIONS])
+    while len(member.assignment()) < DETECTIONS.partitions:
+        member.poll(max_records=0, max_bytes=0, timeout_ms=100)
+    stage = Aggregate(bus, clock, member.assignment)
+    began = time.perf_counter()
+    stage.idle(clock.now_ms())
+    seconds = time.perf_counter() - began
+    member.close()
+    bus.close()
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
