@@ -121,8 +121,7 @@ class Outlet:
     def _recover(self) -> None:
         """Wait for the last step's abort. A producer that cannot abort, or was refused a record, is opened anew."""
         if self._abort is not None:
-            if not self._aborted(self._abort):
-                raise Recoverable(f"{self._link.name}: {self._what}: the last step is not aborted in {DEADLINE_MS} ms")
+            self._spoilt = not self._aborted(self._abort) or self._spoilt
             self._abort = None
         if self._spoilt:
             self.close()
@@ -130,14 +129,13 @@ class Outlet:
             self._spoilt = False
 
     def _aborted(self, abort: Errand) -> bool:
-        """Whether the abort has ended; where it failed, the next producer of this id aborts instead. Raises Fenced."""
+        """Whether the abort ended well in time; where it did not, the next producer of this id aborts instead. Raises Fenced."""
         try:
             return abort.ended(DEADLINE_MS)
         except kafka_errors.KafkaError as error:
             if isinstance(meant := self._link.translated(error, self._what), Fenced):
                 raise meant from error
-            self._spoilt = True
-            return True
+            return False
 
     def _open(self) -> KafkaProducer:
         """A producer of this id; what its predecessor left open is aborted, and what the predecessor still says is refused."""
