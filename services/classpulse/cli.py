@@ -36,6 +36,9 @@ COMMANDS: dict[str, Row] = {
     "replay": Row("classpulse.commands.reading", "Compute timelines and events again from the stored detections."),
     "export": Row("classpulse.commands.export", "Add what is new of timelines and events to Parquet files."),
     "erase": Row("classpulse.commands.erase", "Erase what was seen in a room in a window, and prove it."),
+    "dead-letters": Row(
+        "classpulse.commands.dead_letters", "List and show what could not be read, and publish it again."
+    ),
     "topics": Row(
         "classpulse.commands.topics", "Compare a Kafka cluster's topics and access with what is wanted; bring it about."
     ),

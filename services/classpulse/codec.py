@@ -26,6 +26,7 @@ from classpulse.records import (
     IngestState,
     ModelLine,
     ModelRelease,
+    Retried,
     RoomConfig,
     RoomPlan,
     StateEntry,
@@ -55,6 +56,7 @@ NOUNS: dict[str, type[records.Record]] = {
         ModelRelease,
         ModelLine,
         DeadLetter,
+        Retried,
     )
 }
 VERSION = 1
@@ -177,7 +179,7 @@ def key_of(noun: records.Record, topic: Topic) -> tuple[str, str]:
             return noun.digest, noun.digest
         case ModelLine():
             return noun.line, noun.line
-        case DeadLetter():
+        case DeadLetter() | Retried():
             return noun.topic, noun.topic
     raise ValueError(f"{type(noun).__name__} has no key; expected one of {', '.join(NOUNS)}")
 
@@ -217,6 +219,8 @@ def identity(noun: records.Record) -> str:
             return f"{noun.line}/{noun.revision}"
         case DeadLetter():
             return f"{noun.topic}/{noun.partition}/{noun.offset}/{noun.at_ms}"
+        case Retried():
+            return f"{noun.topic}/retried/{noun.letter}"
         case _:
             return blake2b(canonical(noun), digest_size=16).hexdigest()
 

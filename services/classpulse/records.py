@@ -287,6 +287,14 @@ class DeadLetter(Record, frozen=True, kw_only=True):
     payload: bytes | None = None
 
 
+class Retried(Record, frozen=True, kw_only=True):
+    """The record of a dead letter was published again: `letter` is the letter's offset, `topic` the record's."""
+
+    letter: int
+    topic: str
+    at_ms: int
+
+
 def room_of(camera: str) -> str:
     """The room's key of a camera's key. Raises ValueError unless it has the form tenant/school/room/camera."""
     parts = camera.split("/")

@@ -86,7 +86,7 @@ DETECTIONS = Topic(
     MIB,
     pictures=False,
     nouns=("FrameDetections", "Dropped", "Heartbeat", "Hole", "Idle", "RoomPlan"),
-    written_by=("detect", "aggregate", "bridge"),
+    written_by=("detect", "aggregate", "bridge", "operator"),
     read_by=("aggregate", "operator"),
 )
 EVENTS = Topic(
@@ -183,8 +183,8 @@ DEAD_LETTERS = Topic(
     256 * MIB,
     8 * MIB,
     pictures=False,
-    nouns=("DeadLetter",),
-    written_by=("detect", "aggregate", "bridge"),
+    nouns=("DeadLetter", "Retried"),
+    written_by=("detect", "aggregate", "bridge", "operator"),
     read_by=("operator",),
 )
 
