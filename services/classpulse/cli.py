@@ -34,6 +34,7 @@ COMMANDS: dict[str, Row] = {
     "events": Row("classpulse.commands.reading", "List a room's events."),
     "tail": Row("classpulse.commands.tail", "Follow a topic, one line of JSON a record; never pictures."),
     "replay": Row("classpulse.commands.reading", "Compute timelines and events again from the stored detections."),
+    "audit": Row("classpulse.commands.audit", "Account for every captured frame: in a timeline, or missing, and why."),
     "export": Row("classpulse.commands.export", "Add what is new of timelines and events to Parquet files."),
     "erase": Row("classpulse.commands.erase", "Erase what was seen in a room in a window, and prove it."),
     "dead-letters": Row(

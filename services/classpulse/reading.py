@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from classpulse.bus.base import Bus, Place
@@ -215,16 +216,32 @@ def read_events(bus: Bus, room: str) -> list[BehaviourEvent]:
     return [noun for noun in _nouns(mine) if isinstance(noun, BehaviourEvent)]
 
 
-def stored_records(bus: Bus, topic: Topic, partition: int) -> Iterator[Stored]:
-    """Every committed record that retention has left in a partition, page by page."""
+def stored_records(
+    bus: Bus, topic: Topic, partition: int, *, start: int = 0, end: int | None = None
+) -> Iterator[Stored]:
+    """Every committed record that retention has left in a partition, page by page; from `start` on, none from `end` on."""
     place = Place(topic.name, partition)
-    offset, end = bus.ends(topic).get(partition, (0, 0))
-    while offset < end:
+    first, last = bus.ends(topic).get(partition, (0, 0))
+    offset = max(first, start)
+    while offset < (last if end is None else end):
         page = bus.fetch(place, offset, max_records=PAGE_RECORDS, max_bytes=PAGE_BYTES)
         if not page:
             return
-        yield from page
+        yield from page if end is None else takewhile(lambda record: record.offset < end, page)
         offset = page[-1].offset + 1
+
+
+def offset_at(bus: Bus, topic: Topic, partition: int, at_ms: int) -> int:
+    """The offset from which on a partition's records were appended at `at_ms` or later; its end where none was."""
+    low, high = bus.ends(topic).get(partition, (0, 0))
+    while low < high:
+        middle = (low + high) // 2
+        record = next(iter(bus.fetch(Place(topic.name, partition), middle, max_records=1, max_bytes=1)), None)
+        if record is None or record.appended_at_ms >= at_ms:
+            high = middle
+        else:
+            low = record.offset + 1
+    return low
 
 
 def paired(events: Iterable[BehaviourEvent]) -> list[Span]:

@@ -13,9 +13,10 @@ import av
 import msgspec
 import psutil
 
+from classpulse.audit import Audit, audit
 from classpulse.bus.base import Bus, Place, open_bus
 from classpulse.codec import canonical, decode
-from classpulse.records import BehaviourEvent, TimelineBucket
+from classpulse.records import BehaviourEvent, TimelineBucket, room_of
 from classpulse.topics import EVENTS, TIMELINES
 from tests.support import ROOT
 
@@ -27,13 +28,14 @@ LIMIT_S = 240.0
 
 @dataclass
 class Outcome:
-    """What a route left behind: canonical bytes, the account of every room, and how often it was killed."""
+    """What a route left behind: canonical bytes, the account of every room, how often it was killed, and its audit."""
 
     events: bytes
     buckets: bytes
     accounted: dict[str, int]
     kills: int = 0
     missing: dict[str, int] = field(default_factory=dict)
+    audited: Audit | None = None
 
 
 def write_site(folder: Path, bus: str = "", fps: int = FPS) -> Path:
@@ -138,6 +140,9 @@ def tail(site: Path) -> str:
 def check(found: Outcome, undisturbed: Outcome) -> None:
     """Every frame is in the timeline, and it is the same to the byte."""
     assert found.missing == {}
+    assert found.audited is not None
+    assert found.audited.balanced, found.audited
+    assert {room_of(a.camera): a.in_timelines for a in found.audited.accounts} == found.accounted
     assert found.accounted == undisturbed.accounted
     assert found.events == undisturbed.events
     assert found.buckets == undisturbed.buckets
@@ -168,7 +173,7 @@ def _outcome(bus: Bus, kills: int) -> Outcome:
         accounted[bucket.room] = accounted.get(bucket.room, 0) + bucket.frames + sum(bucket.missing.values())
         for reason, count in bucket.missing.items():
             missing[reason] = missing.get(reason, 0) + count
-    return Outcome(b"\n".join(ended), b"\n".join(plain), accounted, kills, missing)
+    return Outcome(b"\n".join(ended), b"\n".join(plain), accounted, kills, missing, audit(bus))
 
 
 def _all(bus: Bus, topic: str) -> list[object]:

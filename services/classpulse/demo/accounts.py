@@ -6,93 +6,22 @@ that was cut short, provisional buckets count too, and what had not come so far 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
+from classpulse.accounts import Account, Ledger
 from classpulse.bus.base import Bus
 from classpulse.codec import decode
 from classpulse.errors import BadInput, InvalidRecord
 from classpulse.formats import missing_text
 from classpulse.reading import read_buckets, stored_records
-from classpulse.records import Dropped, Frame, FrameDetections, Heartbeat, Hole, Told, room_of
+from classpulse.records import Dropped, Frame, Heartbeat, Told, room_of
 from classpulse.topics import DETECTIONS, FRAMES, Topic, partition_of
 
 NOT_LOOKED_AT = "not looked at"
 NOT_TOLD = "looked at but not told"
-UNEXPLAINED = "lost_in_crash"
-SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True)
-class Account:
-    """One camera's frames. `clip_frames` is None where the clip is not known or was not played to its end.
-
-    `not_yet`: how far the frames had come that were still on their way when the demo was cut short.
-    """
-
-    camera: str
-    captured: int
-    in_timelines: int
-    dropped: dict[str, int]
-    clip_frames: int | None = None
-    not_yet: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def balanced(self) -> bool:
-        """Whether every captured frame is accounted for, and the clip's own count agrees where there is one."""
-        told = self.in_timelines + sum(self.dropped.values()) + sum(self.not_yet.values())
-        return self.captured == told and self.clip_frames in (None, self.captured)
-
-
-@dataclass
-class _Story:
-    """One camera's detections log, read once in order: what was detected, what was dropped for which reason.
-
-    `told` gives each epoch's next sequence: whatever lies before it has been accounted for.
-    """
-
-    epoch: int = -1
-    told: dict[int, int] = field(default_factory=dict)
-    detected: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    hole_reason: str | None = None
-
-    def tell(self, noun: Told) -> None:
-        """Take the next record of this camera."""
-        match noun:
-            case Hole():
-                self.hole_reason = noun.reason
-                return
-            case FrameDetections():
-                first, last, reason = noun.sequence, noun.sequence, None
-            case Dropped():
-                first, last, reason = noun.first_sequence, noun.last_sequence, noun.reason
-            case Heartbeat():
-                first, last, reason = noun.last_sequence + 1, noun.last_sequence, None
-            case _:
-                return
-        late = noun.epoch < self.epoch
-        self.epoch = max(self.epoch, noun.epoch)
-        self._account(noun.epoch, first, last, SUPERSEDED if late else reason, late=late)
-
-    def _account(self, epoch: int, first: int, last: int, reason: str | None, *, late: bool) -> None:
-        """Sequences `first`..`last` are told of (reason None: detected); those before that nobody told of are a hole."""
-        known = self.told.get(epoch, 0)
-        self._drop(UNEXPLAINED if late else self.hole_reason or UNEXPLAINED, first - known)
-        news = last + 1 - max(first, known)
-        if reason is not None:
-            self._drop(reason, news)
-        else:
-            self.detected += max(0, news)
-        self.told[epoch] = max(known, first, last + 1)
-        self.hole_reason = self.hole_reason if late else None
-
-    def _drop(self, reason: str, count: int) -> None:
-        if count > 0:
-            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
 
 def accounts(
@@ -105,21 +34,21 @@ def accounts(
     rooms = [room_of(camera) for camera in cameras]
     held = []
     for camera, room in zip(cameras, rooms, strict=True):
-        story, taken = _story(bus, camera), captured(bus, camera)
+        ledger, taken = _ledger(bus, camera), captured(bus, camera)
         alone = rooms.count(room) == 1
         buckets = [bucket for bucket in read_buckets(bus, room) if bucket.final or not whole]
-        frames = sum(bucket.frames for bucket in buckets) if alone else story.detected
-        dropped = dict(sorted(story.dropped.items()))
-        not_yet = {} if whole else _not_yet(story, taken, frames)
+        frames = sum(bucket.frames for bucket in buckets) if alone else ledger.detected
+        dropped = dict(sorted(ledger.dropped.items()))
+        not_yet = {} if whole else _not_yet(ledger, taken, frames)
         held.append(Account(camera, taken, frames, dropped, (clip_frames or {}).get(camera), not_yet))
     return held
 
 
-def _not_yet(story: _Story, taken: int, frames: int) -> dict[str, int]:
+def _not_yet(ledger: Ledger, taken: int, frames: int) -> dict[str, int]:
     """Frames on their way: captured and not looked at, or looked at and in no bucket."""
     counts = {
-        NOT_LOOKED_AT: taken - story.detected - sum(story.dropped.values()),
-        NOT_TOLD: story.detected - frames,
+        NOT_LOOKED_AT: taken - ledger.detected - sum(ledger.dropped.values()),
+        NOT_TOLD: ledger.detected - frames,
     }
     return {where: count for where, count in counts.items() if count > 0}
 
@@ -174,11 +103,11 @@ def _packet_times(path: Path) -> Iterator[Fraction]:
         raise BadInput([f"clip = {str(path)!r}: {error}; expected a video"]) from error
 
 
-def _story(bus: Bus, camera: str) -> _Story:
-    story = _Story()
+def _ledger(bus: Bus, camera: str) -> Ledger:
+    ledger = Ledger()
     for noun in _told(bus, DETECTIONS, camera, room_of(camera)):
-        story.tell(noun)
-    return story
+        ledger.tell(noun)
+    return ledger
 
 
 def _told(bus: Bus, topic: Topic, camera: str, partition_key: str) -> Iterator[Told]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from classpulse.accounts import Account
 from classpulse.aggregate.rules import rules_of
 from classpulse.bus.base import Bus
 from classpulse.codec import decode
-from classpulse.demo.accounts import Account, accounts, clip_frames
+from classpulse.demo.accounts import accounts, clip_frames
 from classpulse.demo.bundled import Lesson
 from classpulse.demo.latency import capture_to_event_ms
 from classpulse.demo.matching import Counts, Matching, measure

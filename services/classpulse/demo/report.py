@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from classpulse.accounts import Account
 from classpulse.bus.base import Bus
 from classpulse.codec import canonical
-from classpulse.demo.accounts import Account, on_their_way
+from classpulse.demo.accounts import on_their_way
 from classpulse.demo.bundled import Lesson
 from classpulse.demo.latency import percentile
 from classpulse.demo.matching import Counts

@@ -12,8 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from classpulse.accounts import Account
 from classpulse.clock import Clock
-from classpulse.demo.accounts import Account, on_their_way
+from classpulse.demo.accounts import on_their_way
 from classpulse.demo.bars import legend, room_bars
 from classpulse.demo.following import Follower
 from classpulse.demo.live import latency_text, live_view, progress_line

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from classpulse.demo.accounts import Account, accounts, captured, clip_frames
+from classpulse.accounts import Account, Ledger
+from classpulse.aggregate.camera_story import PAST_EPOCHS
+from classpulse.demo.accounts import accounts, captured, clip_frames
 from classpulse.errors import BadInput
 from classpulse.records import Hole
 from classpulse.topics import DETECTIONS, FRAMES, TIMELINES
@@ -98,6 +100,18 @@ def test_what_comes_late_of_a_superseded_epoch_is_superseded() -> None:
     log = Log()
     log.put(DETECTIONS, detected(0), detected(0, epoch=1), detected(1), detected(2), detected(1, epoch=1))
     assert of(log).dropped == {"superseded": 2}
+
+
+def test_only_so_many_superseded_epochs_are_remembered_as_by_aggregate() -> None:
+    ledger = Ledger()
+    for epoch in range(PAST_EPOCHS + 4):
+        ledger.tell(detected(1, epoch=epoch))
+    captured = ledger.captured
+    assert (captured, len(ledger.told)) == (2 * (PAST_EPOCHS + 4), PAST_EPOCHS + 1)
+    ledger.tell(detected(9, epoch=2))
+    assert ledger.captured == captured, "what comes late of an older epoch is told already"
+    ledger.tell(detected(2, epoch=3))
+    assert (ledger.captured, ledger.dropped["superseded"]) == (captured + 1, 1)
 
 
 def test_two_cameras_of_a_room_are_told_apart_by_their_detections() -> None:

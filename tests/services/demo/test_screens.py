@@ -2,8 +2,8 @@ import io
 
 from rich.console import Console, RenderableType
 
+from classpulse.accounts import Account
 from classpulse.clock import ManualClock
-from classpulse.demo.accounts import Account
 from classpulse.demo.bars import most_at_once, room_bars, state_of
 from classpulse.demo.following import Follower
 from classpulse.demo.live import latency_text, live_view, progress_line

@@ -1,5 +1,8 @@
 import pytest
 
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.codec import encode
 from classpulse.errors import BadInput
 from classpulse.reading import (
     State,
@@ -7,10 +10,12 @@ from classpulse.reading import (
     known_room,
     merged,
     moment,
+    offset_at,
     read_room,
     rooms_on,
+    stored_records,
 )
-from classpulse.topics import EVENTS, partition_of
+from classpulse.topics import EVENTS, TOPICS, partition_of
 from tests.services.reading.stories import EIGHT_MS, ROOM, a_bucket, a_room, an_event, bus_with
 
 MINUTE_MS = 60_000
@@ -160,3 +165,20 @@ def test_a_moment_that_is_neither_names_key_value_and_expectation(text: str) -> 
         BadInput, match=rf"--from = '{text}': expected RFC 3339 such as .* HH:MM today in Europe/Berlin"
     ):
         moment(text, key="--from", time_zone="Europe/Berlin", now_ms=EIGHT_MS)
+
+
+def test_the_offset_of_a_time_is_the_first_record_appended_since() -> None:
+    bus = bus_with()
+    partition = partition_of(ROOM, EVENTS.partitions)
+    assert offset_at(bus, EVENTS, partition, EIGHT_MS) == 0
+    clock = ManualClock(EIGHT_MS)
+    writer = MemoryBus(clock=clock)
+    writer.create(list(TOPICS.values()))
+    for i in range(10):
+        writer.member("writer", []).commit([encode(an_event(i)[1], topic=EVENTS, at_ms=EIGHT_MS)], {})
+        clock.advance(1_000)
+    writer.forget(EVENTS, {partition: 3})
+    times = [EIGHT_MS, EIGHT_MS + 3_000, EIGHT_MS + 6_001, EIGHT_MS + 60_000]
+    assert [offset_at(writer, EVENTS, partition, at_ms) for at_ms in times] == [3, 3, 7, 10]
+    read = stored_records(writer, EVENTS, partition, start=5, end=7)
+    assert [record.offset for record in read] == [5, 6]
