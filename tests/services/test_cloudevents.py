@@ -27,6 +27,7 @@ from classpulse.records import (
     ModelLine,
     ModelRelease,
     Record,
+    Retried,
     RoomConfig,
     RoomPlan,
     StateEntry,
@@ -63,6 +64,7 @@ EXAMPLES: tuple[Record, ...] = (
     ModelRelease(digest="d", name="n", labels=(), input_hw=(1, 1), figures=(), lineage=(), artefact="file:///x"),
     ModelLine(line="main", champion="d"),
     DeadLetter(topic="x", partition=0, offset=0, key="k", reason="empty", detail="", at_ms=1, stage="detect"),
+    Retried(letter=0, topic="x", at_ms=1),
 )  # fmt: skip
 CARRIED = [(noun, topic) for noun in EXAMPLES for topic in TOPICS.values() if type(noun).__name__ in topic.nouns]
 
