@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-BENCHES := bus_sqlite aggregate route live demo
+BENCHES := bus_sqlite aggregate route live demo bus_kafka aggregate_kafka route_kafka
 LESSONS := services/classpulse/demo/lessons
 
-.PHONY: demo up setup test test-kafka check bench kafka-up kafka-down lessons constraints schemas clean
+.PHONY: demo up setup test test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean
 
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo.
 ifeq ($(BUS),kafka)
@@ -35,7 +35,11 @@ check: $(VENV)/.ready-test
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test
-	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in $(BENCHES); do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# Every fault of tests/chaos/faults.py again and again under a route on three brokers; about half an hour.
+chaos: $(VENV)/.ready-test
+	PYTHONPATH=. $(BIN)/python benchmarks/chaos.py
 
 # Real Kafka on loopback, as in production; PLAIN=1: one node in plaintext. Data in build/kafka.
 kafka-up:

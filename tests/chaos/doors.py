@@ -95,8 +95,8 @@ class Doors:
             finally:
                 self._writers[number].discard(outside)
                 outside.transport.abort()
-        except OSError:
-            return  # the broker is away: so is its door
+        except (OSError, asyncio.CancelledError):
+            return  # the broker is away: so is its door; or all is over
         finally:
             self._writers[number].discard(writer)
             writer.transport.abort()
