@@ -60,15 +60,21 @@ Item = Picked | Gone | Beat
 
 
 class CameraStory:
-    """What is told about one camera. `recorded`: its source has a beginning of its own and can be resumed."""
+    """What is told about one camera. `recorded`: its source has a beginning of its own and can be resumed.
 
-    def __init__(self, config: CameraConfig, stored: IngestState | None, *, recorded: bool) -> None:
+    A live camera's epoch is the second in which it begins, or the one above the last: so it stands above all that another
+    machine, or this one before its data folder was lost, has told of the camera.
+    """
+
+    def __init__(self, config: CameraConfig, stored: IngestState | None, *, recorded: bool, now_ms: int = 0) -> None:
         self._camera, self._source, self.recorded = config.camera, config.source, recorded
         self._complete = config.delivery == "complete"
         self._fps = config.fps
         same = stored is not None and stored.source == config.source and recorded
         resumes = same and self._complete
         self.epoch = 0 if stored is None else stored.epoch + (not resumes)
+        if not recorded:
+            self.epoch = max(self.epoch, now_ms // 1000)
         self._next_sequence = stored.next_sequence if stored is not None and resumes else 0
         self._last_ms = 0 if stored is None else stored.last_ms
         self._position_ms = stored.position_ms if stored is not None and same else -1

@@ -156,7 +156,8 @@ class Capture:
     def _begin_story(self) -> tuple[CameraStory, Source | None]:
         source = self._made_source()
         recorded = source is not None and source.recorded
-        self._story = CameraStory(self.config, stored_state(self._bus, self.config.camera), recorded=recorded)
+        stored, now_ms = stored_state(self._bus, self.config.camera), self._clock.now_ms()
+        self._story = CameraStory(self.config, stored, recorded=recorded, now_ms=now_ms)
         return self._story, source
 
     def _made_source(self) -> Source | None:
@@ -320,9 +321,10 @@ def tell_off(config: CameraConfig, bus: Bus, clock: Clock, *, forget: bool = Fal
         recorded = False
     member = bus.member("ingest", (), slot=config.camera)
     try:
-        story = CameraStory(config, stored_state(bus, config.camera), recorded=recorded)
+        now_ms = clock.now_ms()
+        story = CameraStory(config, stored_state(bus, config.camera), recorded=recorded, now_ms=now_ms)
         publisher = Publisher(member, config.camera, Printer().print, clock, live=True)
-        publisher.add(story.close(clock.now_ms(), forget=forget))
+        publisher.add(story.close(now_ms, forget=forget))
         return publisher.publish()
     finally:
         member.close()

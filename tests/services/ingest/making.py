@@ -1,6 +1,6 @@
 """What the tests of ingest make: clips with PyAV, a bus with all topics, a source that plays a script."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,7 @@ from classpulse.codec import Outgoing, decode, encode
 from classpulse.ingest.capture import Capture, Limits
 from classpulse.ingest.pressure import Pressure
 from classpulse.ingest.sources.base import Image, Opened, Source, SourceEnded
-from classpulse.records import CameraConfig, Dropped, Frame, Heartbeat, IngestState, Record
+from classpulse.records import CameraConfig, Dropped, Frame, Heartbeat, IngestState, Record, Told
 from classpulse.topics import FRAMES, INGEST_STATE, TOPICS, partition_of
 
 CAMERA = "district/school/room/door"
@@ -108,6 +108,12 @@ def told(bus: Bus, camera: str = CAMERA) -> list[Record]:
 def frames_of(bus: Bus, camera: str = CAMERA) -> list[Frame]:
     """The frames of a camera's story."""
     return [noun for noun in told(bus, camera) if isinstance(noun, Frame)]
+
+
+def epochs_of(frames: Iterable[Told]) -> list[int]:
+    """Their epochs, counted from the first one's: a live camera's begin at the second in which it was opened."""
+    told = [frame.epoch for frame in frames]
+    return [epoch - told[0] for epoch in told]
 
 
 def beats_of(bus: Bus, camera: str = CAMERA) -> list[Heartbeat]:

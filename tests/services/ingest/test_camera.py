@@ -286,3 +286,16 @@ def test_only_what_will_be_told_needs_decoding() -> None:
     fast = opened(recording(fps=5), duration_ms=60_000)
     see(fast, (0, 0))
     assert fast.wanted_from() == 200
+
+
+def test_a_live_cameras_epoch_stands_above_all_that_another_machine_told_before() -> None:
+    config = config_of(RTSP)
+    begun = CameraStory(config, None, recorded=False, now_ms=NOW_MS)
+    assert begun.epoch == NOW_MS // 1000
+    again = opened(begun).close(NOW_MS)[-1].state
+    assert CameraStory(config, again, recorded=False, now_ms=NOW_MS).epoch == begun.epoch + 1, "within a second"
+    assert CameraStory(config, again, recorded=False, now_ms=NOW_MS + 60_000).epoch == begun.epoch + 60
+    assert CameraStory(config, again, recorded=False, now_ms=0).epoch == begun.epoch + 1, "whatever the clock says"
+    assert CameraStory(config_of(FILE), None, recorded=True, now_ms=NOW_MS).epoch == 0, (
+        "a recording tells the same again"
+    )
