@@ -6,7 +6,7 @@ step produced together with the positions it consumed. That call is the atomic s
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from classpulse.codec import Outgoing, Stored
 from classpulse.errors import BadInput
@@ -75,6 +75,11 @@ class Bus(Protocol):
 
     retains_itself: bool
 
+    @staticmethod
+    def check(address: str) -> None:
+        """Look at what follows `://` in its URL, without opening it. Raises BadInput for what can never be opened."""
+        ...
+
     def create(self, topics: Sequence[Topic]) -> None:
         """Make the topics that do not exist. Raises BadInput where one exists with another number of partitions."""
         ...
@@ -127,13 +132,27 @@ BUSES: dict[str, str] = {
 
 
 def open_bus(url: str) -> Bus:
-    """The bus of `memory://` or `sqlite:///path/to/file`. Raises BadInput naming the schemes there are."""
+    """The bus of a URL such as `sqlite:///path/to/file`. Raises BadInput naming the schemes there are."""
+    kind, address = _kind_of(url)
+    bus: Bus = kind(address)
+    return bus
+
+
+def check_bus(url: str) -> None:
+    """Refuse a bus's URL that can never be opened, without opening it. Raises BadInput."""
+    kind, address = _kind_of(url)
+    kind.check(address)
+
+
+def _kind_of(url: str) -> tuple[Any, str]:
+    """The class of a URL's bus, and what it is made from."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in BUSES:
         raise BadInput(
             [f"bus = {url!r}: unknown scheme {scheme!r}; expected one of {', '.join(f'{s}://' for s in BUSES)}"]
         )
     module, _, name = BUSES[scheme].partition(":")
-    factory = getattr(import_module(module), name)
-    bus: Bus = factory(rest)
-    return bus
+    try:
+        return getattr(import_module(module), name), rest
+    except ModuleNotFoundError as error:
+        raise BadInput([f"bus = '{scheme}://…': {error}; expected `pip install '.[{scheme}]'`"]) from error

@@ -17,7 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from classpulse.bus.base import DEADLINE_MS, Place
 from classpulse.bus.kafka_intake import FETCH_BYTES, settle, stored
-from classpulse.bus.kafka_link import parse_link
+from classpulse.bus.kafka_link import READING, parse_link
 from classpulse.bus.kafka_member import KafkaMember, just_committed
 from classpulse.bus.kafka_topics import configs_of, topic_from
 from classpulse.bus.limits import (
@@ -59,11 +59,16 @@ class KafkaBus:
         self._kept = Weights(self._records)
         self._visible: set[str] = set()
         self._closed = False
-        with self._link.connecting():
-            self._admin = KafkaAdminClient(**self._link.client())
-        self._reader = KafkaConsumer(
-            **self._link.reader(), group_id=None, auto_offset_reset="earliest", fetch_max_bytes=FETCH_BYTES
-        )
+        with self._link.connecting(), self._link.making() as client:
+            self._admin = KafkaAdminClient(**client)
+            self._reader = KafkaConsumer(
+                **client, **READING, group_id=None, auto_offset_reset="earliest", fetch_max_bytes=FETCH_BYTES
+            )
+
+    @staticmethod
+    def check(address: str) -> None:
+        """Read the address and the files it names; no broker is asked."""
+        parse_link(address).client()
 
     def create(self, topics: Sequence[Topic]) -> None:
         """Make the topics that do not exist; refuse all if one exists in another shape.
@@ -252,7 +257,7 @@ class KafkaBus:
     def _group(self, group: str) -> KafkaConsumer:
         """A client that may ask for a group's positions without joining it."""
         if group not in self._groups:
-            self._groups[group] = KafkaConsumer(**self._link.reader(), group_id=group)
+            self._groups[group] = KafkaConsumer(**self._link.client(), **READING, group_id=group)
         return self._groups[group]
 
     def _retain(self, topic: Topic, now_ms: int) -> int:

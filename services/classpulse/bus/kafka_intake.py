@@ -11,7 +11,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.structs import MemberState
 
 from classpulse.bus.base import DEADLINE_MS, Place
-from classpulse.bus.kafka_link import Link
+from classpulse.bus.kafka_link import READING, Link
 from classpulse.bus.limits import stored_bytes
 from classpulse.clock import SystemClock
 from classpulse.codec import Stored
@@ -62,7 +62,8 @@ class Intake:
         self._done: dict[Place, int] = {}
         with link.meaning(self._what):
             self._consumer = KafkaConsumer(
-                **link.reader(),
+                **link.client(),
+                **READING,
                 group_id=group,
                 group_instance_id=_instance(slot),
                 auto_offset_reset="none",

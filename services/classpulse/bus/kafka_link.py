@@ -14,17 +14,28 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
 
 from classpulse.bus.base import DEADLINE_MS
 from classpulse.errors import BadInput, ClassPulseError, Fatal, Fenced, RecordTooLarge, Recoverable
 
 BOOTSTRAP_MS = 10_000
+CLOSE_MS = 1_000
 RECONNECT_MOST_MS = 1_000
 """The client's own default, 30 s, keeps a camera waiting long after its broker is back."""
 
 LEADERS_MS = 3_000
 """How long a reader believes who leads a partition. kafka-python 3.0.12 asks a former leader again and again where records
 lie, without a pause and without asking who leads now (consumer/fetcher.py, _handle_list_offsets_response); its default is 5 min."""
+
+READING = {
+    "enable_auto_commit": False,
+    "isolation_level": "read_committed",
+    "allow_auto_create_topics": False,
+    "metadata_max_age_ms": LEADERS_MS,
+    "metrics_enabled": False,
+}
+"""What every client that reads is given besides: it sees what is committed, and moves no position by itself."""
 
 OPTIONS = ("ca", "credentials")
 
@@ -82,15 +93,25 @@ class Link:
             }
         return settings
 
-    def reader(self) -> dict[str, object]:
-        """What every client that reads is given: it sees what is committed, and moves no position by itself."""
-        return self.client() | {
-            "enable_auto_commit": False,
-            "isolation_level": "read_committed",
-            "allow_auto_create_topics": False,
-            "metadata_max_age_ms": LEADERS_MS,
-            "metrics_enabled": False,
-        }
+    @contextmanager
+    def making(self) -> Iterator[dict[str, object]]:
+        """What clients are made from here; where one of them cannot be made, none leaves a thread or a socket behind.
+
+        The library forgets what it had begun when no broker answers, and it runs on: tried again for hours, that adds up.
+        """
+        begun: list[KafkaNetClient] = []
+
+        def begin(**settings: object) -> KafkaNetClient:
+            begun.append(KafkaNetClient(**settings))
+            return begun[-1]
+
+        try:
+            yield {**self.client(), "kafka_client": begin}
+        except kafka_errors.KafkaError:
+            for one in begun:
+                one._manager._net.stop(CLOSE_MS)  # noqa: SLF001 - as the library's own clients end it
+                one.close()
+            raise
 
     @contextmanager
     def meaning(self, what: str) -> Iterator[None]:

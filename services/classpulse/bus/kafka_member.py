@@ -74,7 +74,7 @@ class Outlet:
 
     def close(self) -> None:
         """Let go; an open transaction is ended by the successor or by the broker."""
-        Errand(lambda: self._producer.close(timeout=CLOSE_S)).ended(int(2 * CLOSE_S * 1000))
+        _close(self._producer)
 
     def _send(self, outputs: Sequence[Outgoing], give_up_ms: int) -> None:
         sent = [
@@ -139,20 +139,30 @@ class Outlet:
 
     def _open(self) -> KafkaProducer:
         """A producer of this id; what its predecessor left open is aborted, and what the predecessor still says is refused."""
-        producer = KafkaProducer(
-            **self._link.client(),
-            transactional_id=self._id,
-            transaction_timeout_ms=TRANSACTION_MS,
-            delivery_timeout_ms=DEADLINE_MS,
-            max_block_ms=DEADLINE_MS,
-            retry_backoff_ms=RETRY_MS,
-            max_request_size=MAX_IN_FLIGHT_BYTES + OVERHEAD_BYTES,
-            batch_size=BATCH_BYTES,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
-        producer.init_transactions()
+        with self._link.making() as client:
+            producer = KafkaProducer(
+                **client,
+                transactional_id=self._id,
+                transaction_timeout_ms=TRANSACTION_MS,
+                delivery_timeout_ms=DEADLINE_MS,
+                max_block_ms=DEADLINE_MS,
+                retry_backoff_ms=RETRY_MS,
+                max_request_size=MAX_IN_FLIGHT_BYTES + OVERHEAD_BYTES,
+                batch_size=BATCH_BYTES,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        try:
+            producer.init_transactions()
+        except kafka_errors.KafkaError:
+            _close(producer)
+            raise
         return producer
+
+
+def _close(producer: KafkaProducer) -> None:
+    """End a producer, or leave it to its thread when that takes too long."""
+    Errand(lambda: producer.close(timeout=CLOSE_S)).ended(int(2 * CLOSE_S * 1000))
 
 
 class KafkaMember:

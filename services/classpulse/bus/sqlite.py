@@ -48,6 +48,10 @@ class SqliteBus:
         with self._file.reading() as db:
             self._tables = logs.load_tables(db)
 
+    @staticmethod
+    def check(address: str) -> None:
+        """Whether a path can be opened is known when it is."""
+
     def create(self, topics: Sequence[Topic]) -> None:
         """Make the topics that do not exist; refuse all if one exists in another shape."""
         with self._file.reading() as db:

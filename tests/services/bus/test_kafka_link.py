@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kafka import errors as kafka_errors
 
+from classpulse.bus.base import check_bus
 from classpulse.bus.kafka_link import Errand, parse_link
 from classpulse.errors import BadInput, Fatal, Fenced, RecordTooLarge, Recoverable
 
@@ -88,6 +89,34 @@ def test_nobody_at_the_address_ends_the_process_with_one_line() -> None:
 
     last = ended.stderr.strip().splitlines()[-1]
     assert re.match(r"classpulse.errors.Fatal: kafka://127.0.0.1:1: .*; expected a broker that answers", last)
+
+
+def test_tried_again_and_again_nobody_at_the_address_leaves_no_thread_and_no_socket_behind() -> None:
+    program = """
+import gc, logging, os, threading
+from classpulse.bus import base, kafka_link
+from classpulse.errors import Fatal
+logging.getLogger("kafka").addHandler(logging.NullHandler())
+kafka_link.BOOTSTRAP_MS = 300
+held = []
+for _ in range(4):
+    try:
+        base.open_bus("kafka://127.0.0.1:1")
+    except Fatal:
+        gc.collect()
+    held.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
+print(len(set(held)))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.stdout == "1\n", ended.stdout + ended.stderr
+
+
+def test_an_address_is_checked_without_asking_anybody(tmp_path: Path) -> None:
+    check_bus("kafka://127.0.0.1:1")
+    for url in ("kafka://one", f"kafka://one:1?credentials={tmp_path}/nobody", "http://one:1"):
+        with pytest.raises(BadInput, match="expected"):
+            check_bus(url)
 
 
 def test_an_errand_is_waited_for_or_given_up() -> None:
