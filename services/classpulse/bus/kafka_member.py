@@ -161,8 +161,15 @@ class Outlet:
 
 
 def _close(producer: KafkaProducer) -> None:
-    """End a producer, or leave it to its thread when that takes too long."""
-    Errand(lambda: producer.close(timeout=CLOSE_S)).ended(int(2 * CLOSE_S * 1000))
+    """End a producer, or leave it to its thread when that takes too long. What it has not sent is given up."""
+
+    def end() -> None:
+        try:
+            producer.close(timeout=CLOSE_S)
+        except kafka_errors.KafkaError:  # raised before it has ended its own thread, when no broker takes what is left
+            producer._sender.force_close()  # noqa: SLF001 - as its `close` would have done next
+
+    Errand(end).ended(int(2 * CLOSE_S * 1000))
 
 
 class KafkaMember:
