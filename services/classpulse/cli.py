@@ -50,6 +50,7 @@ COMMANDS: dict[str, Row] = {
     "aggregate": Row(
         "classpulse.commands.stages", "Run the stage aggregate alone: detections to timelines and events."
     ),
+    "bridge": Row("classpulse.commands.stages", "Run the stage bridge alone: a school's detections to its district."),
 }
 
 

@@ -153,6 +153,16 @@ def header(record: Stored, name: str) -> bytes | None:
     return next((value for key, value in record.headers if key == name), None)
 
 
+def camera_of(record: Stored) -> str | None:
+    """Whose story an unreadable record under a room's key belonged to, as far as its headers tell: `ce_id` begins with the camera."""
+    said = header(record, "ce_id") or b""
+    camera = "/".join(said.decode(errors="replace").split("/")[:4])
+    try:
+        return camera if room_of(camera) == record.key else None
+    except ValueError:
+        return None
+
+
 def canonical(noun: records.Record) -> bytes:
     """Canonical JSON of a noun: keys sorted, no spaces. Two equal nouns give the same bytes."""
     return _encode_json(noun)

@@ -34,18 +34,19 @@ class Failure:
 class Completion:
     """Follows the cameras' states and reports. `ended` is asked again and again."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
-        self._bus, self._clock, self._roster = bus, clock, Roster(bus, clock)
+    def __init__(self, bus: Bus, clock: Clock, last: str = "aggregate") -> None:
+        """`last`: the stage at the end of the route, which reads the detections."""
+        self._bus, self._clock, self._last, self._roster = bus, clock, last, Roster(bus, clock)
         self._next_report = bus.ends(REPORTS)[0][1]
         self._failing: dict[str, tuple[int, str]] = {}
         self.failures: tuple[Failure, ...] = ()
         self.told: tuple[str, ...] = ()
 
     def ended(self) -> bool:
-        """Whether all cameras that are on are clips, each played or failed, and all is aggregated.
+        """Whether all cameras that are on are clips, each played or failed, and all is aggregated (or forwarded).
 
         `told` then names those played to their end, `failures` the others. Asked in this order nothing slips through:
-        what ingest committed before its end is unread by detect, what detect committed by aggregate.
+        what ingest committed before its end is unread by detect, what detect committed by the last stage.
         """
         cameras = self._due_cameras()
         self._follow_reports()
@@ -55,7 +56,7 @@ class Completion:
         failures = [self._failure(camera) for camera in cameras if camera.camera not in told]
         if None in failures:
             return False
-        if unread(self._bus, "detect", FRAMES) or unread(self._bus, "aggregate", DETECTIONS):
+        if unread(self._bus, "detect", FRAMES) or unread(self._bus, self._last, DETECTIONS):
             return False
         self.told, self.failures = tuple(told), tuple(f for f in failures if f is not None)
         return True

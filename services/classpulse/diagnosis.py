@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Semaphore, Thread
 
-from classpulse.bus.base import Bus
+from classpulse.bus.base import Bus, open_bus
 from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.detect.eyes import open_eyes
 from classpulse.errors import BadInput, ClassPulseError
 from classpulse.ingest.sources.base import SourceEnded, source_of
 from classpulse.records import CameraConfig, room_of
+from classpulse.roster import is_bridged
 from classpulse.settings import Settings, masked
-from classpulse.supervisor import STATUS_FILE, holder
+from classpulse.supervisor import STATUS_FILE, holder, stages_of
 from classpulse.topics import DETECTIONS, FRAMES
 
 PACKAGES = ("av", "msgspec", "numpy", "opencv-python-headless", "prometheus-client", "rich", "typer")
@@ -90,12 +91,28 @@ def bus(settings: Settings, opened: Callable[[], Bus]) -> Finding:
         return Finding("bus", f"{masked(settings.bus)}: not there yet; the first `up` makes it")
     try:
         found = opened()
-        lags = [
-            f"{group} {unread(found, group, topic)}" for group, topic in (("detect", FRAMES), ("aggregate", DETECTIONS))
-        ]
+        readers = (("detect", FRAMES), (stages_of(settings)[-1], DETECTIONS))
+        lags = [f"{group} {unread(found, group, topic)}" for group, topic in readers]
     except ClassPulseError as error:
         return Finding("bus", f"{masked(settings.bus)}: {error}", right=False)
     return Finding("bus", f"{masked(settings.bus)}: reachable; records not read yet: {', '.join(lags)}")
+
+
+def district(settings: Settings) -> Iterator[Finding]:
+    """Whether the district of a school takes what is forwarded, where there is one."""
+    if not settings.district:
+        return
+    where = masked(settings.district)
+    try:
+        found = open_bus(settings.district_bus())
+        try:
+            found.create([DETECTIONS])
+        finally:
+            found.close()
+    except ClassPulseError as error:
+        yield Finding("district", f"{where}: {error}", right=False)
+    else:
+        yield Finding("district", f"{where}: reachable")
 
 
 def route(data: Path) -> Finding:
@@ -117,7 +134,9 @@ def cameras(configs: Sequence[CameraConfig], rooms_off: Collection[str], clock: 
     """Each camera opened once and one picture read, several at a time, in their order. What is switched off stays shut."""
     off = [c.camera for c in configs if not c.enabled or room_of(c.camera) in rooms_off]
     yield from (Finding(f"camera {camera}", "switched off; not tried") for camera in off)
-    configs = [config for config in configs if config.camera not in off]
+    bridged = [c.camera for c in configs if is_bridged(c) and c.camera not in off]
+    yield from (Finding(f"camera {camera}", "bridged: its school opens it; not tried") for camera in bridged)
+    configs = [config for config in configs if config.camera not in (*off, *bridged)]
     turns = Semaphore(TRIED_AT_ONCE)
     waiting = [(Future[Finding](), config) for config in configs]
     for told, config in waiting:

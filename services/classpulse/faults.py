@@ -17,6 +17,7 @@ POINTS = (
     "bus.outputs_written",  # inside the transaction: outputs without positions
     "bus.positions_written",  # inside the transaction: all written, not committed
     "aggregate.state_taken",  # the state is changed in memory only
+    "bridge.acknowledged",  # the district has it, the school does not know
     "supervisor.stage_started",  # a child runs, the supervisor has not recorded it
     "supervisor.watching",  # all children run
     "export.planned",  # the manifest says which files come, none is there
@@ -28,7 +29,7 @@ POINTS = (
     "erase.republished",  # a batch of the events that stay is there twice, nothing of events is cut off
     "erase.events_cut",  # nothing is left in the log, export folders hold it still
 )
-PROCESSES = ("ingest", "detect", "aggregate", "supervisor", "export", "erase")
+PROCESSES = ("ingest", "detect", "aggregate", "bridge", "supervisor", "export", "erase")
 SHARED = ("stage", "bus")
 _armed: dict[str, int] = {}
 

@@ -21,6 +21,9 @@ from classpulse.topics import CAMERAS, ROOMS, Topic
 ATTEMPTS = 3
 """How often a change is written anew when another operator's command came in between."""
 
+BRIDGED = "bridge://"
+"""The source of a camera whose pictures are looked at in its school: here only what was seen arrives, over a bridge."""
+
 T = TypeVar("T")
 C = TypeVar("C", CameraConfig, RoomConfig)
 
@@ -183,6 +186,11 @@ def _readable(records: Iterable[Stored]) -> Iterator[object]:
             yield decode(record)
         except InvalidRecord as error:
             _log.error("%s@%d (%s): %s; ignored", record.topic, record.offset, record.key, error)
+
+
+def is_bridged(camera: CameraConfig) -> bool:
+    """Whether another place opens this camera and forwards what was seen."""
+    return camera.source == BRIDGED
 
 
 def _known(kind: str, key: str, known: Mapping[str, T]) -> T:

@@ -39,6 +39,8 @@ class Settings:
         default=Path("data-out"), metadata=_text("folder for the bus, the lock and the status; made when absent")
     )
     bus: str = field(default="", metadata=_text("bus URL; empty: sqlite://DATA/bus.sqlite"))
+    district: str = field(default="", metadata=_text("bus URL of the district; empty: this site aggregates itself"))
+    spool_mib: int = field(default=4_096, metadata=_whole("detections kept for the district, in MiB", 1, 1_048_576))
     log_level: str = field(default="INFO", metadata=_text("least level that is logged", *LOG_LEVELS))
     metrics_port: int = field(default=0, metadata=_whole("first loopback port for Prometheus; 0: none", 0, 65_000))
     fault: str = field(default="", metadata=_text("fault points to arm, for tests: [STAGE/]POINT:N, ..."))
@@ -76,6 +78,14 @@ class Settings:
     def bus_as(self, user: str) -> str:
         """The bus URL for a stage or a person: `{stage}` in it becomes that name, so that each has credentials of its own."""
         return self.bus.replace("{stage}", user)
+
+    def district_bus(self) -> str:
+        """The district's bus URL, as the bridge opens it. Raises BadInput for one that forwards to nowhere."""
+        url = self.district.replace("{stage}", "bridge")
+        if not url or url.startswith("memory:") or url == self.bus_as("bridge"):
+            expected = "expected the bus of another place, such as kafka://HOST:PORT"
+            raise BadInput([f"district = {masked(self.district)!r}: {expected}"])
+        return url
 
     def describe(self) -> str:
         """`name=value` of every setting in one line, secrets masked: printed at start."""

@@ -13,12 +13,15 @@ from typing import Any
 from classpulse.errors import BadInput
 from classpulse.ingest.sources.base import source_of
 from classpulse.records import CameraConfig, RoomConfig, room_of
+from classpulse.roster import BRIDGED
 from classpulse.settings import PREFIX, Settings, masked, nearest
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS, Faults, Fields
 from gesturedet.card import CARD_FILE, MODEL_FILE, released_names
 from gesturedet.runtime.base import RUNTIMES
 
 TABLES = ("settings", "rooms", "cameras")
+OF_THE_SCHOOL = ("credentials_ref", "fps", "frame_width", "masks")
+"""Keys that say how pictures are looked at: of a bridged camera none are looked at here."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ def parse_site(document: Mapping[str, Any], *, base: Path, environ: Mapping[str,
     _check_ids("rooms", "room", rooms, faults)
     _check_ids("cameras", "camera", cameras, faults)
     _check_rooms(cameras, [r["room"] for r in rooms if "room" in r], faults)
+    if settings.district:
+        faults += [
+            f"cameras[{index}].source = {BRIDGED!r}: this site forwards to settings.district; expected a camera of its own"
+            for index, camera in enumerate(cameras)
+            if camera.get("source") == BRIDGED
+        ]
     if faults:
         raise BadInput(faults)
     stated = {r["room"] for r in rooms if "enabled" in r} | {c["camera"] for c in cameras if "enabled" in c}
@@ -150,9 +159,18 @@ def _read(table: Mapping[str, object], known: Fields, where: str, base: Path, fa
 
 
 def _camera(table: Mapping[str, object], where: str, base: Path, faults: list[str]) -> dict[str, Any]:
-    """A camera's values. A recording read as fast as it can be is told whole: told live it would be stale before it is looked at."""
+    """A camera's values. A bridged one is watched as its school says.
+
+    A recording read as fast as it can be is told whole: told live it would be stale before it is looked at.
+    """
     read = _read(table, CAMERA_FIELDS, where, base, faults)
-    if "source" in read and "delivery" not in table:
+    if read.get("source") == BRIDGED:
+        faults += [
+            f"{where}.{key} = {_shown(table[key])}: nothing obeys it here; expected it in the school's own site file"
+            for key in OF_THE_SCHOOL
+            if key in table
+        ]
+    elif "source" in read and "delivery" not in table:
         source = source_of(CameraConfig(camera="", source=read["source"]))
         read["delivery"] = "complete" if source.recorded and not source.paced else "live"
     return read

@@ -16,12 +16,14 @@ from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.errors import BadInput
 from classpulse.ingest.sources.base import SOURCES, source_of
 from classpulse.records import CameraConfig, Lesson, Rule
+from classpulse.roster import BRIDGED
 from classpulse.settings import has_password, masked, nearest
 from classpulse.timetable import lessons_of
 
 MOST_FPS = 60
 FRAME_WIDTHS = (64, 7680)
 SCHEMES = tuple(sorted(SOURCES))
+SOURCE = f"expected a URL with one of the schemes {', '.join(f'{s}://' for s in SCHEMES)}, or {BRIDGED} alone"
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -95,7 +97,9 @@ def _truth(value: Any, _: Path) -> bool:
 
 def _source(value: Any, base: Path) -> str:
     """A source's URL; a relative path of a file starts at the site file's folder."""
-    expected = f"expected a URL with one of the schemes {', '.join(f'{s}://' for s in SCHEMES)}"
+    if value == BRIDGED:
+        return BRIDGED
+    expected = SOURCE
     if not isinstance(value, str) or "://" not in value:
         raise ValueError(expected)
     if has_password(value):

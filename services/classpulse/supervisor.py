@@ -14,15 +14,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from classpulse.bus.base import Bus, open_bus
+from classpulse.bus.base import Bus, check_bus, open_bus
+from classpulse.bus.limits import keep_within
 from classpulse.child import Child, Copy
 from classpulse.clock import Clock
 from classpulse.errors import BadInput, ClassPulseError, Recoverable
 from classpulse.faults import fault
 from classpulse.settings import Settings
-from classpulse.topics import DETECTIONS, FRAMES, TOPICS
+from classpulse.topics import DETECTIONS, FRAMES, MIB, TOPICS
 
 STAGES = ("ingest", "detect", "aggregate")
+"""A site that stands alone; `stages_of` says which ones a site has."""
+
 TURN_S = 0.1
 STATUS_EVERY_MS = 1_000
 RETAIN_EVERY_S = 5.0
@@ -101,9 +104,11 @@ class Supervisor:
         """
         if settings.bus.startswith("memory:"):
             raise BadInput([f"bus = {settings.bus!r}: processes cannot share it; expected sqlite://PATH"])
+        if settings.district:
+            check_bus(settings.district_bus())
         self._settings, self._bus, self._clock, self._retain_every_s = settings, bus, clock, retain_every_s
         self._keep_pictures = keep_pictures
-        counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in STAGES}
+        counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in stages_of(settings)}
         copies = [Copy(stage, index, count) for stage, count in counts.items() for index in range(count)]
         self.children = [
             Child(copy, command, _environ(settings, environ, number), clock, self._committed)
@@ -184,11 +189,19 @@ class Supervisor:
             try:
                 if not self._bus.retains_itself:
                     self._bus.retain(self._clock.now_ms())
+                    self._bound_spool()
                 if not self._keep_pictures:
                     self._bus.forget(FRAMES, self._bus.positions("detect", FRAMES))
             except ClassPulseError as error:
                 if not stop.is_set():
                     _log.warning("retention: %s; trying again in %.0f s", error, self._retain_every_s)
+
+    def _bound_spool(self) -> None:
+        """What waits for the district takes no more of the disk than it may; the bridge tells what went unread."""
+        if self._settings.district:
+            removed = keep_within(self._bus, DETECTIONS, self._settings.spool_mib * MIB)
+            if removed:
+                _log.warning("spool: %d oldest detections removed; spool_mib = %d", removed, self._settings.spool_mib)
 
     def _write_status(self) -> None:
         status = {
@@ -207,6 +220,11 @@ class Supervisor:
             self._status_failed = True
         else:
             self._status_failed = False
+
+
+def stages_of(settings: Settings) -> tuple[str, ...]:
+    """The stages of a site, in the order of the route: one that belongs to a district forwards what others aggregate."""
+    return ("ingest", "detect", "bridge") if settings.district else STAGES
 
 
 def prepare_bus(settings: Settings) -> Bus:

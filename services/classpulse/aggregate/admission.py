@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from classpulse.codec import Stored, header
 from classpulse.errors import InvalidRecord
 from classpulse.records import (
     Dropped,
@@ -33,13 +32,6 @@ def check(noun: Record, key: str) -> None:
     for name, (value, least, most) in _ranges(noun).items():
         if not least <= value <= most:
             raise InvalidRecord("wrong_type", f"{name} = {value}; expected {least} to {most}")
-
-
-def camera_of(record: Stored) -> str | None:
-    """Whose story an unreadable record belonged to, as far as its headers tell: `ce_id` begins with the camera's key."""
-    said = header(record, "ce_id") or b""
-    camera = "/".join(said.decode(errors="replace").split("/")[:4])
-    return camera if _room_or_none(camera) == record.key else None
 
 
 def _cameras(noun: Record) -> tuple[str, ...]:

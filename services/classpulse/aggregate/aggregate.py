@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from classpulse.aggregate.plans import Plans
+from classpulse.aggregate.room import FINALITY_LIMIT_MS
 from classpulse.aggregate.rooms import Rooms, outgoing
 from classpulse.bus.base import Bus, Place
 from classpulse.clock import Clock
@@ -23,7 +24,8 @@ from classpulse.topics import AGGREGATE_STATE, DETECTIONS, partition_of
 _log = logging.getLogger("classpulse.aggregate")
 
 SILENT_MS = 10_000
-"""A live camera of which nothing came for so long, by the wall clock, is idled."""
+"""A live camera of which nothing came for so long, by the wall clock, is idled: as of now, or, where its story comes over a
+bridge, as of FINALITY_LIMIT_MS ago, because a link may be away that long."""
 
 
 @dataclass(slots=True)
@@ -145,10 +147,16 @@ class Aggregate:
         for key, room in self._partitions[partition].rooms().items():
             plan = room.plan
             for camera, delivery in sorted(plan.cameras.items()) if plan is not None else ():
-                heard_ms = heard.setdefault(camera, now_ms)
-                if delivery == "live" and room.stories[camera].state != "off" and read_ms - heard_ms >= SILENT_MS:
-                    quiet.append(Idle(room=key, camera=camera, at_ms=max(0, read_ms - self._on_its_way_ms)))
-                    heard[camera] = read_ms
+                heard_ms, story = heard.setdefault(camera, now_ms), room.stories[camera]
+                if delivery != "live" or story.state == "off" or read_ms - heard_ms < SILENT_MS:
+                    continue
+                at_ms = max(0, read_ms - self._on_its_way_ms)
+                if self._plans.bridged(camera):
+                    at_ms = max(0, read_ms - FINALITY_LIMIT_MS)
+                    if story.high_ms is not None and at_ms <= story.high_ms:
+                        continue
+                quiet.append(Idle(room=key, camera=camera, at_ms=at_ms))
+                heard[camera] = read_ms
         return quiet
 
     def _all_read_ms(self, partition: int, ends: tuple[int, int], now_ms: int) -> int:

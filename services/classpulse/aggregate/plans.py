@@ -8,7 +8,7 @@ from classpulse.bus.base import Bus
 from classpulse.clock import Clock
 from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Delivery, RoomConfig, RoomPlan, room_of
-from classpulse.roster import Roster
+from classpulse.roster import Roster, is_bridged
 from classpulse.timetable import due
 
 LOOK_EVERY_MS = 1_000
@@ -44,6 +44,10 @@ class Plans:
                 self._logged[room] = plan
                 plans.append(plan)
         return plans
+
+    def bridged(self, camera: str) -> bool:
+        """Whether a camera's story comes over a bridge, as far as was looked."""
+        return camera in self._cameras and is_bridged(self._cameras[camera])
 
     def _plan(self, room: str, before: RoomPlan | None, now_ms: int) -> RoomPlan:
         """The plan of a room now. A configuration that is valid only later leaves the one before in force."""

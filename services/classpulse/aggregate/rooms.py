@@ -5,10 +5,10 @@
 
 from collections.abc import Iterable
 
-from classpulse.aggregate.admission import camera_of, check
+from classpulse.aggregate.admission import check
 from classpulse.aggregate.room import Publication, Room
 from classpulse.aggregate.state import Remembered, restored
-from classpulse.codec import Outgoing, Stored, encode
+from classpulse.codec import Outgoing, Stored, camera_of, encode
 from classpulse.errors import InvalidRecord
 from classpulse.records import BehaviourEvent, Record, StateEntry
 from classpulse.topics import EVENTS, TIMELINES

@@ -7,6 +7,10 @@ from classpulse.codec import Outgoing, Stored
 from classpulse.errors import BadInput, Fatal, RecordTooLarge
 from classpulse.topics import Topic
 
+EVERYTHING = "nobody"
+"""A group that has read nothing: its lag is all that a topic holds."""
+
+REMOVED_AT_ONCE = 64
 TOMBSTONE_MS = 60 * 60 * 1000
 """How long a deletion stays readable on a compacted topic: a reader further behind may miss it."""
 
@@ -86,6 +90,24 @@ def unread(bus: Bus, group: str, topic: Topic) -> int:
     """How many offsets lie between a group's committed positions and the ends; nothing is read for that."""
     done = bus.positions(group, topic)
     return sum(max(0, end - max(first, done.get(p, first))) for p, (first, end) in bus.ends(topic).items())
+
+
+def keep_within(bus: Bus, topic: Topic, most_bytes: int) -> int:
+    """Remove a topic's oldest records, whoever read them, until it holds at most so many bytes; gives how many went."""
+    removed = 0
+    while bus.lag(EVERYTHING, topic)[1] > most_bytes and (gone := bus.forget(topic, _oldest(bus, topic))):
+        removed += gone
+    return removed
+
+
+def _oldest(bus: Bus, topic: Topic) -> dict[int, int]:
+    """The partition whose first record is the oldest, and an offset a few records behind it."""
+    heads = [
+        (record.appended_at_ms, partition, min(end, record.offset + REMOVED_AT_ONCE))
+        for partition, (first, end) in bus.ends(topic).items()
+        for record in bus.fetch(Place(topic.name, partition), first, max_records=1, max_bytes=1)
+    ]
+    return {partition: before for _, partition, before in sorted(heads)[:1]}
 
 
 def stored_bytes(record: Stored) -> int:

@@ -13,7 +13,7 @@ from classpulse.commands.options import DataOption, aligned, opened_bus, setting
 from classpulse.errors import InvalidRecord
 from classpulse.reading import PAGE_BYTES, PAGE_RECORDS
 from classpulse.records import CameraConfig, CameraReport, room_of
-from classpulse.roster import Roster
+from classpulse.roster import Roster, is_bridged
 from classpulse.settings import masked
 from classpulse.site import parse_camera
 from classpulse.topics import REPORTS
@@ -91,6 +91,8 @@ def _fields(camera: CameraConfig, report: CameraReport | None, room_off: bool) -
 
 def _row(camera: CameraConfig, report: CameraReport | None, room_off: bool) -> tuple[str, ...]:
     switch = "off" if not camera.enabled else "room off" if room_off else "on"
+    if is_bridged(camera):
+        return camera.camera, switch, "bridged", camera.delivery, "-", camera.source, ""
     state, error = ("no report", "") if report is None else (report.state, report.last_error)
     return camera.camera, switch, state, camera.delivery, f"{camera.fps:g}", masked(camera.source), error
 
@@ -98,9 +100,11 @@ def _row(camera: CameraConfig, report: CameraReport | None, room_off: bool) -> t
 @app.command()
 def add(
     camera: CameraArgument,
-    source: Annotated[str, typer.Argument(help="rtsp://HOST/PATH, file://PATH, device://PATH or synth://?seed=1")],
+    source: Annotated[
+        str, typer.Argument(help="rtsp://HOST/PATH, file://PATH, device://PATH, synth://?seed=1 or bridge://")
+    ],
     *,
-    fps: Annotated[float, typer.Option(help="Pictures a second to look at.")] = 5.0,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second to look at; without it 5.")] = None,
     delivery: Annotated[
         str | None,
         typer.Option(help="live or complete; without it complete for a recording without a pace, else live."),
@@ -118,9 +122,9 @@ def add(
     values: dict[str, object] = {
         "camera": camera,
         "source": source,
-        "fps": fps,
         "enabled": not disabled,
     }
+    values |= {} if fps is None else {"fps": fps}
     values |= {} if delivery is None else {"delivery": delivery}
     values |= {"credentials_ref": str(credentials_ref)} if credentials_ref else {}
     values |= {} if frame_width is None else {"frame_width": frame_width}

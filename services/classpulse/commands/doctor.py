@@ -67,6 +67,7 @@ def _findings(settings: Settings, declared: Site | None) -> "Iterator[Finding]":
     yield diagnosis.weights(settings)
     yield diagnosis.disk(settings.data)
     yield diagnosis.bus(settings, bus)
+    yield from diagnosis.district(settings)
     yield diagnosis.route(settings.data)
     clock = SystemClock()
     rooms, cameras = ((), ()) if declared is None else (declared.rooms, declared.cameras)

@@ -1,4 +1,4 @@
-"""`ingest`, `detect`, `aggregate`: each stage alone, as a supervisor or a pod starts it."""
+"""`ingest`, `detect`, `aggregate`, `bridge`: each stage alone, as a supervisor or a pod starts it."""
 
 from dataclasses import replace
 from importlib import import_module
@@ -39,6 +39,14 @@ def aggregate(
 ) -> None:
     """Run the stage aggregate alone: detections to timelines and events."""
     _run("aggregate", index, count, parent, data)
+
+
+@app.command()
+def bridge(
+    index: IndexOption = 0, count: CountOption = 1, parent: ParentOption = None, data: DataOption = None
+) -> None:
+    """Run the stage bridge alone: a school's detections to its district."""
+    _run("bridge", index, count, parent, data)
 
 
 def _run(stage: str, index: int, count: int, parent: int | None, data: DataOption) -> None:

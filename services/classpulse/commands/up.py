@@ -21,7 +21,7 @@ from classpulse.records import room_of
 from classpulse.roster import Declared, Roster
 from classpulse.settings import masked
 from classpulse.site import Site, load_site
-from classpulse.supervisor import Supervisor, hold
+from classpulse.supervisor import Supervisor, hold, stages_of
 from classpulse.telemetry import start_logging
 from classpulse.topics import FRAMES
 
@@ -45,7 +45,7 @@ def up(
 ) -> None:
     """Run a site: every stage a process, dead ones started again.
 
-    Ends by itself when all cameras are recorded clips and everything of them is aggregated.
+    Ends by itself when all cameras are recorded clips and everything of them is aggregated, or with `district` forwarded.
     """
     if parent is not None:
         follow(parent)
@@ -62,22 +62,24 @@ def up(
         _apply(wanted, roster)
         if not roster.cameras():
             _log.warning("no camera is declared; expected [[cameras]] in the site file, or `classpulse cameras add`")
-        completion = Completion(bus, clock)
+        completion = Completion(bus, clock, stages_of(settings)[-1])
         supervisor = Supervisor(
             settings, bus, clock, command=STAGE_COMMAND, environ=os.environ, keep_pictures=keep_pictures
         )
-        supervisor.run(stop, completion.ended, partial(_log.info, "%s", _running(roster, settings.data)))
+        supervisor.run(stop, completion.ended, partial(_log.info, "%s", _running(roster, settings)))
         if not keep_pictures:
             _forget_pictures(bus, clock, within_ms=FORGET_WITHIN_MS if stop.is_set() else None)
     _conclude(completion)
 
 
-def _running(roster: Roster, data: Path) -> str:
+def _running(roster: Roster, settings: Settings) -> str:
     """What runs, and what a person can do now."""
     rooms = {key for key, room in roster.rooms().items() if room.enabled}
     cameras = [key for key, camera in roster.cameras().items() if camera.enabled and room_of(key) in rooms]
     counted = _count(len(cameras), "camera") + " of " + _count(len({room_of(camera) for camera in cameras}), "room")
-    return f"running: {counted}; look with `classpulse timeline ROOM --data {data}`, Ctrl-C ends it"
+    if settings.district:
+        return f"running: {counted}; what they show is forwarded to {masked(settings.district)}, Ctrl-C ends it"
+    return f"running: {counted}; look with `classpulse timeline ROOM --data {settings.data}`, Ctrl-C ends it"
 
 
 def _count(number: int, what: str) -> str:

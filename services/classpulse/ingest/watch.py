@@ -18,7 +18,7 @@ from classpulse.errors import BadInput, Fatal, Fenced, InvalidRecord, Recoverabl
 from classpulse.ingest.capture import Capture, tell_off
 from classpulse.ingest.schedule import observed
 from classpulse.records import CameraConfig, CameraReport, CameraState, RoomConfig, room_of
-from classpulse.roster import Roster
+from classpulse.roster import Roster, is_bridged
 from classpulse.telemetry import CAMERA_STATE
 from classpulse.topics import INGEST_STATE, REPORTS, partition_of
 
@@ -64,7 +64,7 @@ class Watch:
         try:
             self._group.poll(max_records=0, max_bytes=0, timeout_ms=KEEP_UP_MS)
             rooms = self._roster.rooms()
-            cameras = {key: config for key, config in self._roster.cameras().items() if self.owns(key)}
+            cameras = {key: config for key, config in self._roster.cameras().items() if self._concerns(config)}
             self._bury()
             for key in [key for key in self._known if key not in cameras]:
                 if self.owns(key):
@@ -93,6 +93,10 @@ class Watch:
         return dict(self._captures)
 
     # which are wanted
+
+    def _concerns(self, config: CameraConfig) -> bool:
+        """Whether this copy has anything to do with a camera: it is its own, and no other place opens it."""
+        return self.owns(config.camera) and not is_bridged(config)
 
     def _wanted(self, config: CameraConfig, rooms: dict[str, RoomConfig]) -> bool:
         try:

@@ -10,6 +10,7 @@ from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing, decode, encode
 from classpulse.records import CameraConfig, Delivery, Record, RoomConfig
 from classpulse.replay import kept
+from classpulse.roster import BRIDGED
 from classpulse.stage import Loop, Pace
 from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, ROOMS, TIMELINES, TOPICS, Topic
 
@@ -42,6 +43,10 @@ class Rig:
     def camera(self, key: str, delivery: Delivery = "complete", *, enabled: bool = True) -> None:
         config = CameraConfig(camera=key, source="file:///x", delivery=delivery, enabled=enabled)
         self.write(encode(config, topic=CAMERAS, at_ms=0))
+
+    def bridged(self, key: str) -> None:
+        """A camera whose school forwards what was seen."""
+        self.write(encode(CameraConfig(camera=key, source=BRIDGED), topic=CAMERAS, at_ms=0))
 
     def turn(self, *, after_ms: int = 1_000) -> int:
         """Let time pass, and handle what there is."""

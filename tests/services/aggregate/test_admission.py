@@ -2,9 +2,9 @@
 
 import pytest
 
-from classpulse.aggregate.admission import camera_of, check
+from classpulse.aggregate.admission import check
 from classpulse.aggregate.rooms import Rooms
-from classpulse.codec import Stored
+from classpulse.codec import Stored, camera_of
 from classpulse.errors import InvalidRecord
 from classpulse.records import CameraConfig, Hole, Idle, Record
 from tests.services.aggregate.stories import CAM, ROOM, A, beat, dropped, frame, plan, told

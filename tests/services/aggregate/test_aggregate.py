@@ -6,6 +6,7 @@ import pytest
 
 from classpulse.aggregate.aggregate import SILENT_MS
 from classpulse.aggregate.plans import REPEAT_EVERY_MS
+from classpulse.aggregate.room import FINALITY_LIMIT_MS
 from classpulse.bus.base import Place
 from classpulse.codec import Outgoing, encode, frame_trace, header, tombstone
 from classpulse.errors import Fatal
@@ -307,3 +308,48 @@ def test_state_that_cannot_be_read_stops_the_stage(rig: Rig, record: StateEntry 
     rig.write(bad if record is None else encode(record, topic=AGGREGATE_STATE, at_ms=0))
     with pytest.raises(Fatal, match=expected):
         rig.turn()
+
+
+def test_a_bridged_camera_holds_its_room_until_its_link_is_back_or_the_limit_has_passed(rig: Rig) -> None:
+    rig.camera(A, "live")
+    rig.bridged(B)
+    rig.turn()
+    rig.tell([*frames(NOW - 30_000, NOW, camera=A), *frames(NOW - 30_000, NOW, camera=B)])
+    rig.turn()
+    for _ in range(7):
+        rig.turn(after_ms=3 * 60 * 60 * 1000)
+    assert {idle.camera for idle in rig.all_of(DETECTIONS, Idle)} == {A}, "a link may be away for a day"
+    assert max(b.start_ms for b in rig.all_of(TIMELINES, TimelineBucket) if b.final) < NOW
+    back = [*frames(NOW + 200, NOW + 60_000, camera=B, first=151), beat(450, NOW + 60_200, "off", camera=B)]
+    rig.tell(back)
+    rig.turn()
+    seen = {b.start_ms: b.frames for b in rig.all_of(TIMELINES, TimelineBucket) if b.final and b.start_ms >= NOW}
+    assert [seen[start_ms] for start_ms in range(NOW, NOW + 60_000, 10_000)] == [51, 50, 50, 50, 50, 50]
+
+
+def test_a_bridged_camera_that_stays_away_lets_go_of_what_is_older_than_the_limit(rig: Rig) -> None:
+    rig.bridged(A)
+    rig.turn()
+    rig.tell(frames(NOW, NOW + 1_000, camera=A))
+    rig.turn()
+    rig.turn(after_ms=FINALITY_LIMIT_MS - 60_000)
+    assert rig.all_of(DETECTIONS, Idle) == []
+    for _ in range(60):
+        rig.turn(after_ms=SILENT_MS)
+    told = [idle.at_ms for idle in rig.all_of(DETECTIONS, Idle)]
+    assert told == sorted(set(told))
+    assert told[-1] <= rig.clock.now_ms() - FINALITY_LIMIT_MS
+    finals = [b for b in rig.all_of(TIMELINES, TimelineBucket) if b.final]
+    assert finals[-1].end_ms > NOW + 400_000
+    assert (finals[-1].due_ms, finals[-1].observed_ms) == (10_000, 0), "somebody was to be observed, nobody was"
+
+
+def test_a_bridged_camera_of_which_nothing_was_ever_heard_is_let_go_after_the_limit(rig: Rig) -> None:
+    rig.bridged(A)
+    rig.turn()
+    for _ in range(3):
+        rig.turn(after_ms=FINALITY_LIMIT_MS // 2)
+    rig.turn(after_ms=SILENT_MS)
+    finals = [b for b in rig.all_of(TIMELINES, TimelineBucket) if b.final]
+    assert finals
+    assert all(bucket.observed_ms == 0 for bucket in finals)

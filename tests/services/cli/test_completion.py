@@ -2,6 +2,7 @@
 
 import pytest
 
+from classpulse.bus.base import Place
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing, encode
@@ -172,3 +173,16 @@ def test_reports_from_before_this_start_count_for_nothing(rig: Rig) -> None:
     later.ended()
     rig.clock.advance(FAILED_AFTER_MS)
     assert not later.ended()
+
+
+def test_a_school_that_forwards_waits_for_its_bridge_and_for_no_aggregate(rig: Rig) -> None:
+    completion = Completion(rig.bus, rig.clock, "bridge")
+    rig.declare(A)
+    rig.play(A)
+    beat = Heartbeat(camera=A, epoch=0, last_sequence=0, at_ms=0, state="off")
+    rig.bus.member("x", ()).commit([encode(beat, topic=DETECTIONS, at_ms=0)], {})
+    assert not completion.ended()
+    member = rig.bus.member("bridge", [DETECTIONS])
+    (record,) = member.poll(max_records=9, max_bytes=9999, timeout_ms=0)
+    member.commit([], {Place(DETECTIONS.name, record.partition): 1})
+    assert completion.ended()

@@ -120,3 +120,25 @@ def test_ctrl_c_ends_it_while_a_camera_says_nothing(tmp_path: Path) -> None:
             code = process.wait(0.8 * TRY_MS / 1000)  # less than a camera is given
             connection.close()
     assert code == 1
+
+
+def test_a_school_is_told_whether_its_district_takes_what_it_forwards(command: Command, tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4")
+    site = make_site(tmp_path, "file://a.mp4")
+    for district, said in (
+        (f"sqlite://{tmp_path}/district.sqlite", "ok     district: sqlite://{}/district.sqlite: reachable"),
+        ("memory://", "WRONG  district: memory://: district = 'memory://': expected the bus of another place"),
+    ):
+        text = site.read_text().replace("[settings]\n", f'[settings]\ndistrict = "{district}"\n')
+        (tmp_path / "edge.toml").write_text(text)
+        found = command("doctor", str(tmp_path / "edge.toml"))
+        assert lines(found.out)["district"].startswith(said.format(tmp_path))
+        assert found.code == (0 if said.startswith("ok") else 1)
+
+
+def test_a_bridged_camera_is_not_tried(command: Command, tmp_path: Path) -> None:
+    site = make_site(tmp_path, "bridge://")
+    site.write_text(site.read_text().replace("fps = 5\n", ""))
+    found = command("doctor", str(site))
+    assert found.code == 0, found.out
+    assert lines(found.out)["camera t/s/101/c0"].endswith("bridged: its school opens it; not tried")

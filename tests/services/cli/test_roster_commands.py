@@ -179,3 +179,12 @@ def test_a_data_folder_that_cannot_be_made_is_refused(command: Command, tmp_path
     result = command("cameras", "list")
     assert result.code in (1, 2)
     assert result.err.startswith("classpulse: bus")
+
+
+def test_a_camera_that_its_school_forwards_is_listed_as_bridged(command: Command) -> None:
+    assert command("rooms", "add", "t/s/101").code == 0
+    assert command("cameras", "add", CAMERA, "bridge://").code == 0
+    assert command("cameras", "list").out.splitlines()[1].split() == [CAMERA, "on", "bridged", "live", "-", "bridge://"]
+    refused = command("cameras", "add", CAMERA, "bridge://", "--fps", "2", "--replace")
+    assert refused.code == 2
+    assert "camera.fps = 2.0: nothing obeys it here" in refused.err

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from classpulse.bridge.main import take_place
 from classpulse.bus.base import Place, open_bus
 from classpulse.bus.kafka_admin import Cluster
 from classpulse.bus.kafka_link import parse_link
-from classpulse.codec import Outgoing
+from classpulse.codec import Outgoing, encode
 from classpulse.errors import BadInput, Fatal
+from classpulse.records import Heartbeat
 from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, FRAMES, TIMELINES, TOPICS
 from tests.brokers import running
 
@@ -123,6 +125,23 @@ def test_each_user_may_do_its_work_and_no_more() -> None:
     finally:
         analyst.close()
         ingest.close()
+
+
+@pytest.mark.usefixtures("wanted")
+def test_the_bridges_of_two_schools_share_a_user_that_writes_detections_and_reads_nothing() -> None:
+    url = running("secure").url("bridge")
+    told = Heartbeat(camera="t/s/r/c", epoch=1, last_sequence=-1, at_ms=0, state="up")
+    (one_bus, one), (two_bus, two) = take_place(url, "one", 0), take_place(url, "two", 0)
+    try:
+        for member in (one, two, one):
+            member.commit([encode(told, topic=DETECTIONS, at_ms=0)], {})
+        with pytest.raises(Fatal, match="TopicAuthorizationFailed"):
+            one_bus.fetch(Place(DETECTIONS.name, 0), 0, max_records=1, max_bytes=1)
+        with pytest.raises(Fatal, match="TopicAuthorizationFailed"):
+            two.commit([Outgoing(FRAMES.name, 0, "t/s/r/c", b"picture", ())], {})
+    finally:
+        for end in (one, two, one_bus, two_bus):
+            end.close()
 
 
 @pytest.mark.usefixtures("wanted")

@@ -13,7 +13,7 @@ from classpulse.errors import Recoverable
 from classpulse.ingest.capture import Capture
 from classpulse.ingest.watch import AGAIN_MS, Watch
 from classpulse.records import CameraConfig, CameraReport, Lesson, RoomConfig
-from classpulse.roster import Roster
+from classpulse.roster import BRIDGED, Roster
 from classpulse.telemetry import REGISTRY
 from classpulse.topics import INGEST_STATE, REPORTS, partition_of
 from tests.services.ingest.making import (
@@ -332,3 +332,18 @@ def test_a_bus_in_trouble_is_looked_at_again(school: Place2, caplog: pytest.LogC
     with caplog.at_level(logging.WARNING, "classpulse.ingest"):
         school.watch.turn()
     assert "locked; expected an answer; looking again soon" in caplog.text
+
+
+def test_a_camera_that_its_school_forwards_is_not_opened_and_not_spoken_of(school: Place2) -> None:
+    school.roster.write([RoomConfig(room=ROOM), config_of(BRIDGED)])
+    for _ in range(3):
+        school.watch.turn()
+    assert (school.opened, school.reports(), beats_of(school.bus)) == ([], [], [])
+
+
+def test_a_camera_that_becomes_its_schools_own_is_closed_here(school: Place2) -> None:
+    school.roster.write([RoomConfig(room=ROOM), camera()])
+    school.turn_until(lambda: frames_of(school.bus))
+    school.roster.write([config_of(BRIDGED)])
+    school.turn_until(lambda: states(school)[-1:] == ["off"])
+    assert len(school.opened) == 1

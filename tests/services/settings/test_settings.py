@@ -119,3 +119,16 @@ def test_a_url_without_a_password_is_not_taken_for_one() -> None:
 def test_nothing_near_lists_what_there_is() -> None:
     assert nearest("zzz", ["alpha", "beta"]) == "expected one of alpha, beta"
     assert nearest("zzz", []) == "expected one of none: there are none"
+
+
+def test_the_districts_bus_is_opened_as_the_bridge() -> None:
+    settings = Settings(district="kafka://one:9092?credentials=secrets/{stage}")
+    assert settings.district_bus() == "kafka://one:9092?credentials=secrets/bridge"
+
+
+@pytest.mark.parametrize("district", ["", "memory://", "sqlite:///x/bus.sqlite"])
+def test_a_district_that_is_nowhere_or_here_is_refused(district: str) -> None:
+    with pytest.raises(
+        BadInput, match=r"district = '.*': expected the bus of another place, such as kafka://HOST:PORT"
+    ):
+        Settings(data=Path("/x"), district=district).district_bus()

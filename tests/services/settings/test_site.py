@@ -368,3 +368,29 @@ def test_a_camera_added_at_run_time_is_read_by_the_same_rules() -> None:
 def test_every_field_of_the_records_is_a_key_of_the_file() -> None:
     assert set(ROOM_FIELDS) == set(RoomConfig.__struct_fields__)
     assert set(CAMERA_FIELDS) == set(CameraConfig.__struct_fields__)
+
+
+BRIDGED = {"camera": "t/s/101/front", "source": "bridge://"}
+
+
+def test_a_bridged_camera_is_live_unless_it_is_said_otherwise() -> None:
+    assert site(rooms=[ROOM], cameras=[BRIDGED]).cameras[0].delivery == "live"
+    assert site(rooms=[ROOM], cameras=[{**BRIDGED, "delivery": "complete"}]).cameras[0].delivery == "complete"
+
+
+def test_what_nothing_obeys_of_a_bridged_camera_is_refused() -> None:
+    told = {"credentials_ref": "file", "fps": 5, "frame_width": 640, "masks": [[[0.0, 0.0], [0.5, 0.0], [0.5, 0.5]]]}
+    found = faults(rooms=[ROOM], cameras=[{**BRIDGED, **told}])
+    assert [fault.partition(" = ")[0] for fault in found] == [f"cameras[0].{key}" for key in told]
+    assert all(fault.endswith("nothing obeys it here; expected it in the school's own site file") for fault in found)
+
+
+def test_a_place_after_bridge_is_refused() -> None:
+    assert "unknown scheme 'bridge'" in camera_fault("source", "bridge://school")
+    assert camera_fault("source", "bridge://school").endswith("or bridge:// alone")
+
+
+def test_a_school_that_forwards_has_cameras_of_its_own_only() -> None:
+    (fault,) = faults(settings={"district": "kafka://one:9092"}, rooms=[ROOM], cameras=[BRIDGED])
+    expected = "this site forwards to settings.district; expected a camera of its own"
+    assert fault == f"cameras[0].source = 'bridge://': {expected}"

@@ -11,8 +11,8 @@ from classpulse.clock import SystemClock
 from classpulse.codec import Outgoing
 from classpulse.errors import StorageFull
 from classpulse.supervisor import STAGES
-from classpulse.topics import FRAMES
-from tests.services.supervisor.running import Running, wait_until
+from classpulse.topics import DETECTIONS, FRAMES, MIB
+from tests.services.supervisor.running import Running, pids, wait_until
 
 
 class FullBus(SqliteBus):
@@ -53,3 +53,19 @@ def test_pictures_that_were_looked_at_go_while_the_route_runs_unless_they_are_to
     else:
         wait_until(lambda: running.bus.ends(FRAMES)[0][0] > 0)
     assert running.bus.ends(FRAMES)[0] == ((0, 3) if keep else (2, 3))
+
+
+def test_a_school_that_forwards_runs_a_bridge_and_its_spool_keeps_within_its_bound(tmp_path: Path) -> None:
+    district = f"sqlite://{tmp_path}/district.sqlite"
+    running = Running(tmp_path, retain_every_s=0.05, district=district, spool_mib=1)
+    running.start()
+    writer = running.bus.member("detect", ())
+    for partition in (3, 7):
+        detections = [Outgoing(DETECTIONS.name, partition, "t/s/r", b"x" * 10_000, ())] * 100
+        writer.commit(detections, {})
+    wait_until(lambda: running.bus.lag("nobody", DETECTIONS)[1] <= MIB)
+    ends = running.bus.ends(DETECTIONS)
+    wait_until(lambda: pids(tmp_path, "bridge"))
+    running.close()
+    assert (ends[7][0], ends[3][0] > 0) == (0, True), "the oldest go first"
+    assert pids(tmp_path, "aggregate") == []

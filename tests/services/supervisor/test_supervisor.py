@@ -211,6 +211,14 @@ def test_a_bus_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
         Supervisor(settings, MemoryBus(), SystemClock(), command=FAKE, environ={})
 
 
+@pytest.mark.parametrize(("district", "said"), [("memory://", "another place"), ("http://x", "unknown scheme 'http'")])
+def test_a_district_that_can_never_be_reached_is_refused_before_anything_is_started(
+    tmp_path: Path, district: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        Supervisor(Settings(data=tmp_path, district=district), MemoryBus(), SystemClock(), command=FAKE, environ={})
+
+
 def test_a_second_supervisor_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
     with (
         hold(tmp_path, "classpulse up a.toml"),
