@@ -105,7 +105,7 @@ class Supervisor:
         if settings.bus.startswith("memory:"):
             raise BadInput([f"bus = {settings.bus!r}: processes cannot share it; expected sqlite://PATH"])
         if settings.district:
-            check_bus(settings.district_bus())
+            check_bus(settings.district_bus(), key="district")
         self._settings, self._bus, self._clock, self._retain_every_s = settings, bus, clock, retain_every_s
         self._keep_pictures = keep_pictures
         counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in stages_of(settings)}

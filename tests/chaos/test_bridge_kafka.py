@@ -10,7 +10,7 @@ from deploy.local.kafka.cluster import Cluster
 
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
-from classpulse.topics import DETECTIONS
+from classpulse.topics import DETECTIONS, TOPICS
 from tests.brokers import MORTAL, require_kafka
 from tests.chaos.district import aggregating, declare, write_edge
 from tests.chaos.route import LIMIT_S, Outcome, check, outcome, tail, up
@@ -29,25 +29,24 @@ def one(tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-def test_a_link_that_is_away_at_the_start_and_in_the_middle_changes_nothing(
+def test_a_district_that_is_away_in_the_middle_of_a_lesson_has_the_same_timelines_in_the_end(
     undisturbed: Outcome, one: Cluster, tmp_path: Path
 ) -> None:
     district = one.url()
     declare(district)
-    one.stop()
     site = write_edge(tmp_path, district)
     school = up(site)
     try:
-        wait_until(lambda: "no link to the district" in log_of(site), site)
-        one.start()
         with (
             aggregating(tmp_path, district) as aggregator,
             closing(open_bus(f"sqlite://{site.parent}/data/bus.sqlite")) as bus,
         ):
+            bus.create(tuple(TOPICS.values()))
             wait_until(lambda: sum(bus.positions("bridge", DETECTIONS).values()) > 20, site)
             one.stop()
             crossed = bus.positions("bridge", DETECTIONS)
             SystemClock().sleep_ms(AWAY_MS)
+            wait_until(lambda: "no link to the district" in log_of(site), site)
             assert sum(bus.positions("bridge", DETECTIONS).values()) - sum(crossed.values()) <= 1_024
             assert bus.lag("bridge", DETECTIONS)[0] > 0, "the spool fills"
             assert school.poll() is None, "it waits for its district, however long that is"

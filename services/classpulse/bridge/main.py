@@ -34,7 +34,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     if settings.fault:
         arm(settings.fault)
     district = settings.district_bus()
-    check_bus(district)
+    check_bus(district, key="district")
     logging.getLogger("kafka").addHandler(logging.NullHandler())  # away for hours, it says so several times a second
     serve_metrics(settings.metrics_port)
     clock = SystemClock()

@@ -138,10 +138,13 @@ def open_bus(url: str) -> Bus:
     return bus
 
 
-def check_bus(url: str) -> None:
-    """Refuse a bus's URL that can never be opened, without opening it. Raises BadInput."""
-    kind, address = _kind_of(url)
-    kind.check(address)
+def check_bus(url: str, *, key: str = "bus") -> None:
+    """Refuse a bus's URL that can never be opened, without opening it. Raises BadInput naming the setting `key`."""
+    try:
+        kind, address = _kind_of(url)
+        kind.check(address)
+    except BadInput as error:
+        raise BadInput([f"{key}{fault.removeprefix('bus')}" for fault in error.faults]) from error
 
 
 def _kind_of(url: str) -> tuple[Any, str]:

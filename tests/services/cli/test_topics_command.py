@@ -16,7 +16,7 @@ from classpulse.bus.kafka_link import parse_link
 from classpulse.codec import Outgoing, encode
 from classpulse.errors import BadInput, Fatal
 from classpulse.records import Heartbeat
-from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, FRAMES, TIMELINES, TOPICS
+from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, FRAMES, TIMELINES, TOPICS, partition_of
 from tests.brokers import running
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
@@ -131,12 +131,13 @@ def test_each_user_may_do_its_work_and_no_more() -> None:
 def test_the_bridges_of_two_schools_share_a_user_that_writes_detections_and_reads_nothing() -> None:
     url = running("secure").url("bridge")
     told = Heartbeat(camera="t/s/r/c", epoch=1, last_sequence=-1, at_ms=0, state="up")
+    place = Place(DETECTIONS.name, partition_of("t/s/r", DETECTIONS.partitions))
     (one_bus, one), (two_bus, two) = take_place(url, "one", 0), take_place(url, "two", 0)
     try:
         for member in (one, two, one):
             member.commit([encode(told, topic=DETECTIONS, at_ms=0)], {})
         with pytest.raises(Fatal, match="TopicAuthorizationFailed"):
-            one_bus.fetch(Place(DETECTIONS.name, 0), 0, max_records=1, max_bytes=1)
+            one_bus.fetch(place, 0, max_records=1, max_bytes=1)
         with pytest.raises(Fatal, match="TopicAuthorizationFailed"):
             two.commit([Outgoing(FRAMES.name, 0, "t/s/r/c", b"picture", ())], {})
     finally:
