@@ -19,7 +19,7 @@ from classpulse.errors import BadInput, ClassPulseError
 from classpulse.process import follow, stop_on_signals
 from classpulse.records import room_of
 from classpulse.roster import Declared, Roster
-from classpulse.settings import masked
+from classpulse.settings import Settings, masked
 from classpulse.site import Site, load_site
 from classpulse.supervisor import Supervisor, hold, stages_of
 from classpulse.telemetry import start_logging
