@@ -89,6 +89,7 @@ class Loop:
         self.stage, self.bus, self.member, self.clock = stage, bus, member, clock
         self.pace = pace or Pace()
         self._idle_due_ms = self._lag_due_ms = 0
+        self._took = False
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises Fatal (Fenced among them); everything recoverable is retried here."""
@@ -109,7 +110,8 @@ class Loop:
         polled = self.member.poll(
             max_records=self.pace.max_records, max_bytes=self.pace.max_bytes, timeout_ms=self.pace.timeout_ms
         )
-        self._measure_age(polled)
+        self._took = bool(polled)
+        self._tell_age(polled)
         if gone := self.member.handed_over():
             _log.info("%s: %d partitions were handed over", self.stage.name, len(gone))
             self.stage.forget(gone)
@@ -169,13 +171,24 @@ class Loop:
         if now_ms < self._lag_due_ms:
             return
         self._lag_due_ms = now_ms + LAG_EVERY_MS
-        topics = sorted({place.topic for place in self.member.assignment()})
-        READER_LAG.labels(self.stage.name).set(sum(unread(self.bus, self.stage.name, topic_named(t)) for t in topics))
+        places = self.member.assignment()
+        topics = [topic_named(name) for name in sorted({place.topic for place in places})]
+        records = sum(unread(self.bus, self.stage.name, topic) for topic in topics)
+        READER_LAG.labels(self.stage.name).set(records)
+        if records and not self._took:  # what was polled has told its own age
+            self._tell_age([record for place in sorted(places) for record in self._next_of(place)])
 
-    def _measure_age(self, polled: Sequence[Stored]) -> None:
-        """How long the oldest record of those next in turn had waited when it was polled."""
+    def _next_of(self, place: Place) -> list[Stored]:
+        """The first record of a partition that is not committed."""
+        topic = topic_named(place.topic)
+        first, end = self.bus.ends(topic)[place.partition]
+        begin = max(first, self.bus.positions(self.stage.name, topic).get(place.partition, first))
+        return self.bus.fetch(place, begin, max_records=1, max_bytes=1) if begin < end else []
+
+    def _tell_age(self, waiting: Sequence[Stored]) -> None:
+        """How long the oldest of these records has waited."""
         now_ms = self.clock.now_ms()
-        oldest_ms = min((record.appended_at_ms for record in polled), default=now_ms)
+        oldest_ms = min((record.appended_at_ms for record in waiting), default=now_ms)
         OLDEST_UNPROCESSED.labels(self.stage.name).set(max(0, now_ms - oldest_ms) / 1000)
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:

@@ -42,7 +42,7 @@ READER_LAG = Gauge(
     "classpulse_reader_lag_records", "Records not yet committed by a group", ["stage"], registry=REGISTRY
 )
 OLDEST_UNPROCESSED = Gauge(
-    "classpulse_oldest_unprocessed_seconds", "Age of the oldest record taken in hand last", ["stage"], registry=REGISTRY
+    "classpulse_oldest_unprocessed_seconds", "Age of the oldest record next in turn", ["stage"], registry=REGISTRY
 )
 MODEL_INFO = Gauge("classpulse_model_info", "1 for the model in use", ["digest"], registry=REGISTRY)
 TRANSACTIONS = Counter("classpulse_transactions", "Atomic steps by result", ["result"], registry=REGISTRY)
