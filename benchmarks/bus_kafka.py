@@ -32,6 +32,7 @@ FRAME = bytes(range(256)) * 157
 FRAMES_A_ROUND = 480
 FRAMES_A_STEP = 16
 STEPS = 200
+STARTS = 3
 DETECTIONS_A_STEP = 100
 DETECTION = b"x" * 400
 HEADERS = tuple((f"ce_{number}", b"x" * 40) for number in range(9))
@@ -50,7 +51,11 @@ def main() -> None:
     }
     for name, nodes in (("one node, plaintext", 1), ("three nodes, TLS, SCRAM, access", 3)):
         with running(nodes) as cluster:
-            told[name] = {**appended(cluster, asked.rounds), "step_of_detections_ms": steps(cluster)}
+            told[name] = {
+                "started_s": started_s(cluster),
+                **appended(cluster, asked.rounds),
+                "step_of_detections_ms": steps(cluster),
+            }
     if asked.away_s:
         with running(1) as cluster:
             told["broker_away"] = away(cluster, asked.away_s)
@@ -66,6 +71,20 @@ def running(nodes: int) -> Iterator[Cluster]:
         bus.create(tuple(TOPICS.values()))
         bus.close()
         yield cluster
+
+
+def started_s(cluster: Cluster) -> dict[str, Any]:
+    """Seconds until a cluster of this kind takes clients, from an empty folder (keys and users made) and from what is there."""
+    found: dict[str, list[float]] = {"from_nothing": [], "again": []}
+    for _ in range(STARTS):
+        with tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder:
+            other = Cluster(Path(folder) / "k", len(cluster.members), secure=cluster.secure, wrapper=cluster.wrapper)
+            for values in found.values():
+                began = time.perf_counter()
+                other.start()
+                values.append(time.perf_counter() - began)
+                other.stop()
+    return {name: spread(values) for name, values in found.items()}
 
 
 def appended(cluster: Cluster, rounds: int) -> dict[str, Any]:
