@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-BENCHES := bus_sqlite aggregate route live demo bus_kafka aggregate_kafka route_kafka
+BENCHES := bus_sqlite aggregate route live demo bus_kafka aggregate_kafka route_kafka bridge
 LESSONS := services/classpulse/demo/lessons
 
 .PHONY: demo up setup test test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean

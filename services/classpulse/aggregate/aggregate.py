@@ -128,12 +128,11 @@ class Aggregate:
         """The rooms of a partition, as the bus remembers them when it is first asked for."""
         if partition not in self._partitions:
             positions = self._bus.positions(self.name, DETECTIONS)  # waits for an open step of who owned it before
+            _log.info("partition %d: reading its state", partition)
             entries = [_entry(record) for record in self._bus.latest(AGGREGATE_STATE, partition=partition)]
             self._partitions[partition] = restored = Rooms(entries)
             self._read_to.setdefault(partition, positions.get(partition, 0))
-            if entries:
-                count = len(restored.rooms())
-                _log.info("partition %d: %d rooms restored from %d pieces", partition, count, len(entries))
+            _log.info("partition %d: %d rooms from %d pieces", partition, len(restored.rooms()), len(entries))
         return self._partitions[partition]
 
     def _known(self) -> dict[str, RoomPlan | None]:

@@ -47,8 +47,10 @@ Check = Callable[[Sequence[Outgoing], Mapping[Place, int], frozenset[Place], str
 class Outlet:
     """The writing half: one transaction after another, each with a deadline, under one transactional id."""
 
-    def __init__(self, link: Link, transactional_id: str) -> None:
+    def __init__(self, link: Link, transactional_id: str, *, in_group: bool) -> None:
+        """`in_group`: each step names a member of a consumer group, which the broker checks, too."""
         self._link, self._id, self._what = link, transactional_id, f"write as {transactional_id}"
+        self._in_group = in_group
         self._clock = SystemClock()
         self._abort: Errand | None = None
         self._spoilt = False
@@ -119,10 +121,18 @@ class Outlet:
             self._abort = Errand(self._producer.abort_transaction)
 
     def _recover(self) -> None:
-        """Wait for the last step's abort. A producer that cannot abort, or was refused a record, is opened anew."""
+        """Wait for the last step's abort. A producer that cannot abort, or was refused a record, is opened anew.
+
+        Raises Fatal for one that cannot abort and is in no group: somebody may have taken its place meanwhile, whom a new
+        producer would fence. Its owner has to begin anew, as whoever takes the place does.
+        """
         if self._abort is not None:
-            self._spoilt = not self._aborted(self._abort) or self._spoilt
-            self._abort = None
+            aborted, self._abort = self._aborted(self._abort), None
+            if not aborted and not self._in_group:
+                raise Fatal(
+                    f"{self._link.name}: {self._what}: the last step could not be aborted; expected a fresh start"
+                )
+            self._spoilt = self._spoilt or not aborted
         if self._spoilt:
             self.close()
             self._producer = self._open()
@@ -181,7 +191,7 @@ class KafkaMember:
         self._clock = SystemClock()
         self._pass_due_ms = 0
         group, index, slot = place
-        self._outlet = Outlet(link, f"classpulse/{group}/{index}/{slot}")
+        self._outlet = Outlet(link, f"classpulse/{group}/{index}/{slot}", in_group=bool(topics))
         self._intake = Intake(link, group, topics, f"{index}-{slot}") if topics else None
 
     def assignment(self) -> frozenset[Place]:

@@ -88,8 +88,13 @@ def owned_places(topics: Sequence[Topic], index: int, count: int) -> frozenset[P
 
 def unread(bus: Bus, group: str, topic: Topic) -> int:
     """How many offsets lie between a group's committed positions and the ends; nothing is read for that."""
+    return sum(unread_by_partition(bus, group, topic).values())
+
+
+def unread_by_partition(bus: Bus, group: str, topic: Topic) -> dict[int, int]:
+    """`unread` of each partition."""
     done = bus.positions(group, topic)
-    return sum(max(0, end - max(first, done.get(p, first))) for p, (first, end) in bus.ends(topic).items())
+    return {p: max(0, end - max(first, done.get(p, first))) for p, (first, end) in bus.ends(topic).items()}
 
 
 def keep_within(bus: Bus, topic: Topic, most_bytes: int) -> int:

@@ -74,7 +74,7 @@ def erase(bus: Bus, window: Window, found: Found, folders: Sequence[Folder]) -> 
         bus.forget(DEAD_LETTERS, {0: found.letters.end})
     bus.forget(FRAMES, bus.positions("detect", FRAMES))
     fault("erase.inputs_cut")
-    member = bus.member("operator", [])
+    member = bus.member("operator", [], slot="erase")
     try:
         for batch in _batches(tombstone(TIMELINES, key, window.room) for key in found.buckets):
             member.commit(batch, {})

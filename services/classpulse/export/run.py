@@ -13,7 +13,7 @@ from classpulse.export.rows import Shelf, rows_of, school_of, shelf_of, start_of
 from classpulse.faults import fault
 from classpulse.reading import PAGE_BYTES, PAGE_RECORDS, room_configs
 from classpulse.records import BehaviourEvent, TimelineBucket
-from classpulse.topics import EVENTS, TIMELINES
+from classpulse.topics import EVENTS, TIMELINES, topic_named
 
 TOPICS_EXPORTED = (EVENTS, TIMELINES)
 RANGE_NOUNS = 20_000
@@ -67,6 +67,9 @@ def prepare(bus: Bus, folder: Folder) -> Work:
     """Finish what a killed run had begun, then say what there is to do. Raises BadInput where the log is another's."""
     work = Work({}, {}, Exported())
     if (pending := folder.manifest.pending) is not None:
+        first, _ = bus.ends(topic_named(pending.topic))[pending.partition]
+        if pending.from_offset < first:
+            work.gone[pending.place] = (pending.from_offset, min(first, pending.to_offset))
         _write(folder, pending, _read(bus, folder, pending.place, pending.from_offset, pending.to_offset), work.done)
         folder.end(pending.place, pending.to_offset)
     for topic in TOPICS_EXPORTED:
@@ -77,7 +80,7 @@ def prepare(bus: Bus, folder: Folder) -> Work:
                 position = first
             _check_same_log(folder, place, position, end)
             if position < first:
-                work.gone[place] = (position, first)
+                work.gone[place] = (work.gone.get(place, (position, first))[0], first)
             work.ranges[place] = (max(position, first), end)
     return work
 

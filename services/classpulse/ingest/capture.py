@@ -185,7 +185,7 @@ class Capture:
     def _has_room(self) -> bool:
         """Whether detect has caught up; waits a little where it has not."""
         try:
-            if not self._pressure.high(self._tally.largest_bytes):
+            if not self._pressure.high(self.config.camera, self._tally.largest_bytes):
                 return True
         except Recoverable as error:
             _log.warning("%s: %s", self.config.camera, error)

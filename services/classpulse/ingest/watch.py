@@ -8,12 +8,12 @@ configuration changed, another copy has it) is not: others will go on.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from classpulse.bus.base import Bus, Place
 from classpulse.clock import Clock
-from classpulse.codec import encode
+from classpulse.codec import Outgoing, encode
 from classpulse.errors import BadInput, Fatal, Fenced, InvalidRecord, Recoverable
 from classpulse.ingest.capture import Capture, tell_off
 from classpulse.ingest.schedule import observed
@@ -27,6 +27,9 @@ ROOM_FAULTS = ("bad_room", "no_room")
 
 AGAIN_MS = 5_000
 """A camera whose threads died, or that another copy took over, is opened again after so long if it is ours then."""
+
+TELLING_MS = 1_000
+"""How long one look may spend on telling that cameras are off: the group waits for the next one. The rest follows then."""
 
 KEEP_UP_MS = 50
 """How long a look waits for what the group has to say."""
@@ -46,13 +49,15 @@ class Watch:
         self._school = f"{school}/" if school else ""
         self._roster = Roster(bus, clock)
         self._group = bus.member(f"ingest/{school}".rstrip("/"), [INGEST_STATE], index=index, count=count)
-        self._member = bus.member("ingest-reports", (), slot=str(index))
+        self._place = f"{school}/{index}"
+        self._member = bus.member("ingest-reports", (), slot=self._place)
         self._known: dict[str, CameraConfig] = {}
         self._captures: dict[str, Capture] = {}
         self._closing: dict[str, Capture] = {}
         self._told_off: set[str] = set()
         self._again_ms: dict[str, int] = {}
         self._faults: dict[str, str] = {}
+        self._tell_until_ms = 0
 
     def owns(self, camera: str) -> bool:
         """Whether a camera is this copy's now."""
@@ -60,9 +65,10 @@ class Watch:
         return camera.startswith(self._school) and place in self._group.assignment()
 
     def turn(self) -> None:
-        """Look at what is wanted, open and close accordingly, and report. Raises Fatal, also for a camera's thread."""
+        """Look at what is wanted, open and close accordingly, and report. Raises Fatal, not for one camera's trouble."""
         try:
             self._group.poll(max_records=0, max_bytes=0, timeout_ms=KEEP_UP_MS)
+            self._tell_until_ms = self._clock.monotonic_ms() + TELLING_MS
             rooms = self._roster.rooms()
             cameras = {key: config for key, config in self._roster.cameras().items() if self._concerns(config)}
             self._bury()
@@ -130,10 +136,13 @@ class Watch:
 
     def _tell_off(self, config: CameraConfig, *, forget: bool = False) -> bool:
         """Whether there is nothing more to be told of a camera that is not open. Its story may be unreadable: asking again is no remedy."""
+        if self._clock.monotonic_ms() >= self._tell_until_ms:
+            return False
         try:
             told = tell_off(config, self._bus, self._clock, forget=forget)
-        except Fenced:
-            return False  # another copy took it over this moment
+        except (Fenced, Recoverable) as error:  # another copy took it over this moment; or nobody answers
+            _log.warning("%s: %s; telling that it is off later", config.camera, error)
+            return False
         except InvalidRecord as error:
             self._note_fault(config.camera, "bad_state", str(error))
             return True
@@ -184,7 +193,7 @@ class Watch:
             if isinstance(capture.error, Fenced):
                 _log.warning("%s: another copy publishes it now", capture.config.camera)
             elif isinstance(capture.error, Fatal):
-                raise capture.error
+                _log.error("%s: %s", capture.config.camera, capture.error)
         for key in [key for key, one in self._closing.items() if not one.alive]:
             if self._closing.pop(key).told_off:
                 self._told_off.add(key)
@@ -200,7 +209,18 @@ class Watch:
         for report in reports:
             self._show(report.camera, report.state)
         if reports:
-            self._member.commit([encode(report, topic=REPORTS, at_ms=now_ms) for report in reports], {})
+            self._publish([encode(report, topic=REPORTS, at_ms=now_ms) for report in reports])
+
+    def _publish(self, outputs: Sequence[Outgoing]) -> None:
+        """Reports are for people only: what becomes of them costs no camera. Raises Fenced: another process is this copy."""
+        try:
+            self._member.commit(outputs, {})
+        except Fenced:
+            raise
+        except Fatal as error:
+            _log.warning("reports: %s", error)
+            self._member.close()
+            self._member = self._bus.member("ingest-reports", (), slot=self._place)
 
     def _report_of(self, key: str, now_ms: int) -> CameraReport:
         if key in self._captures:

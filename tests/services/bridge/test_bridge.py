@@ -55,9 +55,10 @@ def test_what_crosses_is_the_same_record_and_plans_and_idles_stay() -> None:
     story = lesson()
     school.tell([plan(A, at_ms=NOW), *story[:30], Idle(room=ROOM, camera=A, at_ms=NOW), *story[30:]])
     school.cross()
-    here = [r for r in stored(school.bus, DETECTIONS) if isinstance(decode(r), type(decode(r)))]
     told = [
-        r for r in here if not isinstance(decode(r), Idle) and dict(r.headers)["ce_type"] != b"classpulse.RoomPlan.v1"
+        r
+        for r in stored(school.bus, DETECTIONS)
+        if not isinstance(decode(r), Idle) and dict(r.headers)["ce_type"] != b"classpulse.RoomPlan.v1"
     ]
     assert [(r.partition, r.key, r.value, r.headers) for r in school.crossed()] == [
         (r.partition, r.key, r.value, r.headers) for r in told

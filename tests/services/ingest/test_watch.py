@@ -9,7 +9,7 @@ from classpulse.bus.base import Place
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock, SystemClock
 from classpulse.codec import decode
-from classpulse.errors import Recoverable
+from classpulse.errors import Fatal, Recoverable
 from classpulse.ingest.capture import Capture
 from classpulse.ingest.watch import AGAIN_MS, Watch
 from classpulse.records import CameraConfig, CameraReport, Lesson, RoomConfig
@@ -250,8 +250,12 @@ def test_a_camera_whose_thread_died_is_opened_again_after_a_while() -> None:
 class Deaf(MemoryBus):
     """A bus that nobody can join."""
 
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self._error = error or Recoverable("locked; expected an answer")
+
     def member(self, *args: object, **more: object) -> object:  # type: ignore[override]
-        raise Recoverable("locked; expected an answer")
+        raise self._error
 
 
 def test_a_camera_that_another_copy_took_over_is_left_to_it_and_opened_again_if_it_stays_ours(
@@ -318,6 +322,63 @@ def test_only_the_cameras_of_the_school_are_opened() -> None:
     school.watch.turn()
     assert [config.camera for config in school.opened] == [CAMERA]
     assert {report.camera for report in school.reports()} == {CAMERA}
+    school.watch.stop(3_000)
+
+
+def test_copies_of_two_schools_do_not_disturb_each_other(school: Place2) -> None:
+    other = "district/other/room"
+    school.roster.write(
+        [RoomConfig(room=ROOM), RoomConfig(room=other), camera(), config_of("synth://?fps=20", camera=f"{other}/front")]
+    )
+    watches = [
+        Watch(school.bus, school.clock, school._open, school=name) for name in ("district/school", "district/other")
+    ]
+    for _ in range(3):
+        for watch in watches:
+            watch.turn()
+    assert {report.camera for report in school.reports()} == {CAMERA, f"{other}/front"}
+    assert all(watch.stop(3_000) for watch in watches)
+
+
+def test_reports_that_nobody_takes_cost_no_camera(school: Place2, caplog: pytest.LogCaptureFixture) -> None:
+    class Lost:
+        """A place whose broker does not say whether it took them."""
+
+        def commit(self, outputs: object, positions: object) -> None:
+            raise Fatal("not known to be committed; expected an answer")
+
+        def close(self) -> None:
+            """Nothing."""
+
+    school.roster.write([RoomConfig(room=ROOM), camera()])
+    school.turn_until(school.reports)
+    school.watch._member = Lost()  # type: ignore[assignment]
+    with caplog.at_level(logging.WARNING, "classpulse.ingest"):
+        school.watch.turn()
+    before = len(school.reports())
+    school.watch.turn()
+    assert "reports: not known to be committed" in caplog.text
+    assert (len(school.reports()), list(school.watch.captures)) == (before + 1, [CAMERA])
+    school.watch.stop(3_000)
+
+
+def test_a_camera_that_fails_for_good_is_said_and_opened_again_later() -> None:
+    clock = ManualClock()
+    school = Place2(clock=clock)
+    dead: list[Capture] = []
+
+    def open_fatal(config: CameraConfig) -> Capture:
+        dead.append(capture_of(config, Deaf(Fatal("not known to be committed")), SystemClock()))
+        return dead[-1]
+
+    school.watch = Watch(school.bus, clock, open_fatal)
+    school.roster.write([RoomConfig(room=ROOM), camera()])
+    school.watch.turn()
+    assert dead[0].join(5)
+    school.watch.turn()
+    clock.advance(AGAIN_MS)
+    school.watch.turn()
+    assert len(dead) == 2
     school.watch.stop(3_000)
 
 

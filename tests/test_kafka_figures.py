@@ -1,0 +1,53 @@
+"""Every figure of what Kafka costs here, in docs/topics.md, is in a result file."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT
+
+PAGE = (ROOT / "docs" / "topics.md").read_text()
+ONE, THREE = "one node, plaintext", "three nodes, TLS, SCRAM, access"
+
+
+def result(name: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def spread(found: dict[str, Any], digits: int = 0) -> str:
+    median, least, most = (f"{found[key]:,.{digits}f}" for key in ("median", "min", "max"))
+    return f"{median} ({least} to {most})"
+
+
+def rows() -> dict[str, str]:
+    bus, route, aggregate, chaos = map(result, ("bus_kafka", "route_kafka", "aggregate_kafka", "chaos"))
+    both = (bus[ONE], bus[THREE])
+    shares = [f"{100 * one['share_of_bare']:.0f} %" for one in both]
+    steps = [(one["step_of_detections_ms"]["median"], one["step_of_detections_ms"]["p99"]) for one in both]
+    starts = [spread(one["started_s"][how], 1) for one in both for how in ("from_nothing", "again")]
+    rooms = aggregate["rooms"]
+    return {
+        "frames": f"| frames of 40 kB, 16 a step, of what the bare client appends | {shares[0]} | {shares[1]} | 80 % |",
+        "steps": "| a step of 100 detections, median / p99, ms | "
+        + " | ".join(f"{median:.0f} / {p99:.0f}" for median, p99 in steps)
+        + " | 40 / 250 |",
+        "starts": f"| a cluster starts, s: from nothing; again | {starts[0]}; {starts[1]} | {starts[2]}; {starts[3]} | 20 |",
+        "away": f"| a publisher whose broker is away for {bus['broker_away']['seconds']:.0f} s grows by, MB"
+        f" | {bus['broker_away']['grew_mb']:.0f} | not measured | 50 |",
+        "route": f"| the whole route, frames/s (on a file in the same run: {spread(route['sqlite']['frames_per_s'])})"
+        f" | {spread(route['kafka']['frames_per_s'])} | not measured | 60 |",
+        **{
+            f"rooms {count}": f"| aggregate, records/s and CPU ms a record, {int(count):,} rooms"
+            f" | {spread(found['records_per_s'])}; {spread(found['cpu_ms_per_record'], 3)} | not measured | 3,000 |"
+            for count, found in rooms.items()
+        },
+        "restore": f"| the state of 1,000 rooms is read again, s | {spread(aggregate['restore']['seconds'], 1)} | not measured | 15 |",
+        "chaos": f"{chaos['faults']} faults under {chaos['routes']} routes; from the end of a fault until the route went on:"
+        f" {spread(chaos['recovered_s'], 1)} s",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(rows()))
+def test_a_figure_of_kafka_is_the_measured_one(name: str) -> None:
+    assert rows()[name] in PAGE
