@@ -10,7 +10,7 @@ from deploy.local.kafka.cluster import Cluster
 from tests.brokers import MORTAL, require_kafka
 from tests.chaos.route import Outcome, check, finish, finish_under_random_kills, outcome, write_site
 
-pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.xdist_group("kafka-chaos")]
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.xdist_group("kafka-kills")]
 
 LEAST_KILLS = {
     "bus.outputs_written:100": 2,
