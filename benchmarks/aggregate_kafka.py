@@ -101,13 +101,12 @@ def aggregated(url: str, rooms: int, records: int) -> dict[str, float]:
     loop = Loop(stage, bus, member, clock, Pace(max_records=STEP))
     while not member.assignment():
         loop.turn()
-    began, cpu = time.perf_counter(), time.process_time()
-    taken = 0
-    while taken < records:
-        taken += loop.turn()
-    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
-    while unread(bus, Aggregate.name, DETECTIONS):
-        loop.turn()
+    began, cpu_began = time.perf_counter(), time.process_time()
+    taken, seconds, cpu_s = 0, 0.0, 0.0
+    while (now := loop.turn()) or unread(bus, Aggregate.name, DETECTIONS):
+        if now:
+            taken += now
+            seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
     grew = psutil.Process().memory_info().rss - before
     member.close()
     bus.close()
