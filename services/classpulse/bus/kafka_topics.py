@@ -15,7 +15,7 @@ OVERHEAD_BYTES = 16 * 1024
 """What record and batch headers may add to our own count of a record."""
 
 COMPACTED_SEGMENT_MS = 10 * MINUTE_MS
-COMPACTED_SEGMENT_BYTES = 16 * MIB
+COMPACTED_SEGMENT_BYTES = 8 * MIB
 COMPACTED_WITHIN_MS = DAY_MS
 """A superseded or deleted record becomes due for compaction no later than this, however quiet its partition is."""
 
