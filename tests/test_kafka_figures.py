@@ -48,6 +48,24 @@ def rows() -> dict[str, str]:
     }
 
 
+def kilobytes(found: dict[str, Any], digits: int = 0) -> list[str]:
+    return [f"{found[key] / 1000:.{digits}f}" for key in ("median", "min", "max")]
+
+
+def test_what_a_room_costs_a_schools_line_is_as_measured() -> None:
+    bridge = result("bridge")
+    records, pictures = (
+        kilobytes(bridge["crosses"]["bytes_per_s"], 1),
+        kilobytes(bridge["with_pictures_it_would_be"]["bytes_per_s"]),
+    )
+    wire, _, _ = kilobytes(bridge["on_the_wire_bytes_per_s"]["one room alone"], 1)
+    readme = (ROOT / "README.md").read_text()
+    assert (
+        f"{records[0]} kB/s of records ({records[1]} to {records[2]}, three lessons), {wire} kB/s on the wire" in readme
+    )
+    assert f"{pictures[0]} kB/s ({pictures[1]} to {pictures[2]}; `benchmarks/results/bridge.json`)" in readme
+
+
 @pytest.mark.parametrize("name", sorted(rows()))
 def test_a_figure_of_kafka_is_the_measured_one(name: str) -> None:
     assert rows()[name] in PAGE
