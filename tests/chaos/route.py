@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,9 +133,23 @@ def stages_killed(site: Path) -> int:
     return len(killed)
 
 
+def log_of(site: Path) -> str:
+    """What `up` and its stages have said."""
+    path = site.parent / "up.log"
+    return path.read_text() if path.exists() else ""
+
+
 def tail(site: Path) -> str:
     """The end of the log."""
-    return "\n".join((site.parent / "up.log").read_text().splitlines()[-40:])
+    return "\n".join(log_of(site).splitlines()[-40:])
+
+
+def wait_until(condition: Callable[[], bool], site: Path) -> None:
+    """Until something is so."""
+    give_up = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < give_up, tail(site)
+        time.sleep(0.02)
 
 
 def check(found: Outcome, undisturbed: Outcome) -> None:

@@ -1,7 +1,7 @@
 """A school whose district's Kafka is away for a while in the middle of a lesson: the timelines are the same bytes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from classpulse.clock import SystemClock
 from classpulse.topics import DETECTIONS, TOPICS
 from tests.brokers import MORTAL, require_kafka
 from tests.chaos.district import aggregating, declare, write_edge
-from tests.chaos.route import LIMIT_S, Outcome, check, outcome, tail, up
+from tests.chaos.route import LIMIT_S, Outcome, check, log_of, outcome, tail, up, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.xdist_group("kafka-chaos")]
 
@@ -64,18 +64,3 @@ def restarts(site: Path) -> int:
     """How often the bridge was started again."""
     stages = json.loads((site.parent / "data" / "status.json").read_text())["stages"]
     return int(next(stage["restarts"] for stage in stages if stage["name"] == "bridge"))
-
-
-def log_of(site: Path) -> str:
-    """What the school's stages have said."""
-    path = site.parent / "up.log"
-    return path.read_text() if path.exists() else ""
-
-
-def wait_until(condition: Callable[[], bool], site: Path) -> None:
-    """Until something is so."""
-    clock = SystemClock()
-    give_up_ms = clock.monotonic_ms() + int(1000 * LIMIT_S)
-    while not condition():
-        assert clock.monotonic_ms() < give_up_ms, tail(site)
-        clock.sleep_ms(20)

@@ -3,7 +3,7 @@
 import json
 import re
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from classpulse.clock import SystemClock
 from classpulse.codec import decode
 from classpulse.records import IngestState
 from classpulse.topics import DETECTIONS, FRAMES, INGEST_STATE
-from tests.chaos.route import LIMIT_S, Outcome, check, outcome, stages_killed, tail, up, write_site
+from tests.chaos.route import LIMIT_S, Outcome, check, log_of, outcome, stages_killed, tail, up, wait_until, write_site
 
 pytestmark = pytest.mark.chaos
 
@@ -133,17 +133,3 @@ def progress(bus: Bus) -> list[dict[int, int] | dict[int, tuple[int, int]]]:
 def has_said(site: Path, stage: str) -> bool:
     """Whether a stage has said that it takes no more."""
     return re.search(SAID[stage], log_of(site)) is not None
-
-
-def log_of(site: Path) -> str:
-    """What `up` and its stages have said."""
-    return (site.parent / "up.log").read_text()
-
-
-def wait_until(condition: Callable[[], bool], site: Path) -> None:
-    """Until something is so."""
-    clock = SystemClock()
-    give_up_ms = clock.monotonic_ms() + int(1000 * LIMIT_S)
-    while not condition():
-        assert clock.monotonic_ms() < give_up_ms, tail(site)
-        clock.sleep_ms(20)

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from deploy.local.kafka.cluster import Cluster
 from classpulse.bus.base import open_bus
 from classpulse.topics import DETECTIONS
 from tests.brokers import MORTAL, require_kafka
-from tests.chaos.route import LIMIT_S, Outcome, check, outcome, tail, up, write_site
+from tests.chaos.route import LIMIT_S, Outcome, check, outcome, tail, up, wait_until, write_site
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.xdist_group("kafka-chaos")]
 
@@ -47,15 +48,9 @@ def test_brokers_killed_in_turn_and_one_frozen_change_nothing(
 
 def wait_for_detections(cluster: Cluster, site: Path) -> None:
     """Until the route is under way."""
-    bus = open_bus(cluster.url())
-    give_up = time.monotonic() + LIMIT_S
-    try:
+    with closing(open_bus(cluster.url())) as bus:
         bus.create([DETECTIONS])
-        while sum(end for _, end in bus.ends(DETECTIONS).values()) < ENOUGH_DETECTIONS:
-            assert time.monotonic() < give_up, tail(site)
-            time.sleep(0.2)
-    finally:
-        bus.close()
+        wait_until(lambda: sum(end for _, end in bus.ends(DETECTIONS).values()) >= ENOUGH_DETECTIONS, site)
 
 
 def disturb(cluster: Cluster) -> None:

@@ -68,14 +68,10 @@ class Cluster:
         wanted = 3 * self.nodes
         ports = free_ports(wanted) if self.first_port is None else [self.first_port + n for n in range(wanted)]
         doors = self.doors or tuple(ports[: self.nodes])
+        listeners = zip(*(ports[n : n + self.nodes] for n in range(0, wanted, self.nodes)), strict=True)
         self.members = [
-            Node(
-                n + 1,
-                self.folder / f"node-{n + 1}",
-                (ports[n], ports[self.nodes + n], ports[2 * self.nodes + n]),
-                doors[n],
-            )
-            for n in range(self.nodes)
+            Node(number, self.folder / f"node-{number}", three, door)
+            for number, (three, door) in enumerate(zip(listeners, doors, strict=True), start=1)
         ]
 
     @property

@@ -5,17 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from classpulse.bus.base import Place
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock, SystemClock
-from classpulse.codec import decode
 from classpulse.errors import Fatal, Recoverable
 from classpulse.ingest.capture import Capture
 from classpulse.ingest.watch import AGAIN_MS, Watch
-from classpulse.records import CameraConfig, CameraReport, Lesson, RoomConfig
-from classpulse.roster import BRIDGED, Roster
+from classpulse.records import CameraConfig, Lesson, RoomConfig
+from classpulse.roster import BRIDGED
 from classpulse.telemetry import REGISTRY
-from classpulse.topics import INGEST_STATE, REPORTS, partition_of
 from tests.services.ingest.making import (
     CAMERA,
     beats_of,
@@ -23,54 +20,15 @@ from tests.services.ingest.making import (
     clip,
     config_of,
     frames_of,
-    new_bus,
     state_of,
     write_unreadable_state,
 )
-
-ROOM = "district/school/room"
-
-
-class Place2:
-    """A bus, a roster and a watch over real captures of drawn pictures."""
-
-    def __init__(self, *, index: int = 0, count: int = 1, clock: ManualClock | SystemClock | None = None) -> None:
-        self.clock = clock or SystemClock()
-        self.bus: MemoryBus = new_bus(self.clock)
-        self.roster = Roster(self.bus, self.clock)
-        self.opened: list[CameraConfig] = []
-        self.watch = Watch(self.bus, self.clock, self._open, index=index, count=count)
-
-    def _open(self, config: CameraConfig) -> Capture:
-        self.opened.append(config)
-        return capture_of(config, self.bus, SystemClock())
-
-    def turn_until(self, condition: object) -> None:
-        """Turn until something is so."""
-        for _ in range(2_000):
-            self.watch.turn()
-            if condition():  # type: ignore[operator]
-                return
-            SystemClock().sleep_ms(5)
-        pytest.fail("it did not happen in time")
-
-    def reports(self) -> list[CameraReport]:
-        """Everything on reports.v1."""
-        stored = self.bus.fetch(Place(REPORTS.name, 0), 0, max_records=10_000, max_bytes=1 << 30)
-        return [noun for record in stored if isinstance(noun := decode(record), CameraReport)]
-
-
-def camera(**more: object) -> CameraConfig:
-    return config_of(str(more.pop("source", "synth://?fps=20")), fps=10, **more)  # type: ignore[arg-type]
+from tests.services.ingest.watching import ROOM, Place2, camera, states
 
 
 @pytest.fixture
 def school() -> Place2:
     return Place2()
-
-
-def states(school: Place2) -> list[str]:
-    return [beat.state for beat in beats_of(school.bus)]
 
 
 def test_without_cameras_nothing_is_opened_and_nothing_reported(school: Place2) -> None:
@@ -200,20 +158,6 @@ def test_a_finished_clip_stays_finished_until_it_is_removed_and_added_again(scho
     school.watch.stop(3_000)
 
 
-def test_copies_share_the_cameras_by_their_partition() -> None:
-    keys = [f"{ROOM}/c{n}" for n in range(20)]
-    owned = []
-    for index in range(3):
-        school = Place2(index=index, count=3)
-        school.roster.write([RoomConfig(room=ROOM), *(config_of("synth://?fps=1", camera=key) for key in keys)])
-        school.watch.turn()
-        owned.append({config.camera for config in school.opened})
-        assert owned[-1] == {k for k in keys if partition_of(k, INGEST_STATE.partitions) % 3 == index}
-        school.watch.stop(3_000)
-    assert set.union(*owned) == set(keys)
-    assert sum(map(len, owned)) == len(keys)
-
-
 def test_a_broken_camera_does_not_disturb_the_others_and_is_said(school: Place2, tmp_path: Path) -> None:
     bad = config_of(tmp_path / "none.mp4", camera=f"{ROOM}/bad", delivery="complete")
     school.roster.write([RoomConfig(room=ROOM), bad, camera()])
@@ -256,88 +200,6 @@ class Deaf(MemoryBus):
 
     def member(self, *args: object, **more: object) -> object:  # type: ignore[override]
         raise self._error
-
-
-def test_a_camera_that_another_copy_took_over_is_left_to_it_and_opened_again_if_it_stays_ours(
-    school: Place2, caplog: pytest.LogCaptureFixture
-) -> None:
-    clock = ManualClock()
-    school.watch = Watch(school.bus, clock, school._open)
-    school.roster.write([RoomConfig(room=ROOM), camera()])
-    school.turn_until(lambda: frames_of(school.bus))
-
-    school.bus.member("ingest", (), slot=CAMERA)
-    with caplog.at_level(logging.WARNING, "classpulse.ingest"):
-        school.turn_until(lambda: not school.watch.captures)
-    school.watch.turn()
-    assert len(school.opened) == 1
-    assert f"{CAMERA}: another copy publishes it now" in caplog.text
-
-    clock.advance(AGAIN_MS)
-    school.turn_until(lambda: {f.epoch for f in frames_of(school.bus)} == {0, 1})
-    assert states(school) == []
-    school.watch.stop(3_000)
-
-
-def test_cameras_whose_partition_goes_to_another_copy_are_closed_without_a_word_and_opened_when_it_comes_back(
-    school: Place2,
-) -> None:
-    group = Handed(school.bus)
-    school.watch._group = group
-    school.roster.write([RoomConfig(room=ROOM), camera()])
-    school.turn_until(lambda: frames_of(school.bus))
-
-    group.owned = frozenset()
-    school.turn_until(lambda: not school.watch.captures and not school.watch._closing)
-    before = len(school.reports())
-    school.watch.turn()
-    assert (states(school), len(school.reports())) == ([], before)
-    assert state_of(school.bus).source != "", "its story is another's, not forgotten"
-    assert REGISTRY.get_sample_value("classpulse_camera_state", {"camera": CAMERA, "state": "up"}) is None
-
-    group.owned = school.bus.member("x", [INGEST_STATE]).assignment()
-    school.turn_until(lambda: {f.epoch for f in frames_of(school.bus)} == {0, 1})
-    school.watch.stop(3_000)
-
-
-class Handed:
-    """A group that hands out what the test says."""
-
-    def __init__(self, bus: MemoryBus) -> None:
-        self.owned = bus.member("all", [INGEST_STATE]).assignment()
-
-    def poll(self, **_: int) -> list[object]:
-        return []
-
-    def assignment(self) -> frozenset[Place]:
-        return self.owned
-
-
-def test_only_the_cameras_of_the_school_are_opened() -> None:
-    school = Place2()
-    other = "district/other/room"
-    school.watch = Watch(school.bus, school.clock, school._open, school="district/school")
-    here, there = camera(), config_of("synth://?fps=20", camera=f"{other}/front")
-    school.roster.write([RoomConfig(room=ROOM), RoomConfig(room=other), here, there])
-    school.watch.turn()
-    assert [config.camera for config in school.opened] == [CAMERA]
-    assert {report.camera for report in school.reports()} == {CAMERA}
-    school.watch.stop(3_000)
-
-
-def test_copies_of_two_schools_do_not_disturb_each_other(school: Place2) -> None:
-    other = "district/other/room"
-    school.roster.write(
-        [RoomConfig(room=ROOM), RoomConfig(room=other), camera(), config_of("synth://?fps=20", camera=f"{other}/front")]
-    )
-    watches = [
-        Watch(school.bus, school.clock, school._open, school=name) for name in ("district/school", "district/other")
-    ]
-    for _ in range(3):
-        for watch in watches:
-            watch.turn()
-    assert {report.camera for report in school.reports()} == {CAMERA, f"{other}/front"}
-    assert all(watch.stop(3_000) for watch in watches)
 
 
 def test_reports_that_nobody_takes_cost_no_camera(school: Place2, caplog: pytest.LogCaptureFixture) -> None:
