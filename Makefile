@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route live demo bus_kafka aggregate_kafka route_kafka bridge
 LESSONS := services/classpulse/demo/lessons
+# A process of tests that dies ends the run: pytest-xdist 3.8 replaces it, and may then wait for ever (pytest-xdist#1378).
+PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 
 .PHONY: demo up setup test test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean
 
@@ -23,10 +25,10 @@ up: $(VENV)/.ready-cpu
 setup: $(VENV)/.ready-test
 
 test: $(VENV)/.ready-test
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not kafka" $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m "not kafka" $(TEST_FLAGS)
 
 test-kafka: $(VENV)/.ready-test
-	$(BIN)/pytest -n 2 --dist loadgroup -m kafka $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m kafka $(TEST_FLAGS)
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .

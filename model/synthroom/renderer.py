@@ -7,6 +7,7 @@ import importlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def available() -> str:
     """Say why nothing can be rendered here, or nothing ("") if it can."""
     try:
         body_model()
-        _context(_moderngl()).release()
+        _context()
     except Exception as error:  # noqa: BLE001 - drivers fail in many ways; the caller reports the reason
         return f"{type(error).__name__}: {error}"
     return ""
@@ -58,9 +59,11 @@ def _moderngl() -> Any:
     return importlib.import_module("moderngl")  # here, because only those who draw have it
 
 
-def _context(moderngl: Any) -> Any:
+@cache
+def _context() -> Any:
+    """Give the process its one context: with two, what one renderer asks for goes to whichever was made last."""
     body_model()  # warp's and Mesa's LLVM live in peace only when warp (under anny) is loaded first; else a crash
-    return moderngl.create_context(standalone=True, backend="egl", require=330)
+    return _moderngl().create_context(standalone=True, backend="egl", require=330)
 
 
 class Drawable:
@@ -136,12 +139,12 @@ class Crowd(Drawable):
 
 
 class Renderer:
-    """An OpenGL context with the buffers for one picture size."""
+    """The buffers for one picture size, in the process's OpenGL context."""
 
     def __init__(self, width: int, height: int) -> None:
         moderngl = _moderngl()
         self.width, self.height = width, height
-        gl = self.gl = _context(moderngl)
+        gl = self.gl = _context()
         self._strip = moderngl.TRIANGLES
         self._depth_test = moderngl.DEPTH_TEST
         gl.gc_mode = "auto"
