@@ -36,11 +36,15 @@ class Plans:
             return []
         self._due_ms = now_ms + LOOK_EVERY_MS
         self._configs, self._cameras = self._roster.rooms(), self._roster.cameras()
+        watched: dict[str, dict[str, Delivery]] = {}
+        for key, camera in sorted(self._cameras.items()):
+            if camera.enabled:
+                watched.setdefault(room_of(key), {})[key] = camera.delivery
         plans = []
-        for room in sorted({*self._configs, *map(room_of, self._cameras), *known}):
+        for room in filter(mine, sorted({*self._configs, *map(room_of, self._cameras), *known})):
             before = self._logged.get(room) or known.get(room)
-            plan = self._plan(room, before, now_ms)
-            if mine(room) and _says_more(plan, before):
+            plan = self._plan(room, watched.get(room, {}), before, now_ms)
+            if _says_more(plan, before):
                 self._logged[room] = plan
                 plans.append(plan)
         return plans
@@ -49,16 +53,12 @@ class Plans:
         """Whether a camera's story comes over a bridge, as far as was looked."""
         return camera in self._cameras and is_bridged(self._cameras[camera])
 
-    def _plan(self, room: str, before: RoomPlan | None, now_ms: int) -> RoomPlan:
-        """The plan of a room now. A configuration that is valid only later leaves the one before in force."""
+    def _plan(self, room: str, watched: dict[str, Delivery], before: RoomPlan | None, now_ms: int) -> RoomPlan:
+        """The plan of a room now, `watched` by these cameras. A configuration valid only later leaves the one before in force."""
         config = self._configs.get(room, RoomConfig(room=room))
         if config.valid_from_ms > now_ms:
             config = before.config if before is not None else RoomConfig(room=room)
-        cameras: dict[str, Delivery] = {
-            key: camera.delivery
-            for key, camera in sorted(self._cameras.items())
-            if config.enabled and camera.enabled and room_of(key) == room
-        }
+        cameras = watched if config.enabled else {}
         return RoomPlan(
             config=config, cameras=cameras, at_ms=now_ms, bucket_ms=self._bucket_ms, due=_due(config, now_ms)
         )

@@ -61,8 +61,9 @@ class Publication(NamedTuple):
 class Frontier(msgspec.Struct, array_like=True):
     """How far a room has come.
 
-    `final_until_ms`: buckets before it are final. `clock_ms`: the latest time any camera told. `unseen`: per camera, long
-    stretches in which it was due and nothing was heard of it.
+    `final_until_ms`: buckets before it are final. `clock_ms`: the latest time any camera told; as it moves with every record
+    and the stories know it too, it is no reason to write the rest again. `unseen`: per camera, long stretches in which it
+    was due and nothing was heard of it.
     """
 
     final_until_ms: int = 0
@@ -91,8 +92,10 @@ class Room:
         self._stale: set[int] = set()
 
     def resume(self) -> None:
-        """Go on from a frontier that was put back: derive what follows from it."""
+        """Go on from pieces that were put back: derive what follows from them."""
         self._go_by(self.plan)
+        told_ms = [story.high_ms for story in self.stories.values() if story.high_ms is not None]
+        self.frontier.clock_ms = max([self.frontier.clock_ms, *told_ms])
         self.owing = next(self._due_out(), None) is not None
         self._stale = {start_ms for start_ms in self.parts if start_ms >= self.frontier.final_until_ms}
 
@@ -163,7 +166,6 @@ class Room:
         self.changed.add(("camera", story.camera))
         if story.high_ms is not None and story.high_ms > self.frontier.clock_ms:
             self.frontier.clock_ms = story.high_ms
-            self.changed.add(("frontier",))
         return self._enter(story.camera, facts, closed_ms)
 
     def _enter(self, camera: str, facts: list[Fact], closed_ms: int) -> list[Publication]:

@@ -40,10 +40,10 @@ def test_only_what_a_record_changed_is_written() -> None:
     assert names(rooms) == []
     first = frame(0, 1_000, at(1), camera=A)
     rooms.take(told(first), first)
-    assert names(rooms) == ["bucket/0", "camera/a", "frontier", "part/0/a"]
+    assert names(rooms) == ["bucket/0", "camera/a", "part/0/a"]
     second = frame(1, 1_200, at(1), camera=A)
     rooms.take(told(second), second)
-    assert names(rooms) == ["camera/a", "frontier", "part/0/a"], "no revision was published in this second"
+    assert names(rooms) == ["camera/a", "part/0/a"], "no revision was published in this second"
 
 
 def test_a_final_bucket_is_deleted_from_the_state() -> None:
