@@ -11,6 +11,8 @@ LESSONS = Path(__file__).parent / "lessons"
 SCHOOL = "demo/school"
 MOST_FPS = 6.0
 """Pictures a second that are looked at: two cores look at three rooms as fast as they happen, and gestures last longer."""
+DETECT_WORKERS = 2
+"""One alone does not keep up with three lessons where a picture takes it longer than 50 ms."""
 ZONES = "/zoneinfo/"
 LOCAL_TIME = Path("/etc/localtime")
 
@@ -42,6 +44,7 @@ def bundled_lessons(folder: Path = LESSONS) -> list[Lesson]:
 def site_text(lessons: Sequence[Lesson], data: Path, time_zone: str, bus: str = "") -> str:
     """A site file that plays each lesson once, at the pace at which it happened, and gives up none of the frames it samples."""
     lines = ["# Written by `classpulse demo`.", "[settings]", f"data = {_quoted(str(data))}"]
+    lines += [f"detect_workers = {DETECT_WORKERS}"]
     lines += [f"bus = {_quoted(bus)}"] if bus else []
     for lesson in lessons:
         lines += ["", "[[rooms]]", f"room = {_quoted(lesson.room)}", f"time_zone = {_quoted(time_zone)}"]
