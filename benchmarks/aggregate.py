@@ -21,7 +21,7 @@ RUNS = 3
 
 
 def story(camera: str, frames: int, interval_ms: int) -> list[FrameDetections]:
-    """Twenty people who each show a behaviour half of the time, each with a period of their own."""
+    """Twenty people who each show a behaviour half of the time, each with a period and a beginning of their own."""
     chance = random.Random(camera)
     people = [
         (
@@ -29,6 +29,7 @@ def story(camera: str, frames: int, interval_ms: int) -> list[FrameDetections]:
             0.1 + 0.3 * (i // 10),
             chance.choice(["hand-raising", "stand-up", "sleeping"]),
             20 + 3 * i,
+            chance.randrange(2 * (20 + 3 * i)),
         )
         for i in range(20)
     ]
@@ -37,8 +38,8 @@ def story(camera: str, frames: int, interval_ms: int) -> list[FrameDetections]:
         jitter = chance.uniform(-0.01, 0.01)
         return tuple(
             Detection(behaviour=what, score=0.9, box_xyxy=(x + jitter, y, x + 0.08 + jitter, y + 0.2))
-            for x, y, what, period in people
-            if frame // period % 2 == 0
+            for x, y, what, period, begun in people
+            if (frame + begun) // period % 2 == 0
         )
 
     return [

@@ -27,9 +27,11 @@ FIRST_PORT = 19092
 READY_WITHIN_S = 60.0
 END_WITHIN_S = 20.0
 SERVER = ("-Xms96m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
+QUICK = ("-XX:TieredStopAtLevel=1",)
+"""A node beside a demo has less to gain from code compiled at length than its cores lose by compiling it; TLS needs that code."""
 STORAGE_TOOL = "kafka.tools.StorageTool"
 STARTED = "Kafka Server started"
-TOOL = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+TOOL = ("-Xmx128m", "-XX:+UseSerialGC", *QUICK)
 
 
 @dataclass
@@ -103,7 +105,12 @@ class Cluster:
             log_file.replace(log_file.with_suffix(".log.before"))
         with log_file.open("wb") as log:
             node.process = subprocess.Popen(
-                [*self.wrapper, *java(SERVER, "kafka.Kafka", str(node.folder / "server.properties"))],
+                [
+                    *self.wrapper,
+                    *java(
+                        SERVER + (() if self.secure else QUICK), "kafka.Kafka", str(node.folder / "server.properties")
+                    ),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

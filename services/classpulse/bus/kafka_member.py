@@ -23,7 +23,7 @@ from classpulse.faults import fault
 TRANSACTION_MS = 10_000
 """The broker ends a transaction that stays open so long: a successor never waits longer for a dead predecessor's."""
 
-RETRY_MS = 10
+RETRY_MS = 3
 """The broker asks to come again while it still writes the markers of the transaction before; the library's 100 ms are long."""
 
 PASS_EVERY_MS = 500
