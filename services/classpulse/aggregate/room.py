@@ -47,7 +47,8 @@ PieceName = (
     | tuple[Literal["bucket"], int]
     | tuple[Literal["part"], int, str]
 )
-"""Of state: how far the room has come, its plan, a camera's story, a bucket's revision, a camera's part of a bucket."""
+"""Of state: how far the room has come, its plan, a camera's story and its part of the newest bucket it told of, a bucket's
+revision, a camera's part of an older bucket."""
 
 
 class Publication(NamedTuple):
@@ -76,6 +77,7 @@ class Room:
     """One room's aggregation. `changed` names the pieces of state that are no longer as they were written last.
 
     `plan` None: nobody planned this room, its cameras are those heard of. `owing`: there are final buckets to publish.
+    `newest`: the start of the newest bucket that each camera has a part of.
     """
 
     def __init__(self, key: str) -> None:
@@ -84,6 +86,7 @@ class Room:
         self.plan: RoomPlan | None = None
         self.stories: dict[str, Story] = {}
         self.parts: dict[int, dict[str, Part]] = {}
+        self.newest: dict[str, int] = {}
         self.revisions: dict[int, tuple[int, int]] = {}
         self.changed: set[PieceName] = set()
         self.config = RoomConfig(room=key)
@@ -234,8 +237,16 @@ class Room:
             bucket[camera] = Part(start_ms, end_ms)
         touched.add(start_ms)
         self._stale.add(start_ms)
-        self.changed.add(("part", start_ms, camera))
+        self._keep(start_ms, camera)
         return bucket[camera]
+
+    def _keep(self, start_ms: int, camera: str) -> None:
+        """A part changed. The newest, which nearly every record changes, is written with the camera's story."""
+        newest_ms = self.newest.get(camera, -1)
+        self.changed.add(("camera", camera) if start_ms >= newest_ms else ("part", start_ms, camera))
+        if start_ms > newest_ms:
+            self.newest[camera] = start_ms
+            self.changed.add(("part", newest_ms, camera))
 
     def _revised(self, touched: set[int]) -> list[Publication]:
         """Provisional buckets, at most one a second of event time each."""
@@ -345,6 +356,9 @@ class Room:
     def _forget(self, start_ms: int, end_ms: int) -> None:
         """A final bucket leaves the room's state."""
         for camera in self.parts.pop(start_ms, ()):
+            if self.newest.get(camera) == start_ms:
+                del self.newest[camera]
+                self.changed.add(("camera", camera))
             self.changed.add(("part", start_ms, camera))
         self.revisions.pop(start_ms, None)
         self.changed.add(("bucket", start_ms))

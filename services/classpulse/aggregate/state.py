@@ -1,8 +1,9 @@
 """aggregate's memory on the bus: a room as many small msgpack pieces, of which only the changed ones are written.
 
-Pieces of room R are keyed `R/plan`, `R/frontier`, `R/camera/C`, `R/bucket/START_MS` (the revision published last) and
-`R/part/START_MS/C` (what one camera saw in one open bucket). A piece that is gone is deleted by key. The topic is
-partitioned like detections and written in the same atomic step as the outputs and positions it belongs to.
+Pieces of room R are keyed `R/plan`, `R/frontier`, `R/camera/C` (a camera's story, and what it saw in the newest bucket it told
+of), `R/part/START_MS/C` (what it saw in an older bucket that is still open) and `R/bucket/START_MS` (the revision published
+last). A piece that is gone is deleted by key. The topic is partitioned like detections and written in the same atomic step as
+the outputs and positions it belongs to.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from classpulse.topics import AGGREGATE_STATE
 _encode = msgspec.msgpack.Encoder().encode
 _frontier = msgspec.msgpack.Decoder(Frontier).decode
 _plan = msgspec.msgpack.Decoder(RoomPlan).decode
-_story = msgspec.msgpack.Decoder(Story).decode
+_camera = msgspec.msgpack.Decoder(tuple[Story, Part | None]).decode
 _part = msgspec.msgpack.Decoder(Part).decode
 _revision = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
@@ -65,7 +66,7 @@ def payload_of(room: Room, piece: PieceName) -> bytes | None:
     found: object
     match piece:
         case ("camera", camera):
-            found = room.stories.get(camera)
+            found = _told(room, camera)
         case ("bucket", start_ms):
             found = room.revisions.get(start_ms)
         case ("part", start_ms, camera):
@@ -75,6 +76,12 @@ def payload_of(room: Room, piece: PieceName) -> bytes | None:
         case _:
             found = room.frontier
     return None if found is None else _encode(found)
+
+
+def _told(room: Room, camera: str) -> tuple[Story, Part | None] | None:
+    """A camera's story with its newest part."""
+    story, newest_ms = room.stories.get(camera), room.newest.get(camera)
+    return None if story is None else (story, None if newest_ms is None else room.parts[newest_ms][camera])
 
 
 def restored(entries: Iterable[StateEntry]) -> dict[str, Remembered]:
@@ -101,8 +108,11 @@ def _restore(room: Room, entry: StateEntry) -> None:
         case "plan", []:
             room.plan = _plan(entry.payload)
         case "camera", [_]:
-            story = _story(entry.payload)
+            story, part = _camera(entry.payload)
             room.stories[story.camera] = story
+            if part is not None:
+                room.newest[story.camera] = part.start_ms
+                room.parts.setdefault(part.start_ms, {})[story.camera] = part
         case "bucket", [start_ms]:
             room.revisions[int(start_ms)] = _revision(entry.payload)
         case "part", [start_ms, camera]:
