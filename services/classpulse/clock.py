@@ -67,7 +67,7 @@ class ManualClock:
 def rfc3339(at_ms: int) -> str:
     """Milliseconds since 1970 as RFC 3339 in UTC with millisecond digits, as CloudEvents' `time` wants it."""
     seconds, millis = divmod(at_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{millis:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{millis:03d}Z"
 
 
 def from_rfc3339(text: str) -> int:

@@ -117,8 +117,9 @@ def encode(noun: records.Record, *, topic: Topic, at_ms: int, trace: str | None 
         raise ValueError(f"topic {topic.name} carries {', '.join(topic.nouns)}; got {name}")
     key, partition_key = key_of(noun, topic)
     value, meta = _payload(noun, topic)
-    id_ = f"{identity(noun)}/{at_ms}" if isinstance(noun, REPEATABLE) else identity(noun)
-    headers = _cloud_event(name, id_, topic, partition_key, at_ms, trace or trace_of(noun))
+    told = identity(noun)
+    id_ = f"{told}/{at_ms}" if isinstance(noun, REPEATABLE) else told
+    headers = _cloud_event(name, id_, topic, partition_key, at_ms, trace or _trace(noun, told))
     if meta is not None:
         headers = (*headers, (_META, meta))
     return Outgoing(topic.name, partition_of(partition_key, topic.partitions), key, value, headers)
@@ -194,13 +195,13 @@ def key_of(noun: records.Record, topic: Topic) -> tuple[str, str]:
     raise ValueError(f"{type(noun).__name__} has no key; expected one of {', '.join(NOUNS)}")
 
 
-def trace_of(noun: records.Record) -> str:
+def _trace(noun: records.Record, told: str) -> str:
     """W3C trace id: the same for a frame and everything found in it, so the story can be joined without a collector."""
     match noun:
         case Frame() | FrameDetections():
             return frame_trace(noun.camera, noun.epoch, noun.sequence)
         case _:
-            return blake2b(f"{type(noun).__name__}/{identity(noun)}".encode(), digest_size=16).hexdigest()
+            return blake2b(f"{type(noun).__name__}/{told}".encode(), digest_size=16).hexdigest()
 
 
 def frame_trace(camera: str, epoch: int, sequence: int) -> str:
