@@ -1,8 +1,10 @@
 """Figures: what a step costs on a real Kafka, beside the bare client, and what a publisher holds while its broker is away.
 
 One node in plaintext, and three with TLS, SCRAM and access; brokers, client and all share the machine's cores. In every round
-the bare client (idempotent, batches of 256 KiB, no transaction) and the bus append the same frames, one after the other. A step
-of detections is what detect commits: 100 records over all partitions with the positions they came from.
+the bare client and the bus append the same frames, one after the other: the client idempotent with batches of 256 KiB and no
+transaction, then in transactions of 16 frames; the bus in steps of 1 (with the camera's state), 16, and all of a round's at once,
+which is most of what a step may hold. A step of detections is what detect commits: 100 records over all partitions with the
+positions they came from. Limit: the bus appends 80 % or more of what the bare client does.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from measured import spread, write_result
 from classpulse.bus.base import Member, Place, open_bus
 from classpulse.bus.kafka import KafkaBus
 from classpulse.bus.kafka_link import parse_link
+from classpulse.bus.kafka_member import RETRY_MS
 from classpulse.bus.kafka_topics import BATCH_BYTES
 from classpulse.codec import Outgoing
 from classpulse.errors import Fatal, Recoverable
@@ -31,6 +34,7 @@ from classpulse.topics import DETECTIONS, FRAMES, INGEST_STATE, TOPICS
 FRAME = bytes(range(256)) * 157
 FRAMES_A_ROUND = 480
 FRAMES_A_STEP = 16
+BARE, TRANSACTIONS = "bare client", f"bare client, {FRAMES_A_STEP} frames a transaction"
 STEPS = 200
 STARTS = 2
 DETECTIONS_A_STEP = 100
@@ -88,15 +92,18 @@ def started_s(cluster: Cluster) -> dict[str, Any]:
 
 
 def appended(cluster: Cluster, rounds: int) -> dict[str, Any]:
-    """MB/s of frames: the bare client, the bus in steps of 16, and a camera's steps of one frame and its state."""
+    """MB/s of frames: the bare client without transactions and with them, the bus in large, middle and a camera's own steps."""
     bus = open_bus(cluster.url())
     member = bus.member("ingest", (), slot="bench")
     link = parse_link(cluster.url().partition("://")[2])
-    bare = KafkaProducer(
-        **link.client(), batch_size=BATCH_BYTES, linger_ms=5, max_request_size=8 << 20, metrics_enabled=False
-    )
+    made = {**link.client(), "batch_size": BATCH_BYTES, "max_request_size": 8 << 20, "metrics_enabled": False}
+    bare = KafkaProducer(**made, linger_ms=5)
+    transactional = KafkaProducer(**made, transactional_id="bench-bare", retry_backoff_ms=RETRY_MS)
+    transactional.init_transactions()
     ways = {
-        "bare client": lambda: sent(bare),
+        BARE: lambda: sent(bare, range(FRAMES_A_ROUND)),
+        TRANSACTIONS: lambda: in_transactions(transactional, FRAMES_A_STEP),
+        f"bus, {FRAMES_A_ROUND} frames a step": lambda: committed(member, FRAMES_A_ROUND, state=False),
         f"bus, {FRAMES_A_STEP} frames a step": lambda: committed(member, FRAMES_A_STEP, state=False),
         "bus, 1 frame and its state a step": lambda: committed(member, 1, state=True),
     }
@@ -107,27 +114,33 @@ def appended(cluster: Cluster, rounds: int) -> dict[str, Any]:
             way()
             if number:  # the first round warms up
                 rates[name].append(FRAMES_A_ROUND * len(FRAME) / 1e6 / (time.perf_counter() - began))
-    bare.close()
-    member.close()
-    bus.close()
+    for one in (bare, transactional, member, bus):
+        one.close()
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    share = medians[f"bus, {FRAMES_A_STEP} frames a step"] / medians["bare client"]
     return {
         "append_mb_per_s": {name: spread(values) for name, values in rates.items()},
-        "share_of_bare": round(share, 3),
+        "share_of_bare": {name: round(value / medians[BARE], 3) for name, value in medians.items() if name != BARE},
     }
 
 
-def sent(producer: KafkaProducer) -> None:
-    """The frames of a round through the bare client, and their acknowledgements."""
+def sent(producer: KafkaProducer, numbers: range) -> None:
+    """Frames of a round through the bare client, and their acknowledgements."""
     futures = [
         producer.send(
             FRAMES.name, value=FRAME, key=b"d/s/r/camera", headers=list(HEADERS), partition=n % FRAMES.partitions
         )
-        for n in range(FRAMES_A_ROUND)
+        for n in numbers
     ]
     for future in futures:
         future.get(timeout=60)
+
+
+def in_transactions(producer: KafkaProducer, frames_a_transaction: int) -> None:
+    """The same frames in transactions of the bare client."""
+    for start in range(0, FRAMES_A_ROUND, frames_a_transaction):
+        producer.begin_transaction()
+        sent(producer, range(start, start + frames_a_transaction))
+        producer.commit_transaction()
 
 
 def committed(member: Any, frames_a_step: int, *, state: bool) -> None:
