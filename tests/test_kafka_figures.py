@@ -22,19 +22,25 @@ def spread(found: dict[str, Any], digits: int = 0) -> str:
 
 def rows() -> dict[str, str]:
     bus, route, aggregate, chaos = map(result, ("bus_kafka", "route_kafka", "aggregate_kafka", "chaos"))
+    ingest = result("ingest_kafka")
     both = (bus[ONE], bus[THREE])
-    shares = [f"{100 * one['share_of_bare']:.0f} %" for one in both]
+    shares = [" / ".join(f"{100 * share:.0f}" for share in one["share_of_bare"].values()) + " %" for one in both]
     steps = [(one["step_of_detections_ms"]["median"], one["step_of_detections_ms"]["p99"]) for one in both]
     starts = [spread(one["started_s"][how], 1) for one in both for how in ("from_nothing", "again")]
     rooms = aggregate["rooms"]
     return {
-        "frames": f"| frames of 40 kB, 16 a step, of what the bare client appends | {shares[0]} | {shares[1]} | 80 % |",
+        "frames": "| frames of 40 kB, of what the bare client appends: itself in transactions of 16 / the bus with 480 / 16 / 1 a step"
+        f" | {shares[0]} | {shares[1]} | 80 % |",
         "steps": "| a step of 100 detections, median / p99, ms | "
         + " | ".join(f"{median:.0f} / {p99:.0f}" for median, p99 in steps)
         + " | 40 / 250 |",
         "starts": f"| a cluster starts, s: from nothing; again | {starts[0]}; {starts[1]} | {starts[2]}; {starts[3]} | 20 |",
         "away": f"| a publisher whose broker is away for {bus['broker_away']['seconds']:.0f} s grows by, MB"
         f" | {bus['broker_away']['grew_mb']:.0f} | not measured | 50 |",
+        "changed": "| a camera is added; removed, s"
+        f" | {spread(ingest['added_s'], 1)}; {spread(ingest['removed_s'], 1)} | not measured | 5 |",
+        "taken over": "| a camera is handed to a copy of ingest that joins (longest time without a frame); taken over from a dead one, s"
+        f" | {spread(ingest['handed_over_gap_s'], 1)}; {spread(ingest['taken_over_s'], 1)} | not measured | 15 |",
         "route": f"| the whole route, frames/s (on a file in the same run: {spread(route['sqlite']['frames_per_s'])})"
         f" | {spread(route['kafka']['frames_per_s'])} | not measured | 60 |",
         **{
