@@ -20,9 +20,14 @@ def spread(found: dict[str, Any], digits: int = 0) -> str:
     return f"{median} ({least} to {most})"
 
 
+def slower(runs: list[dict[str, int]]) -> str:
+    worst = max(runs, key=lambda one: one["p99"])
+    return f"{worst['p50']:,} / {worst['p99']:,}"
+
+
 def rows() -> dict[str, str]:
     bus, route, aggregate, chaos = map(result, ("bus_kafka", "route_kafka", "aggregate_kafka", "chaos"))
-    ingest = result("ingest_kafka")
+    ingest, demo = result("ingest_kafka"), result("demo")["figures"]
     both = (bus[ONE], bus[THREE])
     shares = [" / ".join(f"{100 * share:.0f}" for share in one["share_of_bare"].values()) + " %" for one in both]
     steps = [(one["step_of_detections_ms"]["median"], one["step_of_detections_ms"]["p99"]) for one in both]
@@ -37,6 +42,8 @@ def rows() -> dict[str, str]:
         "starts": f"| a cluster starts, s: from nothing; again | {starts[0]}; {starts[1]} | {starts[2]}; {starts[3]} | 20 |",
         "away": f"| a publisher whose broker is away for {bus['broker_away']['seconds']:.0f} s grows by, MB"
         f" | {bus['broker_away']['grew_mb']:.0f} | not measured | 50 |",
+        "demo": "| the demo, capture to event, p50 / p99, ms (the slower run; on a file: "
+        f"{slower(demo['capture_to_event_ms'])}) | {slower(demo['over_kafka']['capture_to_event_ms'])} | not measured | 2,000 |",
         "changed": "| a camera is added; removed, s"
         f" | {spread(ingest['added_s'], 1)}; {spread(ingest['removed_s'], 1)} | not measured | 5 |",
         "taken over": "| a camera is handed to a copy of ingest that joins (longest time without a frame); taken over from a dead one, s"
@@ -52,6 +59,12 @@ def rows() -> dict[str, str]:
         "chaos": f"{chaos['faults']} faults under {chaos['routes']} routes; from the end of a fault until the route went on:"
         f" {spread(chaos['recovered_s'], 1)} s",
     }
+
+
+def test_the_demo_finds_the_same_over_kafka() -> None:
+    demo = result("demo")["figures"]
+    assert demo["over_kafka"]["same_events"] == [True] * len(demo["f1"])
+    assert demo["over_kafka"]["f1"] == demo["f1"]
 
 
 def kilobytes(found: dict[str, Any], digits: int = 0) -> list[str]:
