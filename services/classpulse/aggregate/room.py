@@ -62,9 +62,9 @@ class Publication(NamedTuple):
 class Frontier(msgspec.Struct, array_like=True):
     """How far a room has come.
 
-    `final_until_ms`: buckets before it are final. `clock_ms`: the latest time any camera told; as it moves with every record
-    and the stories know it too, it is no reason to write the rest again. `unseen`: per camera, long stretches in which it
-    was due and nothing was heard of it.
+    `final_until_ms`: buckets before it are final. `clock_ms`: the latest time any camera told; it moves with every record and is
+    the greatest `high_ms` of the stories, so it is no reason to write the rest again. `unseen`: per camera, long stretches in
+    which it was due and nothing was heard of it.
     """
 
     final_until_ms: int = 0
@@ -135,7 +135,8 @@ class Room:
                 published.append(Publication(self._bucket(start_ms, end_ms, final=True), end_ms, None))
                 self._forget(start_ms, end_ms)
             self.owing = False
-            self.frontier.grid.forget(self.frontier.final_until_ms)
+            if self.frontier.grid.forget(self.frontier.final_until_ms):
+                self.changed.add(("frontier",))
         return published
 
     def owed(self) -> tuple[str, int] | None:
@@ -167,12 +168,11 @@ class Room:
         closed_ms = 0 if story.high_ms is None else story.high_ms - LAG_MS
         facts = story.idle(noun.at_ms) if isinstance(noun, Idle) else story.read(noun, self.rules)
         self.changed.add(("camera", story.camera))
-        if story.high_ms is not None and story.high_ms > self.frontier.clock_ms:
-            self.frontier.clock_ms = story.high_ms
         return self._enter(story.camera, facts, closed_ms)
 
     def _enter(self, camera: str, facts: list[Fact], closed_ms: int) -> list[Publication]:
         """Write facts into the camera's parts of buckets; counts go no earlier than `closed_ms` and what is final."""
+        self.frontier.clock_ms = max(self.frontier.clock_ms, self.stories[camera].high_ms or 0)
         published: list[Publication] = []
         touched: set[int] = set()
         open_ms = max(closed_ms, self.frontier.final_until_ms)
@@ -242,11 +242,12 @@ class Room:
 
     def _keep(self, start_ms: int, camera: str) -> None:
         """A part changed. The newest, which nearly every record changes, is written with the camera's story."""
-        newest_ms = self.newest.get(camera, -1)
-        self.changed.add(("camera", camera) if start_ms >= newest_ms else ("part", start_ms, camera))
-        if start_ms > newest_ms:
+        newest_ms = self.newest.get(camera)
+        if newest_ms is not None and start_ms != newest_ms:
+            self.changed.add(("part", min(start_ms, newest_ms), camera))
+        if newest_ms is None or start_ms >= newest_ms:
             self.newest[camera] = start_ms
-            self.changed.add(("part", newest_ms, camera))
+            self.changed.add(("camera", camera))
 
     def _revised(self, touched: set[int]) -> list[Publication]:
         """Provisional buckets, at most one a second of event time each."""

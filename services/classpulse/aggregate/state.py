@@ -93,7 +93,9 @@ def restored(entries: Iterable[StateEntry]) -> dict[str, Remembered]:
         try:
             _restore(remembered.room, entry)
         except (msgspec.DecodeError, ValueError) as error:
-            raise Fatal(f"state {entry.room}/{entry.name}: {error}; expected what this version wrote") from error
+            raise Fatal(
+                f"state {entry.room}/{entry.name}: {error}; expected what this version wrote, else a new data folder"
+            ) from error
     for remembered in rooms.values():
         remembered.room.resume()
     return rooms

@@ -24,7 +24,8 @@ TRANSACTION_MS = 10_000
 """The broker ends a transaction that stays open so long: a successor never waits longer for a dead predecessor's."""
 
 RETRY_MS = 3
-"""The broker asks to come again while it still writes the markers of the transaction before; the library's 100 ms are long."""
+"""The broker asks to come again while it still writes the markers of the transaction before; the library's 100 ms are long. All
+that this producer tries again waits so long: what it sends, who leads, and its id while a predecessor's transaction is open."""
 
 PASS_EVERY_MS = 500
 CLOSE_S = 2.0

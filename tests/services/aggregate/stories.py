@@ -165,6 +165,14 @@ def told(noun: Record, offset: int = 0) -> Stored:
     return stored(encode(noun, topic=DETECTIONS, at_ms=0), offset)
 
 
+def remembered(rooms: Rooms) -> list[tuple[object, ...]]:
+    """All that rooms know, to be compared."""
+    return [
+        (room.plan, room.frontier, room.stories, room.parts, room.newest, room.revisions, room.owing)
+        for _, room in sorted(rooms.rooms().items())
+    ]
+
+
 def play(
     nouns: Sequence[Record], *, batches: Sequence[int] = (), restarts: Iterable[int] = (), finish: bool = True
 ) -> Told:
@@ -183,7 +191,8 @@ def play(
         if restarts:
             result.remember(rooms.changes())
         if number in restarts:
-            rooms = Rooms(list(result.state.values()))
+            before, rooms = rooms, Rooms(list(result.state.values()))
+            assert remembered(rooms) == remembered(before), "what lies on the bus is not what was in memory"
         place, number = place + size, number + 1
     while finish and (published := rooms.finals()):
         result.publish(published)

@@ -162,7 +162,7 @@ def _again(log: list[Record], data: st.DataObject) -> list[Record]:
 @given(
     told=rooms(),
     turns=TURNS,
-    cuts=st.lists(st.tuples(st.integers(0, 80), st.integers(0, 3), st.integers(0, 120_000)), max_size=4),
+    cuts=st.lists(st.tuples(st.integers(0, 80), st.integers(0, 4), st.integers(0, 120_000)), max_size=4),
     batches=st.lists(st.integers(1, 40), min_size=1, max_size=5),
     restarts=st.sets(st.integers(0, 60), max_size=8),
 )
@@ -191,6 +191,8 @@ def _said_by_the_loop(kind: int, at_ms: int) -> Record:
         return plan(A, B, at_ms=at_ms, delivery=live)
     if kind == 2:
         return plan(B, at_ms=at_ms, delivery=live, bucket_ms=7_000)
+    if kind == 3:
+        return plan(at_ms=at_ms)
     return plan(A, at_ms=at_ms, bucket_ms=15_000, config=RoomConfig(room=ROOM, views="disjoint"))
 
 

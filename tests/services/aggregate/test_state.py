@@ -20,6 +20,7 @@ from tests.services.aggregate.stories import (
     frames,
     plan,
     play,
+    remembered,
     told,
 )
 
@@ -88,23 +89,38 @@ def rich() -> list[Record]:
     ]
 
 
-def pieces(rooms: Rooms) -> bytes:
-    (room,) = rooms.rooms().values()
-    parts = sorted((start_ms, camera, part) for start_ms, mine in room.parts.items() for camera, part in mine.items())
-    return msgspec.json.encode(
-        [room.plan, room.frontier, room.stories, parts, sorted(room.revisions.items()), room.owing]
-    )
-
-
 def test_a_room_comes_back_as_it_was() -> None:
     rooms, kept = Rooms(), Told()
     for noun in rich():
         rooms.take(told(noun), noun)
     kept.remember(rooms.changes())
     again = Rooms(list(kept.state.values()))
-    assert pieces(again) == pieces(rooms)
+    assert remembered(again) == remembered(rooms)
     assert again.rooms()[ROOM].rules == rooms.rooms()[ROOM].rules
     assert again.changes() == []
+
+
+def test_a_camera_that_joins_again_moves_the_rooms_clock_and_a_restart_finds_it_there() -> None:
+    rejoins = [plan(at_ms=20_000), plan(A, at_ms=95_000, delivery="live"), plan(at_ms=97_000)]
+    nouns = [plan(A, delivery="live"), *frames(0, 10_000, camera=A), *rejoins]
+    uninterrupted = play(nouns, finish=False)
+    assert uninterrupted.bytes() == play(nouns, batches=[1], restarts=range(len(nouns)), finish=False).bytes()
+    assert max(bucket.start_ms for bucket in uninterrupted.finals) == 90_000, "nobody holds the room any more"
+
+
+def test_a_part_that_was_older_leaves_with_its_bucket() -> None:
+    nouns = [
+        plan(A, B),
+        *frames(0, 12_000, camera=A),
+        *frames(0, 12_000, camera=B),
+        *frames(12_200, 30_000, camera=A, first=61),
+    ]
+    behind = play(nouns, batches=[1], restarts=[len(nouns) - 1], finish=False)
+    assert {name for name in behind.state if "/part/" in name} == {
+        f"{ROOM}/part/{start}/a" for start in (10_000, 20_000)
+    }
+    level = play([*nouns, *frames(12_200, 40_000, camera=B, first=61)], batches=[1], restarts=[0], finish=False)
+    assert not {name for name in level.state if "/part/10000" in name or "/part/0" in name}
 
 
 def test_the_pieces_stay_small() -> None:
@@ -112,6 +128,9 @@ def test_the_pieces_stay_small() -> None:
     result = play([plan(CAM), *frames(0, 9_960, *crowd, step_ms=40)], batches=[64], restarts=[0])
     sizes = {name.removeprefix(f"{ROOM}/"): len(entry.payload) for name, entry in result.state.items()}
     assert sizes["camera/cam"] < 6_000, "thirty open spans"
+    story, part = msgspec.msgpack.decode(result.state[f"{ROOM}/camera/cam"].payload)
+    assert story[0] == CAM
+    assert len(msgspec.msgpack.encode(part)) < 250, "ten seconds in which nothing changed are one run"
     assert sizes["frontier"] < 50
 
 
