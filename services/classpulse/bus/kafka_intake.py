@@ -199,12 +199,15 @@ class Intake:
             )
 
     def _keep_join(self) -> None:
-        """Keep the outcome of a join that ended between two polls.
+        """Keep the outcome of a join that ended between two polls, and see to it that somebody asks for it.
 
         kafka-python 3.0.12 (coordinator/base.py, join_group_async) throws it away and joins anew, so that all others
-        must join anew as well: where polls are short, a group then never settles.
+        must join anew as well: where polls are short, a group then never settles. And a join that only newer metadata set
+        off is asked for no more once its leader has seen them: the member then stays without heartbeats and records.
         """
         coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no other way in
+        if coordinator.rejoining:
+            coordinator.rejoin_needed = True
         ended = coordinator._join_task  # noqa: SLF001
         if ended is None or not ended.succeeded():
             return

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
 
 PARTITIONS = 4
 TAKEN_OVER_WITHIN_S = 15.0
+PATIENCE_S = 90.0
+"""After so long a process that a test waits for is killed."""
 
 
 @pytest.fixture
@@ -132,9 +135,12 @@ def a_process(topic: Topic, group: str, slot: str) -> Iterator["subprocess.Popen
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ
     ) as process:
+        late = threading.Timer(PATIENCE_S, process.kill)
+        late.start()
         try:
             yield process
         finally:
+            late.cancel()
             process.kill()
 
 
@@ -180,6 +186,20 @@ def test_a_frozen_member_whose_partitions_were_given_away_is_fenced_when_it_wake
         assert "classpulse.errors.Fenced" in said[-1], said
         assert zombie.wait(20) != 0
         assert desk.bus.positions(group, topic) == {0: 1}
+
+
+def test_a_join_that_newer_metadata_set_off_ends_where_polls_are_short(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=1), desk.name()
+    member = desk.member(group, [topic])
+    desk.publish_values(topic, [b"0"])
+    member.commit([], after(poll_until(member, 1)))
+
+    member._intake._consumer._coordinator._assignment_snapshot = {}  # type: ignore[attr-defined]  # as if it was older
+    desk.publish_values(topic, [b"1"])
+    give_up, came = time.monotonic() + TAKEN_OVER_WITHIN_S, []
+    while not came and time.monotonic() < give_up:
+        came = member.poll(max_records=1, max_bytes=ROOMY, timeout_ms=1)
+    assert values(came) == [b"1"]
 
 
 def test_a_member_whose_place_was_taken_says_so_when_it_polls(desk: Desk) -> None:
