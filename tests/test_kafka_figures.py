@@ -40,7 +40,8 @@ def rows() -> dict[str, str]:
     starts = [spread(one["started_s"][how], 1) for one in both for how in ("from_nothing", "again")]
     rooms = aggregate["rooms"]
     return {
-        "frames": "| frames of 40 kB, of what the bare client appends at best: itself in transactions of 16 / the bus with 480 / 16 / 1 a step"
+        "frames": "| frames of 40 kB, of what the bare client appends at best: itself in transactions of 16"
+        " / the bus with 480 / 16 / 1 a step"
         f" | {shares[0]} | {shares[1]} | 80 % |",
         "steps": "| a step of 100 detections, median / p99, ms | "
         + " | ".join(f"{median:.0f} / {p99:.0f}" for median, p99 in steps)

@@ -17,7 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from classpulse.bus.base import DEADLINE_MS, Place
 from classpulse.bus.kafka_intake import FETCH_BYTES, settle, stored
-from classpulse.bus.kafka_link import READING, parse_link
+from classpulse.bus.kafka_link import READING, parse_link, told_offsets
 from classpulse.bus.kafka_member import KafkaMember, just_committed
 from classpulse.bus.kafka_topics import configs_of, topic_from
 from classpulse.bus.limits import (
@@ -204,7 +204,7 @@ class KafkaBus:
         """(first, next) of each. After a commit of this process: waits until what is appended is committed or aborted."""
         partitions = [TopicPartition(*place) for place in places]
         self._check_visible(partitions)
-        firsts = self._reader.beginning_offsets(partitions, timeout_ms=DEADLINE_MS)
+        firsts = told_offsets(self._reader.beginning_offsets, partitions)
         ends = self._stable(partitions) if just_committed() else self._ends_of(partitions)
         return {Place(*one): (firsts[one], max(firsts[one], ends[one])) for one in partitions}
 
@@ -220,8 +220,7 @@ class KafkaBus:
 
     def _ends_of(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Where what is committed ends, as the leaders say."""
-        ends: dict[TopicPartition, int] = self._reader.end_offsets(list(partitions), timeout_ms=DEADLINE_MS)
-        return ends
+        return told_offsets(self._reader.end_offsets, partitions)
 
     def _check_visible(self, partitions: Sequence[TopicPartition]) -> None:
         """Once a topic: the library waits in vain for one that may not be seen. Raises its error for that."""

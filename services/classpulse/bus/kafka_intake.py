@@ -11,7 +11,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.structs import MemberState
 
 from classpulse.bus.base import DEADLINE_MS, Place
-from classpulse.bus.kafka_link import READING, Link
+from classpulse.bus.kafka_link import READING, Link, told_offsets
 from classpulse.bus.limits import stored_bytes
 from classpulse.clock import SystemClock
 from classpulse.codec import Stored
@@ -242,8 +242,7 @@ class Intake:
             self._consumer.seek(partition, first)
 
     def _firsts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        firsts: dict[TopicPartition, int] = self._consumer.beginning_offsets(list(partitions), timeout_ms=DEADLINE_MS)
-        return firsts
+        return told_offsets(self._consumer.beginning_offsets, partitions)
 
 
 def settle(consumer: KafkaConsumer) -> None:

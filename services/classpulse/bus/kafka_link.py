@@ -7,12 +7,13 @@ SASL/SCRAM-SHA-512. Neither ever stands on a command line or in a log.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from kafka import TopicPartition
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
 
@@ -193,6 +194,19 @@ class Errand:
             self._call()
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self._error = error
+
+
+def told_offsets(
+    look: Callable[..., dict[TopicPartition, int]], partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """What a client's `beginning_offsets` or `end_offsets` tells. Raises Recoverable where nobody told of a partition.
+
+    kafka-python 3.0.12 (consumer/fetcher.py, beginning_or_end_offset) then raises a KeyError: one without a leader, for now.
+    """
+    try:
+        return look(list(partitions), timeout_ms=DEADLINE_MS)
+    except KeyError as error:
+        raise Recoverable(f"offsets of {error}: no broker told them; expected a leader soon") from error
 
 
 def parse_link(address: str) -> Link:

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
 from classpulse.bus.base import check_bus
-from classpulse.bus.kafka_link import Errand, parse_link
+from classpulse.bus.kafka_link import Errand, parse_link, told_offsets
 from classpulse.errors import BadInput, Fatal, Fenced, RecordTooLarge, Recoverable
 
 
@@ -124,3 +125,12 @@ def test_an_errand_is_waited_for_or_given_up() -> None:
         Errand(lambda: 1 // 0).ended(1_000)
     assert Errand(lambda: None).ended(1_000)
     assert not Errand(lambda: __import__("time").sleep(0.5)).ended(10)
+
+
+def test_a_partition_whose_offsets_nobody_told_is_asked_for_again() -> None:
+    def look(partitions: list[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
+        del timeout_ms
+        return {partition: {}[partition] for partition in partitions}
+
+    with pytest.raises(Recoverable, match=r"partition=17.*expected a leader soon"):
+        told_offsets(look, [TopicPartition("classpulse.frames.v1", 17)])
