@@ -3,9 +3,8 @@
 One node in plaintext, and three with TLS, SCRAM and access; brokers, client and all share the machine's cores. In every round
 the bare client and the bus append the same frames, one after the other: the client idempotent with batches of 256 KiB and no
 transaction, then in transactions of 16 frames; the bus in steps of 1 (with the camera's state), 16, and all 480 of a round at once
-(19 of the 32 MiB that a step may hold). Shares are of the bare client's best round: it has slow ones. A step of detections is
-what detect commits: 100 records over all partitions with the positions they came from. Limit: the bus appends 80 % or more of
-what the bare client does.
+(19 of the 32 MiB that a step may hold). A step of detections is what detect commits: 100 records over all partitions with the
+positions they came from. Limit: the bus appends 80 % or more of what the bare client does.
 """
 
 import argparse
@@ -117,14 +116,7 @@ def appended(cluster: Cluster, rounds: int) -> dict[str, Any]:
                 rates[name].append(FRAMES_A_ROUND * len(FRAME) / 1e6 / (time.perf_counter() - began))
     for one in (bare, transactional, member, bus):
         one.close()
-    return {
-        "append_mb_per_s": {name: spread(values) for name, values in rates.items()},
-        "share_of_bare": {
-            name: round(statistics.median(values) / max(rates[BARE]), 3)
-            for name, values in rates.items()
-            if name != BARE
-        },
-    }
+    return {"append_mb_per_s": {name: spread(values) for name, values in rates.items()}}
 
 
 def sent(producer: KafkaProducer, numbers: range) -> None:

@@ -216,7 +216,7 @@ class Recount:
         expected = room.plan.cameras if room.plan is not None else ()
         known = all(room.stories[camera].high_ms is not None for camera in expected)
         if known or self.from_ms is not None:
-            self.from_ms = max(room.frontier.clock_ms, self._since_ms)
+            self.from_ms = max(room.clock_ms, self._since_ms)
             self.fault, self.span_ms = None, None
             self._tallies.clear()
 

@@ -219,7 +219,7 @@ class _Cut:
                 self.from_ms = None
         if self.from_ms is None and heard:
             clean = all(not s.spans and s.told_ms - self.heard[s.camera] > longest_ms for s in heard)
-            self.from_ms = room.frontier.clock_ms if clean else None
+            self.from_ms = room.clock_ms if clean else None
 
 
 def _difference(published: list[Kept], computed: Computed) -> str | None:

@@ -100,17 +100,13 @@ class Cluster:
     def start_node(self, node: Node) -> None:
         """Start one node that is not running."""
         self._configure(node)
+        options = SERVER if self.secure else SERVER + QUICK
         log_file = node.folder / "server.log"
         if log_file.exists():
             log_file.replace(log_file.with_suffix(".log.before"))
         with log_file.open("wb") as log:
             node.process = subprocess.Popen(
-                [
-                    *self.wrapper,
-                    *java(
-                        SERVER + (() if self.secure else QUICK), "kafka.Kafka", str(node.folder / "server.properties")
-                    ),
-                ],
+                [*self.wrapper, *java(options, "kafka.Kafka", str(node.folder / "server.properties"))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -62,13 +62,11 @@ class Publication(NamedTuple):
 class Frontier(msgspec.Struct, array_like=True):
     """How far a room has come.
 
-    `final_until_ms`: buckets before it are final. `clock_ms`: the latest time any camera told; it moves with every record and is
-    the greatest `high_ms` of the stories, so it is no reason to write the rest again. `unseen`: per camera, long stretches in
-    which it was due and nothing was heard of it.
+    `final_until_ms`: buckets before it are final. `unseen`: per camera, long stretches in which it was due and nothing was heard
+    of it.
     """
 
     final_until_ms: int = 0
-    clock_ms: int = 0
     grid: Grid = msgspec.field(default_factory=lambda: Grid([(0, DEFAULT_BUCKET_MS)]))
     unseen: dict[str, list[Run]] = {}
 
@@ -77,7 +75,7 @@ class Room:
     """One room's aggregation. `changed` names the pieces of state that are no longer as they were written last.
 
     `plan` None: nobody planned this room, its cameras are those heard of. `owing`: there are final buckets to publish.
-    `newest`: the start of the newest bucket that each camera has a part of.
+    `newest`: the start of the newest bucket that each camera has a part of. `clock_ms`: the latest time any camera told.
     """
 
     def __init__(self, key: str) -> None:
@@ -87,6 +85,7 @@ class Room:
         self.stories: dict[str, Story] = {}
         self.parts: dict[int, dict[str, Part]] = {}
         self.newest: dict[str, int] = {}
+        self.clock_ms = 0
         self.revisions: dict[int, tuple[int, int]] = {}
         self.changed: set[PieceName] = set()
         self.config = RoomConfig(room=key)
@@ -97,8 +96,8 @@ class Room:
     def resume(self) -> None:
         """Go on from pieces that were put back: derive what follows from them."""
         self._go_by(self.plan)
-        told_ms = [story.high_ms for story in self.stories.values() if story.high_ms is not None]
-        self.frontier.clock_ms = max([self.frontier.clock_ms, *told_ms])
+        self.clock_ms = max((story.high_ms or 0 for story in self.stories.values()), default=0)
+        self.newest = {camera: start_ms for start_ms in sorted(self.parts) for camera in self.parts[start_ms]}
         self.owing = next(self._due_out(), None) is not None
         self._stale = {start_ms for start_ms in self.parts if start_ms >= self.frontier.final_until_ms}
 
@@ -172,7 +171,7 @@ class Room:
 
     def _enter(self, camera: str, facts: list[Fact], closed_ms: int) -> list[Publication]:
         """Write facts into the camera's parts of buckets; counts go no earlier than `closed_ms` and what is final."""
-        self.frontier.clock_ms = max(self.frontier.clock_ms, self.stories[camera].high_ms or 0)
+        self.clock_ms = max(self.clock_ms, self.stories[camera].high_ms or 0)
         published: list[Publication] = []
         touched: set[int] = set()
         open_ms = max(closed_ms, self.frontier.final_until_ms)
@@ -251,18 +250,18 @@ class Room:
 
     def _revised(self, touched: set[int]) -> list[Publication]:
         """Provisional buckets, at most one a second of event time each."""
-        second = self.frontier.clock_ms // 1000
+        second = self.clock_ms // 1000
         newest = sorted(touched)[-REVISED_PER_RECORD:]
         return [self._revision(start_ms) for start_ms in newest if second > self.revisions.get(start_ms, (0, -1))[1]]
 
     def _revision(self, start_ms: int) -> Publication:
         """The bucket as it is now."""
         end_ms = self.frontier.grid.around(start_ms)[1]
-        return Publication(self._bucket(start_ms, end_ms, final=False), self.frontier.clock_ms, None)
+        return Publication(self._bucket(start_ms, end_ms, final=False), self.clock_ms, None)
 
     def _bucket(self, start_ms: int, end_ms: int, *, final: bool) -> TimelineBucket:
         revision = self.revisions.get(start_ms, (-1, -1))[0] + 1
-        self.revisions[start_ms] = (revision, self.frontier.clock_ms // 1000)
+        self.revisions[start_ms] = (revision, self.clock_ms // 1000)
         self.changed.add(("bucket", start_ms))
         self._stale.discard(start_ms)
         unseen = {c: within(runs, start_ms, end_ms) for c, runs in self.frontier.unseen.items()}
@@ -300,13 +299,11 @@ class Room:
     def _regrid(self, bucket_ms: int) -> None:
         """Another length of bucket, from behind everything that was told or counted so far."""
         frontier = self.frontier
-        if frontier.clock_ms == 0 and not self.parts:
+        if self.clock_ms == 0 and not self.parts:
             frontier.grid = Grid([(0, bucket_ms)])
             return
         ends = [part.end_ms for bucket in self.parts.values() for part in bucket.values()]
-        frontier.grid.change(
-            max([frontier.final_until_ms, frontier.grid.around(frontier.clock_ms)[1], *ends]), bucket_ms
-        )
+        frontier.grid.change(max([frontier.final_until_ms, frontier.grid.around(self.clock_ms)[1], *ends]), bucket_ms)
 
     def _settle(self, held: bool) -> list[Publication]:
         """Move the line before which buckets are final; `held`: whether any camera held the room before this record.
@@ -316,8 +313,8 @@ class Room:
         frontier = self.frontier
         holders = self._holders()
         told_ms = [story.high_ms for story in holders]
-        reached_ms = min((ms or 0 for ms in told_ms), default=frontier.clock_ms)
-        until_ms = max(reached_ms - LAG_MS, frontier.clock_ms - FINALITY_LIMIT_MS, 0)
+        reached_ms = min((ms or 0 for ms in told_ms), default=self.clock_ms)
+        until_ms = max(reached_ms - LAG_MS, self.clock_ms - FINALITY_LIMIT_MS, 0)
         final_until_ms = frontier.grid.around(until_ms)[0]
         if held and not holders:
             final_until_ms = max(final_until_ms, self._last_told())
@@ -330,7 +327,7 @@ class Room:
 
     def _last_told(self) -> int:
         """The end of the bucket that holds the latest time told, or its start where nothing is known of it."""
-        start_ms, end_ms = self.frontier.grid.around(self.frontier.clock_ms)
+        start_ms, end_ms = self.frontier.grid.around(self.clock_ms)
         silent = any(end > start_ms for runs in self.frontier.unseen.values() for _, end in runs)
         return end_ms if silent or start_ms in self.parts else start_ms
 

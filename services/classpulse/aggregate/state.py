@@ -40,7 +40,7 @@ class Remembered:
         for name, payload in sorted((name_of(piece), payload_of(self.room, piece)) for piece in changed):
             if payload is not None:
                 entry = StateEntry(room=self.room.key, name=name, payload=payload)
-                outputs.append(encode(entry, topic=AGGREGATE_STATE, at_ms=self.room.frontier.clock_ms))
+                outputs.append(encode(entry, topic=AGGREGATE_STATE, at_ms=self.room.clock_ms))
                 self.names.add(name)
             elif name in self.names:
                 outputs.append(tombstone(AGGREGATE_STATE, f"{self.room.key}/{name}", self.room.key))
@@ -113,7 +113,6 @@ def _restore(room: Room, entry: StateEntry) -> None:
             story, part = _camera(entry.payload)
             room.stories[story.camera] = story
             if part is not None:
-                room.newest[story.camera] = part.start_ms
                 room.parts.setdefault(part.start_ms, {})[story.camera] = part
         case "bucket", [start_ms]:
             room.revisions[int(start_ms)] = _revision(entry.payload)

@@ -168,7 +168,7 @@ def told(noun: Record, offset: int = 0) -> Stored:
 def remembered(rooms: Rooms) -> list[tuple[object, ...]]:
     """All that rooms know, to be compared."""
     return [
-        (room.plan, room.frontier, room.stories, room.parts, room.newest, room.revisions, room.owing)
+        (room.plan, room.clock_ms, room.frontier, room.stories, room.parts, room.newest, room.revisions, room.owing)
         for _, room in sorted(rooms.rooms().items())
     ]
 
