@@ -172,6 +172,7 @@ class Intake:
         """Take what the client has. Partitions that still have records here are paused: what is held stays bounded."""
         self._consumer.pause(*(TopicPartition(*p) for p, records in self._waiting.items() if records or at_rest))
         self._keep_join()
+        self._keep_parked()
         with self._link.meaning(self._what):
             try:
                 fetched = self._consumer.poll(timeout_ms=timeout_ms, max_records=POLL_RECORDS)
@@ -217,6 +218,16 @@ class Intake:
             return ended.value
 
         coordinator._join_task = coordinator._manager.call_soon(outcome)  # noqa: SLF001
+
+    def _keep_parked(self) -> None:
+        """See to it that what a paused partition had fetched is given when it goes on.
+
+        kafka-python 3.0.12 (consumer/fetcher.py, fetched_records) takes it up only where no other partition's batch is in its
+        place, though that may long be empty: with nothing new elsewhere, the partition stands still for ever.
+        """
+        fetcher = self._consumer._fetcher  # noqa: SLF001 - there is no other way in
+        if not fetcher._next_partition_records:  # noqa: SLF001
+            fetcher._next_partition_records = None  # noqa: SLF001
 
     def _follow(self) -> None:
         """Forget what was taken away, and make room for what was given."""

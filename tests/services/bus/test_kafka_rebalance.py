@@ -14,6 +14,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from classpulse.bus.base import Member, Place
+from classpulse.bus.kafka_intake import POLL_RECORDS
 from classpulse.codec import Stored
 from classpulse.errors import Fatal, Fenced, RecordTooLarge, Recoverable
 from classpulse.topics import Topic
@@ -186,6 +187,18 @@ def test_a_frozen_member_whose_partitions_were_given_away_is_fenced_when_it_wake
         assert "classpulse.errors.Fenced" in said[-1], said
         assert zombie.wait(20) != 0
         assert desk.bus.positions(group, topic) == {0: 1}
+
+
+def test_a_partition_that_waited_in_the_middle_of_a_batch_goes_on_though_nothing_new_comes(desk: Desk) -> None:
+    topic = desk.topic(partitions=2)
+    desk.publish_values(topic, (b"%d" % number for number in range(POLL_RECORDS + 100)))
+    member = desk.member(desk.name(), [topic])
+    came = poll_until(member, 1, max_records=1)
+    desk.publish_values(topic, [b"other"], partition=1)
+    while came[-1].value != b"other":
+        came += poll_until(member, 1, max_records=1)
+    came += poll_until(member, POLL_RECORDS + 101 - len(came))
+    assert [int(one.value or b"") for one in came if one.partition == 0] == list(range(POLL_RECORDS + 100))
 
 
 def test_a_join_that_newer_metadata_set_off_ends_where_polls_are_short(desk: Desk) -> None:
