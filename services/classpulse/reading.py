@@ -175,7 +175,7 @@ def known_room(bus: Bus, room: str) -> str:
         return room if room in matches else matches[0]
     if not rooms:
         raise BadInput(
-            [f"room = {room!r}: this data folder has no rooms; expected one that is set up or has a timeline"]
+            [f"room = {room!r}: there are no rooms on this bus; expected one that is set up or has a timeline"]
         )
     near = difflib.get_close_matches(room, rooms, n=1, cutoff=0.0)
     expected = f"one of {', '.join(matches)}" if matches else f"tenant/school/room; the nearest is {near[0]!r}"

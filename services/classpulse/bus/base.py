@@ -91,6 +91,10 @@ class Bus(Protocol):
         """
         ...
 
+    def holders(self, group: str) -> dict[int, str]:
+        """Who is in a group: index → client id, where a broker shares places out; a dead one stays for its session's length."""
+        ...
+
     def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
         """Committed records from `offset` on, as far as retention has left them; no membership, no position."""
         ...

@@ -96,6 +96,13 @@ class KafkaBus:
         names = [self.topic(topic.name).name for topic in topics]
         return KafkaMember(self._link, (group, index, slot), names, self._check)
 
+    def holders(self, group: str) -> dict[int, str]:
+        """The static members without a slot (`instance` in kafka_intake.py)."""
+        with self._using(f"look at group {group}"):
+            members = self._admin.describe_groups([group])[group]["members"]
+        names = {one["group_instance_id"] or "": one["client_id"] for one in members}
+        return {int(index): who for name, who in names.items() if (index := name.removesuffix("-")).isdigit()}
+
     def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
         """Committed records from `offset` on."""
         check_partition(self.topic(place.topic), place.partition)

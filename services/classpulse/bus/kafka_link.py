@@ -1,11 +1,12 @@
 """How this process reaches a Kafka cluster: its address, its name and password from files, and what the client's errors mean.
 
-`kafka://HOST:PORT[,HOST:PORT…][?ca=FILE][&credentials=FILE]`. With `ca` the connection is TLS and the brokers must show a
+`kafka://HOST:PORT[,HOST:PORT…][?ca=FILE][&credentials=FILE][&client_id=NAME]`. With `ca` the connection is TLS and the brokers must show a
 certificate of that authority; with `credentials` (a file holding `user:password`) the process proves itself with
-SASL/SCRAM-SHA-512. Neither ever stands on a command line or in a log.
+SASL/SCRAM-SHA-512. Neither ever stands on a command line or in a log. The brokers' logs and groups call it `client_id`.
 """
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ READING = {
 }
 """What every client that reads is given besides: it sees what is committed, and moves no position by itself."""
 
-OPTIONS = ("ca", "credentials")
+OPTIONS = ("ca", "credentials", "client_id")
 
 _FENCED = (
     kafka_errors.ProducerFencedError,
@@ -65,6 +66,7 @@ class Link:
     servers: tuple[str, ...]
     ca: Path | None = None
     credentials: Path | None = None
+    client_id: str = "classpulse"
 
     @property
     def name(self) -> str:
@@ -75,7 +77,7 @@ class Link:
         """What every client of the library is given. Raises BadInput for a file that cannot be read."""
         settings: dict[str, object] = {
             "bootstrap_servers": list(self.servers),
-            "client_id": "classpulse",
+            "client_id": self.client_id,
             "bootstrap_timeout_ms": BOOTSTRAP_MS,
             "request_timeout_ms": DEADLINE_MS,
             "reconnect_backoff_max_ms": RECONNECT_MOST_MS,
@@ -83,7 +85,7 @@ class Link:
         protocol = ("SASL_" if self.credentials else "") + ("SSL" if self.ca else "PLAINTEXT")
         settings["security_protocol"] = protocol
         if self.ca is not None:
-            _read("ca", self.ca)
+            _check_authority(self.ca)
             settings["ssl_cafile"] = str(self.ca)
         if self.credentials is not None:
             user, password = _user_and_password(self.credentials)
@@ -141,7 +143,8 @@ class Link:
                         f"bus = {self.name}: user or password refused; expected those of credentials = {str(self.credentials)!r}"
                     ]
                 ) from error
-            raise Fatal(f"{self.name}: {why}; expected a broker that answers") from error
+            way = "in TLS" if self.ca else "in plain text (for TLS the URL says ?ca=FILE)"
+            raise Fatal(f"{self.name}: {why}; expected a broker that answers {way}") from error
         finally:
             log.removeHandler(heard)
 
@@ -151,7 +154,9 @@ class Link:
         if any(kind.__name__ in where for kind in _FENCED):  # the library often wraps them, in text only
             return Fenced(f"{where}; a later member owns this place; expected to be the latest")
         if isinstance(error, kafka_errors.AuthorizationError):
-            return Fatal(f"{where}; expected an ACL that allows it (`classpulse topics apply` grants them)")
+            return Fatal(
+                f"{where}; expected a user that may (docs/topics.md says who may do what; `classpulse topics apply` sees to it)"
+            )
         if isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
             return RecordTooLarge(f"{where}; the broker takes less than topics.py says")
         if isinstance(error, kafka_errors.RetriableError) or any(kind in where for kind in _LATER):
@@ -227,8 +232,9 @@ def parse_link(address: str) -> Link:
     ]
     if faults:
         raise BadInput(faults)
+    client_id = options.pop("client_id", Link.client_id)
     files = {name: Path(value).expanduser() for name, value in options.items()}
-    return Link(servers, files.get("ca"), files.get("credentials"))
+    return Link(servers, files.get("ca"), files.get("credentials"), client_id)
 
 
 def _user_and_password(path: Path) -> tuple[str, str]:
@@ -236,6 +242,15 @@ def _user_and_password(path: Path) -> tuple[str, str]:
     if not (user and colon and password):
         raise BadInput([f"bus: credentials = {str(path)!r}: expected one line, user:password"])
     return user, password
+
+
+def _check_authority(path: Path) -> None:
+    """Raises BadInput for a file that holds no certificate."""
+    _read("ca", path)
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:
+        raise BadInput([f"bus: ca = {str(path)!r}: {error}; expected a certificate in PEM"]) from error
 
 
 def _read(option: str, path: Path) -> str:

@@ -121,6 +121,10 @@ class MemoryBus:
             self._claims.update({(group, place): self._joined for place in owned})
             return MemoryMember(self, (group, index, slot), owned, self._joined)
 
+    def holders(self, group: str) -> dict[int, str]:  # noqa: ARG002 - nobody shares places out
+        """Nobody: a later member fences the earlier one of its place, and nothing is shared out."""
+        return {}
+
     def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
         """Committed records from `offset` on."""
         with self._open():

@@ -80,6 +80,10 @@ class SqliteBus:
             )
         return SqliteMember(self, (group, index, slot), owned, token)
 
+    def holders(self, group: str) -> dict[int, str]:  # noqa: ARG002 - nobody shares places out
+        """Nobody: a later member fences the earlier one of its place, and nothing is shared out."""
+        return {}
+
     def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
         """Committed records from `offset` on."""
         table = self.table(place.topic)

@@ -90,7 +90,7 @@ def _print(result: "Audit", *, windowed: bool) -> None:
         typer.echo(f"in whole buckets: from {first} to {last}")
     for room, from_ms in sorted(result.from_ms.items()):
         since = "nowhere yet" if from_ms is None else f"in buckets that begin after {rfc3339(from_ms)}"
-        typer.echo(f"{room}: its oldest detections have expired; compared {since}")
+        typer.echo(f"{room}: its oldest detections are gone (expired, or erased); compared {since}")
     for fault in result.faults:
         typer.echo(_fault_text(fault))
     if not result.accounts:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classpulse.bus.base import check_bus
 from classpulse.commands.options import DataOption, settings_of
 from classpulse.errors import BadInput
 from classpulse.settings import masked
@@ -45,8 +45,8 @@ def check(data: DataOption = None) -> None:
         changes = cluster.changes(tuple(TOPICS.values()))
     for change in changes:
         typer.echo(change.line)
+    typer.echo(f"{len(changes)} differences" if changes else "all is as wanted", err=True)
     if changes:
-        typer.echo(f"{len(changes)} differences", err=True)
         raise typer.Exit(1)
 
 
@@ -59,13 +59,16 @@ def apply_(
     """Create and change topics, limits and access; exit code 1 if something was refused."""
     refused = 0
     with _cluster(data) as cluster:
-        for change in cluster.changes(tuple(TOPICS.values()), replicas=replicas):
+        changes = cluster.changes(tuple(TOPICS.values()), replicas=replicas)
+        for change in changes:
             if change.act is None or (change.loses and not force):
                 refused += 1
                 typer.echo(f"refused: {change.line}{'' if change.act is None else ' (--force does it)'}", err=True)
             else:
                 cluster.apply(change)
                 typer.echo(change.line)
+    if not changes:
+        typer.echo("nothing to change", err=True)
     if refused:
         raise typer.Exit(1)
 
@@ -75,9 +78,16 @@ def _cluster(data: "DataOption") -> "Iterator[Cluster]":
     settings = settings_of(data)
     scheme, _, address = settings.bus_as(ADMIN).partition("://")
     if scheme != "kafka":
-        raise BadInput([f"bus = {masked(settings.bus)!r}: makes its topics itself; expected kafka://HOST:PORT[,…]"])
-    admin, link = import_module("classpulse.bus.kafka_admin"), import_module("classpulse.bus.kafka_link")
-    cluster: Cluster = admin.Cluster(link.parse_link(address))
+        raise BadInput(
+            [
+                f"bus = {masked(settings.bus)!r}: makes its topics itself; expected kafka://HOST:PORT[,…] in CLASSPULSE_BUS"
+            ]
+        )
+    check_bus(settings.bus_as(ADMIN))
+    from classpulse.bus.kafka_admin import Cluster  # noqa: PLC0415 - the client is there, as was just seen
+    from classpulse.bus.kafka_link import parse_link  # noqa: PLC0415
+
+    cluster = Cluster(parse_link(address))
     try:
         yield cluster
     finally:

@@ -16,6 +16,7 @@ from classpulse.clock import Clock, SystemClock
 from classpulse.commands.options import DataOption, ParentOption, arm_faults, environ_with, opened_bus
 from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput, ClassPulseError
+from classpulse.places import claim, named
 from classpulse.process import follow, stop_on_signals
 from classpulse.records import room_of
 from classpulse.roster import Declared, Roster
@@ -57,15 +58,16 @@ def up(
     _log.info("settings: %s", settings.describe())
     stop = stop_on_signals()
     clock = SystemClock()
-    with hold(settings.data, f"classpulse up {site}"), opened_bus(settings) as bus:
+    with hold(settings.data, f"classpulse up {site}"), opened_bus(settings := named(settings)) as bus:
+        claim(settings, bus, clock, stop)
         roster = Roster(bus, clock)
+        supervisor = Supervisor(
+            settings, bus, clock, command=STAGE_COMMAND, environ=os.environ, keep_pictures=keep_pictures
+        )
         _apply(wanted, roster)
         if not roster.cameras():
             _log.warning("no camera is declared; expected [[cameras]] in the site file, or `classpulse cameras add`")
         completion = Completion(bus, clock, stages_of(settings)[-1])
-        supervisor = Supervisor(
-            settings, bus, clock, command=STAGE_COMMAND, environ=os.environ, keep_pictures=keep_pictures
-        )
         supervisor.run(stop, completion.ended, partial(_log.info, "%s", _running(roster, settings)))
         if not keep_pictures:
             _forget_pictures(bus, clock, within_ms=FORGET_WITHIN_MS if stop.is_set() else None)

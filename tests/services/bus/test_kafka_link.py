@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import pytest
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
@@ -20,7 +21,7 @@ def test_an_address_without_servers_is_refused() -> None:
 
 
 def test_servers_files_and_protocol_come_from_the_address(tmp_path: Path) -> None:
-    (tmp_path / "ca").write_text("certificate")
+    (tmp_path / "ca").write_bytes(Path(certifi.where()).read_bytes())
     (tmp_path / "detect").write_text("detect:s3cret:with colon\n")
 
     link = parse_link(f"one:9092,two:9093?ca={tmp_path}/ca&credentials={tmp_path}/detect")
@@ -30,7 +31,9 @@ def test_servers_files_and_protocol_come_from_the_address(tmp_path: Path) -> Non
     assert client["security_protocol"] == "SASL_SSL"
     assert (client["sasl_plain_username"], client["sasl_plain_password"]) == ("detect", "s3cret:with colon")
     assert "s3cret" not in repr(link)
-    assert parse_link("one:9092").client()["security_protocol"] == "PLAINTEXT"
+    plain = parse_link("one:9092").client()
+    assert (plain["security_protocol"], plain["client_id"]) == ("PLAINTEXT", "classpulse")
+    assert parse_link("one:9092?client_id=up-1").client()["client_id"] == "up-1"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,7 @@ def test_servers_files_and_protocol_come_from_the_address(tmp_path: Path) -> Non
         ("one", r"bus = 'kafka://one': expected kafka://HOST:PORT"),
         ("one:9092/topic", r"expected kafka://HOST:PORT"),
         ("me:word@one:9092", r"a user or password in the address; expected \?credentials=FILE"),
-        ("one:9092?cert=x", r"option 'cert' is unknown; expected one of ca, credentials"),
+        ("one:9092?cert=x", r"option 'cert' is unknown; expected one of ca, credentials, client_id"),
     ],
 )
 def test_a_wrong_address_is_refused_with_what_is_expected(address: str, said: str) -> None:
@@ -57,6 +60,8 @@ def test_a_file_that_cannot_be_read_or_holds_no_password_is_named(tmp_path: Path
         parse_link(f"one:1?credentials={tmp_path}/empty").client()
     with pytest.raises(BadInput, match=r"ca = '.*nobody': No such file"):
         parse_link(f"one:1?ca={tmp_path}/nobody").client()
+    with pytest.raises(BadInput, match=r"ca = '.*empty': .*; expected a certificate in PEM"):
+        parse_link(f"one:1?ca={tmp_path}/empty").client()
 
 
 @pytest.mark.parametrize(

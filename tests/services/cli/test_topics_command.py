@@ -112,9 +112,9 @@ def test_each_user_may_do_its_work_and_no_more() -> None:
     analyst, ingest = open_bus(secure.url("analyst")), open_bus(secure.url("ingest"))
     try:
         assert analyst.ends(TIMELINES)
-        with pytest.raises(Fatal, match=r"TopicAuthorizationFailed.*expected an ACL that allows it"):
+        with pytest.raises(Fatal, match=r"TopicAuthorizationFailed.*expected a user that may"):
             analyst.fetch(Place(FRAMES.name, 0), 0, max_records=1, max_bytes=1)
-        with pytest.raises(Fatal, match=r"TransactionalIdAuthorizationFailed.*expected an ACL"):
+        with pytest.raises(Fatal, match=r"TransactionalIdAuthorizationFailed.*expected a user that may"):
             analyst.member("analyst", ())
 
         member = ingest.member("ingest", (), slot="t/s/r/c")
@@ -176,8 +176,20 @@ def test_a_wrong_password_or_none_is_one_clear_line(tmp_path: Path) -> None:
         open_bus(f"{ca}&credentials={tmp_path}/nobody")
 
 
+def test_without_the_client_its_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "kafka").mkdir()
+    (tmp_path / "kafka/__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'kafka'\", name='kafka')")
+    environ = {"PATH": os.environ["PATH"], "CLASSPULSE_BUS": "kafka://127.0.0.1:1"}
+    environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    command = [sys.executable, "-m", "classpulse.cli", "topics", "plan"]
+    said = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=120, check=False)
+
+    assert said.returncode == 2
+    assert said.stderr == "classpulse: bus = 'kafka://…': No module named 'kafka'; expected `pip install '.[kafka]'`\n"
+
+
 def test_a_bus_that_makes_its_own_topics_is_told_so(tmp_path: Path) -> None:
     said = topics("plan", url=f"sqlite://{tmp_path}/bus.sqlite")
 
     assert said.returncode == 2
-    assert "makes its topics itself; expected kafka://HOST:PORT" in said.stderr
+    assert "makes its topics itself; expected kafka://HOST:PORT[,…] in CLASSPULSE_BUS" in said.stderr

@@ -141,7 +141,7 @@ def test_a_room_of_two_schools_asks_for_the_whole_key() -> None:
 
 
 def test_a_data_folder_without_rooms_says_so() -> None:
-    with pytest.raises(BadInput, match="room = 'room-1': this data folder has no rooms"):
+    with pytest.raises(BadInput, match="room = 'room-1': there are no rooms on this bus"):
         known_room(bus_with(), "room-1")
 
 

@@ -39,7 +39,7 @@ def said(*arguments: str, data: Path) -> str:
 
 def test_a_data_folder_without_rooms_says_so(tmp_path: Path) -> None:
     prepare_bus(Settings(data=tmp_path)).close()
-    with pytest.raises(BadInput, match="room = 'room-1': this data folder has no rooms"):
+    with pytest.raises(BadInput, match="room = 'room-1': there are no rooms on this bus"):
         said("timeline", "room-1", data=tmp_path)
 
 
