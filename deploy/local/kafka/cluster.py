@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.kafka.certificates import make_certificates
 from deploy.local.kafka.jars import fetch_jars, java
 
 USERS = ("admin", "operator", "ingest", "detect", "aggregate", "bridge", "analyst")
@@ -264,41 +265,6 @@ def _secured(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def make_certificates(folder: Path) -> None:
-    """A certificate authority of our own, one certificate for all nodes, and `ca.pem` for clients. Java's keytool makes them."""
-    password = (folder / "store-password").read_text()
-
-    def keytool(store: str, *words: str) -> None:
-        command = [
-            "keytool",
-            *words,
-            "-keystore",
-            str(folder / store),
-            "-storetype",
-            "PKCS12",
-            "-storepass:env",
-            "STORE",
-        ]
-        done = subprocess.run(
-            command, env={**os.environ, "STORE": password}, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
-
-    for name in ("ca.p12", "node.p12", "trust.p12", "ca.pem", "node.csr", "node.pem"):
-        (folder / name).unlink(missing_ok=True)
-    key = ("-keyalg", "EC", "-groupname", "secp256r1", "-validity", "365")
-    keytool("ca.p12", "-genkeypair", "-alias", "ca", "-dname", "CN=classpulse local", "-ext", "bc:c", *key)
-    keytool("ca.p12", "-exportcert", "-alias", "ca", "-rfc", "-file", str(folder / "ca.pem"))
-    keytool("node.p12", "-genkeypair", "-alias", "node", "-dname", "CN=node", *key)
-    keytool("node.p12", "-certreq", "-alias", "node", "-file", str(folder / "node.csr"))
-    signed = ("-rfc", "-infile", str(folder / "node.csr"), "-outfile", str(folder / "node.pem"))
-    keytool("ca.p12", "-gencert", "-alias", "ca", "-ext", "san=dns:localhost,ip:127.0.0.1", "-validity", "365", *signed)
-    for store in ("node.p12", "trust.p12"):
-        keytool(store, "-importcert", "-alias", "ca", "-noprompt", "-file", str(folder / "ca.pem"))
-    keytool("node.p12", "-importcert", "-alias", "node", "-noprompt", "-file", str(folder / "node.pem"))
-
-
 def free_ports(count: int) -> list[int]:
     """Ports nobody listens on now."""
     held = []
@@ -365,7 +331,11 @@ def main() -> None:
 def up(cluster: Cluster) -> None:
     """Start the nodes and say how to reach them. Raises RuntimeError when some run already."""
     if any(running_pid(node) for node in cluster.members):
-        raise RuntimeError(f"nodes of {cluster.folder} run already; `make kafka-down` ends them")
+        raise RuntimeError(f"nodes of {cluster.folder} run already; `make kafka-down` ends them. {_export(cluster)}")
+    if taken := [port for node in cluster.members for port in node.ports if _is_taken(port)]:
+        raise RuntimeError(
+            f"port {taken[0]} is taken; expected a free one. `make kafka-down` ends nodes of another kind"
+        )
     began = time.monotonic()
     try:
         cluster.start()
@@ -373,7 +343,17 @@ def up(cluster: Cluster) -> None:
         cluster.stop()
         raise
     print(f"kafka: {len(cluster.members)} node(s) up in {time.monotonic() - began:.1f} s, data in {cluster.folder}")
-    print(f"export CLASSPULSE_BUS='{cluster.url('{stage}' if cluster.secure else 'admin')}'")
+    print(_export(cluster))
+
+
+def _export(cluster: Cluster) -> str:
+    """How a shell is told of it."""
+    return f"export CLASSPULSE_BUS='{cluster.url('{stage}' if cluster.secure else 'admin')}'"
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def run(folder: Path, words: Sequence[str], *, plain: bool) -> int:

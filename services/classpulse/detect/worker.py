@@ -3,6 +3,7 @@
 One picture at a time goes through the net, so results do not depend on company; the next one is decoded meanwhile.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,9 @@ from classpulse.telemetry import BATCH_FRAMES, CAPTURE_TO_DETECTION, FRAMES_DETE
 from classpulse.topics import DETECTIONS, FRAMES, REPORTS, partition_of
 
 REPORT_EVERY_MS = 5_000
+COMPLAIN_EVERY_MS = 60_000
+
+_log = logging.getLogger("classpulse.detect")
 
 Begun = Future[Picture] | str | None
 """A picture being decoded, the reason why a frame is dropped undecoded, or neither: not a frame."""
@@ -72,6 +76,7 @@ class Detect:
         self._accounts: dict[str, _Account] = {}
         self._changed: set[str] = set()
         self._report_due_ms = 0
+        self._stale = self._complaint_due_ms = 0
 
     def __enter__(self) -> Self:
         return self
@@ -124,12 +129,25 @@ class Detect:
 
     def idle(self, now_ms: int) -> list[Outgoing]:
         """Reports for people, about the cameras of which something came."""
+        self._complain(now_ms)
         if now_ms < self._report_due_ms or not self._changed:
             return []
         self._report_due_ms = now_ms + REPORT_EVERY_MS
         reports = [self._report(camera, now_ms) for camera in sorted(self._changed)]
         self._changed.clear()
         return [encode(report, topic=REPORTS, at_ms=now_ms) for report in reports]
+
+    def _complain(self, now_ms: int) -> None:
+        """Say, once a minute at most, that this machine looks too slowly for what its cameras send."""
+        if self._stale and now_ms >= self._complaint_due_ms:
+            self._complaint_due_ms = now_ms + COMPLAIN_EVERY_MS
+            _log.warning(
+                "falling behind: %d live frames were older than freshness_ms = %d when their turn came, and dropped;"
+                " expected more detect_workers, fewer frames a second, or a lighter model",
+                self._stale,
+                self._freshness_ms,
+            )
+            self._stale = 0
 
     def _begun(self, taken: Sequence[Taken]) -> Iterator[tuple[Taken, Begun]]:
         """Each record with its picture; the next picture is begun before one is given, and no more than that."""
@@ -203,6 +221,7 @@ class Detect:
                 if noun.reason in DROPPED_HERE:
                     account.last_error = noun.reason
                     FRAMES_DROPPED.labels(self.name, noun.reason).inc()
+                self._stale += noun.reason == "stale"
             case Heartbeat():
                 account.state = noun.state
 

@@ -99,7 +99,10 @@ def test_detections_that_have_expired_are_said(command: Command, bus: Bus) -> No
     played(bus, bucket(0, 10), bucket(1, 9, stale=1))
     bus.forget(DETECTIONS, {partition_of(ROOM, DETECTIONS.partitions): 5})
     out = command("audit").out
-    assert out == f"{ROOM}: its oldest detections are gone (expired, or erased); compared nowhere yet\nno camera told of anything\n"
+    assert (
+        out
+        == f"{ROOM}: its oldest detections are gone (expired, or erased); compared nowhere yet\nno camera told of anything\n"
+    )
 
 
 def test_as_json_it_is_one_document(command: Command, bus: Bus) -> None:

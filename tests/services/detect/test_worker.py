@@ -242,6 +242,26 @@ def test_people_get_a_report_of_what_was_seen_and_dropped(rig: Rig) -> None:
     assert report.capture_to_detection_ms == 300
 
 
+def test_a_machine_that_looks_too_slowly_says_so_once_a_minute(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.declare(CAMERA, "live")
+    rig.tell(rig.frame(0, age_ms=FRESHNESS_MS))
+    rig.turn()
+    rig.clock.advance(500)
+    rig.loop.turn()
+    assert "falling behind" not in caplog.text, "nothing was too old"
+
+    for minute in range(2):
+        rig.tell(*(rig.frame(1 + 3 * minute + n, age_ms=FRESHNESS_MS + 1) for n in range(3)))
+        rig.turn()
+        for _ in range(3):
+            rig.clock.advance(500)
+            rig.loop.turn()
+        assert [record.message.split(";")[0] for record in caplog.records].count(
+            "falling behind: 3 live frames were older than freshness_ms = 5000 when their turn came, and dropped"
+        ) == 1 + minute
+        rig.clock.advance(60_000)
+
+
 def test_a_successor_sees_every_frame_once(rig: Rig) -> None:
     rig.tell(*(rig.frame(n) for n in range(3)))
     rig.turn()
