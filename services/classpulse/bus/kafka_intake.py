@@ -24,6 +24,8 @@ HEARTBEAT_MS = 500
 FETCH_WAIT_MS = 250
 FETCH_BYTES = 8 * 1024 * 1024
 POLL_RECORDS = 500
+"""Taken from the client at once, or as many as a step asks for: a step is one of its polls."""
+
 LOOK_MS = 500
 KEPT_S = 0.02
 CLOSE_MS = 2_000
@@ -86,15 +88,15 @@ class Intake:
         self._check_fence()
         timeout_ms = min(timeout_ms, DEADLINE_MS)
         if max_records < 1:
-            self._fill(timeout_ms, at_rest=True)
+            self._fill(timeout_ms, max_records, at_rest=True)
             return []
         give_up_ms = self._clock.monotonic_ms() + timeout_ms
-        self._fill(0 if any(self._waiting.values()) else timeout_ms)
+        self._fill(0 if any(self._waiting.values()) else timeout_ms, max_records)
         while (
             not (self.settled() and any(self._waiting.values()))
             and (left_ms := give_up_ms - self._clock.monotonic_ms()) > 0
         ):
-            self._fill(left_ms)
+            self._fill(left_ms, max_records)
         taken: list[Stored] = []
         for place in list(self._waiting) if self.settled() else ():
             if self._take(place, taken, max_records, max_bytes):
@@ -168,14 +170,14 @@ class Intake:
             taken.append(waiting.popleft())
         return False
 
-    def _fill(self, timeout_ms: int, *, at_rest: bool = False) -> None:
+    def _fill(self, timeout_ms: int, max_records: int, *, at_rest: bool = False) -> None:
         """Take what the client has. Partitions that still have records here are paused: what is held stays bounded."""
         self._consumer.pause(*(TopicPartition(*p) for p, records in self._waiting.items() if records or at_rest))
         self._keep_join()
         self._keep_parked()
         with self._link.meaning(self._what):
             try:
-                fetched = self._consumer.poll(timeout_ms=timeout_ms, max_records=POLL_RECORDS)
+                fetched = self._consumer.poll(timeout_ms=timeout_ms, max_records=max(POLL_RECORDS, max_records))
             except kafka_errors.NoOffsetForPartitionError as error:
                 self._begin(error.args[0])
                 fetched = {}
