@@ -95,6 +95,10 @@ class Bus(Protocol):
         """Who is in a group: index → client id, where a broker shares places out; a dead one stays for its session's length."""
         ...
 
+    def dismiss(self, group: str, *, index: int, slot: str = "") -> None:
+        """Say that nobody will take this place: where places are shared out, the others get its partitions at once."""
+        ...
+
     def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
         """Committed records from `offset` on, as far as retention has left them; no membership, no position."""
         ...

@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from kafka import IsolationLevel, KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
 from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 
 from classpulse.bus.base import DEADLINE_MS, Place
-from classpulse.bus.kafka_intake import FETCH_BYTES, settle, stored
+from classpulse.bus.kafka_intake import FETCH_BYTES, instance, settle, stored
 from classpulse.bus.kafka_link import READING, parse_link, told_offsets
 from classpulse.bus.kafka_member import KafkaMember, just_committed
 from classpulse.bus.kafka_topics import configs_of, topic_from
@@ -102,6 +102,14 @@ class KafkaBus:
             members = self._admin.describe_groups([group])[group]["members"]
         names = {one["group_instance_id"] or "": one["client_id"] for one in members}
         return {int(index): who for name, who in names.items() if (index := name.removesuffix("-")).isdigit()}
+
+    def dismiss(self, group: str, *, index: int, slot: str = "") -> None:
+        """A static member leaves its group by name (KIP-345); one that has left already is no fault."""
+        leaver = MemberToRemove(group_instance_id=instance(index, slot), reason="no successor")
+        with self._using(f"leave group {group}"):
+            for error in self._admin.remove_group_members(group, [leaver]).values():
+                if error not in (kafka_errors.NoError, kafka_errors.UnknownMemberIdError):
+                    raise error(leaver)
 
     def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
         """Committed records from `offset` on."""

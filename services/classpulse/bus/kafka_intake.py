@@ -52,7 +52,8 @@ class Changes(ConsumerRebalanceListener):  # type: ignore[misc]
 class Intake:
     """The reading half: records of the partitions that the group gave us, fair over partitions, knowing what was missed."""
 
-    def __init__(self, link: Link, group: str, topics: Sequence[str], slot: str) -> None:
+    def __init__(self, link: Link, group: str, topics: Sequence[str], name: str) -> None:
+        """`name`: who this is in the group, as `instance` says."""
         self._link, self._what = link, f"read {', '.join(topics)} as {group}"
         self._clock = SystemClock()
         self._changes = Changes()
@@ -67,7 +68,7 @@ class Intake:
                 **link.client(),
                 **READING,
                 group_id=group,
-                group_instance_id=_instance(slot),
+                group_instance_id=name,
                 auto_offset_reset="none",
                 partition_assignment_strategy=[CooperativeStickyAssignor()],
                 session_timeout_ms=SESSION_MS,
@@ -283,6 +284,6 @@ def stored(record: object) -> Stored:
     )
 
 
-def _instance(slot: str) -> str:
+def instance(index: int, slot: str) -> str:
     """A static member's name in its group: letters, digits, `.`, `_` and `-` only."""
-    return re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", slot)
+    return re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", f"{index}-{slot}")

@@ -12,7 +12,7 @@ from kafka import errors as kafka_errors
 from kafka.structs import OffsetAndMetadata
 
 from classpulse.bus.base import DEADLINE_MS, MAX_IN_FLIGHT_BYTES, Place
-from classpulse.bus.kafka_intake import Intake
+from classpulse.bus.kafka_intake import Intake, instance
 from classpulse.bus.kafka_link import Errand, Link
 from classpulse.bus.kafka_topics import BATCH_BYTES, OVERHEAD_BYTES
 from classpulse.clock import SystemClock
@@ -193,7 +193,7 @@ class KafkaMember:
         self._pass_due_ms = 0
         group, index, slot = place
         self._outlet = Outlet(link, f"classpulse/{group}/{index}/{slot}", in_group=bool(topics))
-        self._intake = Intake(link, group, topics, f"{index}-{slot}") if topics else None
+        self._intake = Intake(link, group, topics, instance(index, slot)) if topics else None
 
     def assignment(self) -> frozenset[Place]:
         """The partitions that are ours since the last poll."""

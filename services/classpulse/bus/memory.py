@@ -125,6 +125,9 @@ class MemoryBus:
         """Nobody: a later member fences the earlier one of its place, and nothing is shared out."""
         return {}
 
+    def dismiss(self, group: str, *, index: int, slot: str = "") -> None:
+        """Nothing to do: places keep their partitions."""
+
     def fetch(self, place: Place, offset: int, *, max_records: int, max_bytes: int) -> list[Stored]:
         """Committed records from `offset` on."""
         with self._open():

@@ -169,6 +169,28 @@ def test_a_killed_members_partitions_are_taken_over_in_time(desk: Desk) -> None:
             note(turn(survivor), done)
 
 
+def test_a_member_that_is_dismissed_leaves_its_group_at_once_and_one_that_only_closed_does_not(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=PARTITIONS), desk.name()
+    first, second = desk.member(group, [topic], slot="a"), desk.member(group, [topic], slot="b")
+    shared([first, second], {})
+    first.close()
+    assert len(members_of(desk, group)) == 2, "its place is kept for a successor"
+
+    desk.bus.dismiss(group, index=0, slot="a")
+    assert members_of(desk, group) == {"0-b"}
+    desk.bus.dismiss(group, index=0, slot="a")
+    give_up = time.monotonic() + TAKEN_OVER_WITHIN_S
+    while len(second.assignment()) < PARTITIONS:
+        assert time.monotonic() < give_up
+        turn(second)
+
+
+def members_of(desk: Desk, group: str) -> set[str]:
+    """The names of a group's static members, as the broker has them."""
+    told = desk.bus._admin.describe_groups([group])[group]
+    return {one["group_instance_id"] for one in told["members"]}
+
+
 def test_a_frozen_member_whose_partitions_were_given_away_is_fenced_when_it_wakes(desk: Desk) -> None:
     topic, group = desk.topic(partitions=1), desk.name()
     with a_process(topic, group, "freezes") as zombie:
