@@ -67,7 +67,7 @@ def weights(settings: Settings) -> Finding:
         eyes = open_eyes(settings)
     except BadInput as error:
         return Finding("weights", str(error), right=False)
-    return Finding("weights", f"digest {eyes.digest} is the card's; loaded by {settings.runtime}")
+    return Finding("weights", f"digest {eyes.digest} is the card's; loaded by {eyes.runtime}")
 
 
 def disk(data: Path) -> Finding:

@@ -193,7 +193,10 @@ class TimelineBucket(Record, frozen=True, kw_only=True):
 
 
 class CameraReport(Record, frozen=True, kw_only=True):
-    """For people and alerts only, never for accounts: counters since the process started, state, last error class."""
+    """For people and alerts only, never for accounts: counters since the process started, state, last error class.
+
+    `model`: what looks at the camera; `refused_swap`: the release that the line names and that does not, and why.
+    """
 
     camera: str
     at_ms: int
@@ -205,6 +208,7 @@ class CameraReport(Record, frozen=True, kw_only=True):
     dropped: dict[str, int] = {}
     last_error: str = ""
     model: str = ""
+    refused_swap: str = ""
     capture_to_detection_ms: int | None = None
 
 

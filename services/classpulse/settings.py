@@ -46,9 +46,20 @@ class Settings:
     fault: str = field(default="", metadata=_text("fault points to arm, for tests: [STAGE/]POINT:N, ..."))
     school: str = field(default="", metadata=_text("ingest watches this TENANT/SCHOOL only; empty: every school"))
     detect_workers: int = field(default=1, metadata=_whole("detect processes", 1, 24))
-    runtime: str = field(default="onnxruntime", metadata=_text("what runs the net"))
+    runner: str = field(
+        default="processes",
+        metadata=_text("what detect runs as: processes here, or a fleet on Ray", "processes", "ray"),
+    )
+    ray_address: str = field(default="", metadata=_text("Ray cluster of the fleet; empty: one of its own, here"))
+    fleet_least: int = field(default=0, metadata=_whole("fewest workers of the fleet; 0: as many as fleet_most", 0, 24))
+    fleet_most: int = field(default=0, metadata=_whole("most workers of the fleet; 0: what the nodes carry", 0, 24))
+    runtime: str = field(default="auto", metadata=_text("what runs the net; auto: the best that loads"))
     runtime_threads: int = field(default=1, metadata=_whole("threads of one detect process's net", 1, 256))
     model: Path | None = field(default=None, metadata=_text("name or folder of a release; empty: the bundled one"))
+    line: str = field(
+        default="main", metadata=_text("line of models that detect follows, once somebody has promoted one")
+    )
+    registry: str = field(default="", metadata=_text("where registered releases lie; empty: DATA/models"))
     freshness_ms: int = field(default=5_000, metadata=_whole("older live frames are dropped as stale", 1, 86_400_000))
     bucket_ms: int = field(default=10_000, metadata=_whole("length of a timeline bucket", 1_000, 3_600_000))
     commit_ms: int = field(default=200, metadata=_whole("longest wait between two commits of a busy stage", 10, 5_000))
@@ -86,6 +97,11 @@ class Settings:
             expected = "expected the bus of another place, such as kafka://HOST:PORT"
             raise BadInput([f"district = {masked(self.district)!r}: {expected}"])
         return url
+
+    @property
+    def registry_url(self) -> str:
+        """Where registered releases lie; a folder's path is absolute, because others read it too."""
+        return self.registry or str((self.data / "models").absolute())
 
     def describe(self) -> str:
         """`name=value` of every setting in one line, secrets masked: printed at start."""

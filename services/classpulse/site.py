@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classpulse.detect.devices import AUTO
 from classpulse.errors import BadInput
 from classpulse.ingest.sources.base import source_of
 from classpulse.records import CameraConfig, RoomConfig, room_of
@@ -128,7 +129,8 @@ def _model_fault(value: str, base: Path) -> str | None:
 
 
 def _runtime_fault(value: str, _: Path) -> str | None:
-    return None if value in RUNTIMES else f"unknown; {nearest(value, RUNTIMES)}"
+    known = [AUTO, *RUNTIMES]
+    return None if value in known else f"unknown; {nearest(value, known)}"
 
 
 def _tables(document: Mapping[str, Any], name: str, faults: list[str]) -> list[tuple[Mapping[str, object], str]]:

@@ -45,6 +45,9 @@ OLDEST_UNPROCESSED = Gauge(
     "classpulse_oldest_unprocessed_seconds", "Age of the oldest record next in turn", ["stage"], registry=REGISTRY
 )
 MODEL_INFO = Gauge("classpulse_model_info", "1 for the model in use", ["digest"], registry=REGISTRY)
+MODEL_SWAPS = Counter(
+    "classpulse_model_swap", "Releases replaced while looking, by result", ["result"], registry=REGISTRY
+)
 TRANSACTIONS = Counter("classpulse_transactions", "Atomic steps by result", ["result"], registry=REGISTRY)
 DEADLETTERS = Counter("classpulse_deadletters", "Records put aside", ["reason"], registry=REGISTRY)
 

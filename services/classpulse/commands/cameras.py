@@ -6,24 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from classpulse.bus.base import Bus, Place
 from classpulse.clock import SystemClock
-from classpulse.codec import decode
 from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
-from classpulse.errors import InvalidRecord
-from classpulse.reading import PAGE_BYTES, PAGE_RECORDS
+from classpulse.commands.reports import latest_reports
 from classpulse.records import CameraConfig, CameraReport, room_of
 from classpulse.roster import Roster, is_bridged
 from classpulse.settings import masked
 from classpulse.site import parse_camera
-from classpulse.topics import REPORTS
 
 REPORTED_WITHIN_MS = 10_000
 """Ingest reports every second while it runs: an older report says nothing of now."""
-
-REPORTS_PER_CAMERA = 4
-LEAST_REPORTS = 64
-"""How far back to read: ingest and detect report in turns, and a day of reports is kept."""
 
 CameraArgument = Annotated[str, typer.Argument(help="TENANT/SCHOOL/ROOM/CAMERA", metavar="CAMERA")]
 KnownCamera = Annotated[
@@ -48,7 +40,7 @@ def list_(
     with opened_bus(settings_of(data), to_read=True) as bus:
         roster = Roster(bus, clock)
         cameras, rooms = sorted(roster.cameras().items()), roster.rooms()
-        reports = latest_reports(bus, len(cameras), since_ms=clock.now_ms() - REPORTED_WITHIN_MS)
+        reports = latest_reports(bus, len(cameras), stage="ingest", since_ms=clock.now_ms() - REPORTED_WITHIN_MS)
     off = {room.room for room in rooms.values() if not room.enabled}
     if form == "json":
         told = [_fields(camera, reports.get(key), room_of(key) in off) for key, camera in cameras]
@@ -57,23 +49,6 @@ def list_(
     rows = [_row(camera, reports.get(key), room_of(key) in off) for key, camera in cameras]
     for line in aligned(("camera", "switch", "state", "delivery", "fps", "source", "last error"), rows):
         typer.echo(line)
-
-
-def latest_reports(bus: Bus, cameras: int, *, since_ms: int) -> dict[str, CameraReport]:
-    """What ingest said last of each of so many cameras, not before `since_ms`."""
-    first, end = bus.ends(REPORTS)[0]
-    place, at = Place(REPORTS.name, 0), max(first, end - LEAST_REPORTS - REPORTS_PER_CAMERA * cameras)
-    reports: dict[str, CameraReport] = {}
-    while page := bus.fetch(place, at, max_records=PAGE_RECORDS, max_bytes=PAGE_BYTES):
-        at = page[-1].offset + 1
-        for record in page:
-            try:
-                report = decode(record)
-            except InvalidRecord:
-                continue
-            if isinstance(report, CameraReport) and report.stage == "ingest" and report.at_ms >= since_ms:
-                reports[report.camera] = report
-    return reports
 
 
 def _fields(camera: CameraConfig, report: CameraReport | None, room_off: bool) -> dict[str, object]:

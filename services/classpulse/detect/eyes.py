@@ -1,5 +1,8 @@
 """Picture → detections: GestureDet behind the worker's seam `Eyes`."""
 
+import logging
+
+from classpulse.detect.devices import AUTO, RUNTIMES_OF, Device, device_here
 from classpulse.detect.pictures import Picture
 from classpulse.errors import BadInput
 from classpulse.records import Detection
@@ -8,16 +11,19 @@ from gesturedet.card import PACKAGED, Release, find_release
 from gesturedet.predictor import Predictor
 from gesturedet.runtime.base import RUNTIMES, open_runtime
 
+_log = logging.getLogger("classpulse.detect")
+
 SCORE_DIGITS = 4
 BOX_DIGITS = 5
 """A hundredth of a pixel on a 640-wide picture: below what the net knows, and stable text in the log."""
 
 
 class GestureEyes:
-    """GestureDet on one runtime."""
+    """GestureDet on one runtime. `refused`: the runtimes that were tried before it, and why each did not load."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        self.digest = predictor.card.digest
+    def __init__(self, predictor: Predictor, runtime: str, refused: tuple[str, ...] = ()) -> None:
+        self.digest, self.labels = predictor.card.digest, predictor.card.published
+        self.runtime, self.refused = runtime, refused
         self._predictor = predictor
 
     def see(self, picture: Picture) -> list[Detection]:
@@ -32,24 +38,38 @@ class GestureEyes:
         ]
 
 
-def open_eyes(settings: Settings) -> GestureEyes:
+def open_eyes(settings: Settings, device: Device | None = None) -> GestureEyes:
     """The release and the runtime of these settings. Raises BadInput naming what is wrong with either."""
-    release = open_release(settings)
-    if settings.runtime not in RUNTIMES:
-        raise BadInput([f"runtime = {settings.runtime!r}: unknown; {nearest(settings.runtime, RUNTIMES)}"])
-    try:
-        runtime = open_runtime(settings.runtime, release.onnx_bytes, threads=settings.runtime_threads)
-    except ValueError as error:  # RuntimeAbsent and NetMismatch are ValueErrors
-        raise _refused("runtime", settings.runtime, error) from error
-    return GestureEyes(Predictor(release, runtime))
+    return eyes_of(open_release(str(settings.model or PACKAGED)), settings, device)
 
 
-def open_release(settings: Settings) -> Release:
-    """The release of these settings, checked against its card's digest. Raises BadInput where it is not what it says."""
+def eyes_of(release: Release, settings: Settings, device: Device | None = None) -> GestureEyes:
+    """A release on the runtime of these settings; `auto` takes the first that loads for the device, and says which did not.
+
+    `device`: None for what this machine has. Raises BadInput naming what is wrong with the runtime, or with each of them.
+    """
+    if settings.runtime not in (AUTO, *RUNTIMES):
+        raise BadInput([f"runtime = {settings.runtime!r}: unknown; {nearest(settings.runtime, [AUTO, *RUNTIMES])}"])
+    names = RUNTIMES_OF[device or device_here()] if settings.runtime == AUTO else (settings.runtime,)
+    refused: list[str] = []
+    for name in names:
+        try:
+            runtime = open_runtime(name, release.onnx_bytes, threads=settings.runtime_threads)
+        except ValueError as error:  # RuntimeAbsent, RuntimeRefused and NetMismatch are ValueErrors
+            refused += _refused("runtime", name, error).faults
+        else:
+            for fault in refused:
+                _log.warning("%s; taking %s", fault, name)
+            return GestureEyes(Predictor(release, runtime), name, tuple(refused))
+    raise BadInput(refused)
+
+
+def open_release(model: str) -> Release:
+    """A release by its name or folder, checked against its card's digest. Raises BadInput where it is not what it says."""
     try:
-        return find_release(str(settings.model or PACKAGED))
+        return find_release(model)
     except (OSError, ValueError) as error:  # DigestMismatch is a ValueError
-        raise _refused("model", str(settings.model or "bundled"), error) from error
+        raise _refused("model", model, error) from error
 
 
 def _refused(key: str, value: str, error: Exception) -> BadInput:

@@ -2,13 +2,18 @@
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import cv2
 
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
 from classpulse.detect.deliveries import Deliveries
-from classpulse.detect.eyes import open_eyes
+from classpulse.detect.devices import Device
+from classpulse.detect.opening import first_eyes, opener
+from classpulse.detect.sight import LineSight
 from classpulse.detect.worker import Detect
 from classpulse.faults import arm
 from classpulse.settings import Settings
@@ -16,6 +21,7 @@ from classpulse.stage import Loop, Pace
 from classpulse.telemetry import MODEL_INFO, serve_metrics, start_logging
 from classpulse.topics import FRAMES, TOPICS
 
+GROUP = "detect"
 FRAME_MS = 12
 """About what decoding and looking at one frame takes on one core: turns `commit_ms` into records a step."""
 
@@ -28,18 +34,43 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     _log.info("settings: %s", settings.describe())
     if settings.fault:
         arm(settings.fault)
-    cv2.setNumThreads(1)
     serve_metrics(settings.metrics_port)
-    eyes = open_eyes(settings)
-    MODEL_INFO.labels(eyes.digest).set(1)
+    with opened(settings, stop, index=index, count=count) as worker:
+        if worker is not None:
+            worker.loop.run(stop)
+
+
+class Worker(NamedTuple):
+    """What looks, the stage, and its loop."""
+
+    sight: LineSight
+    stage: Detect
+    loop: Loop
+
+
+@contextmanager
+def opened(
+    settings: Settings, stop: threading.Event, *, index: int, count: int, device: Device | None = None
+) -> Iterator[Worker | None]:
+    """Copy `index` of `count`, a member of its group for as long as this lasts; None when `stop` was set before it could look.
+
+    Raises BadInput, Fatal.
+    """
+    cv2.setNumThreads(1)
     clock = SystemClock()
-    bus = open_bus(settings.bus_as("detect"))
+    bus = open_bus(settings.bus_as(GROUP))
     try:
         bus.create(tuple(TOPICS.values()))
-        member = bus.member("detect", [FRAMES], index=index, count=count)
+        eyes = first_eyes(settings, bus, clock, device, stop)
+        if eyes is None:
+            yield None
+            return
+        MODEL_INFO.labels(eyes.digest).set(1)
+        sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes)
+        member = bus.member(GROUP, [FRAMES], index=index, count=count)
         pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS))
-        with Detect(eyes, Deliveries(bus, clock), clock, freshness_ms=settings.freshness_ms) as stage:
-            Loop(stage, bus, member, clock, pace).run(stop)
+        with Detect(sight, Deliveries(bus, clock), clock, freshness_ms=settings.freshness_ms) as stage:
+            yield Worker(sight, stage, Loop(stage, bus, member, clock, pace))
         member.close()
     finally:
         bus.close()

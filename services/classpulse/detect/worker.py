@@ -41,13 +41,27 @@ Begun = Future[Picture] | str | None
 """A picture being decoded, the reason why a frame is dropped undecoded, or neither: not a frame."""
 
 
-class Eyes(Protocol):
-    """Looks at one picture at a time. `digest` names the net: it travels with every detection."""
+class Sight(Protocol):
+    """Looks at one picture at a time. A digest names the net: it travels with every detection."""
 
-    digest: str
+    @property
+    def refused(self) -> str:
+        """Which release does not look although it should, and why; empty for none."""
+        ...
 
-    def see(self, picture: Picture) -> list[Detection]:
-        """What behaviours are in a picture (BGR, height × width × 3). Raises Recoverable when it may see later."""
+    def digest(self, camera: str) -> str:
+        """What looks at a camera now."""
+        ...
+
+    def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
+        """The digest of what looked, and the behaviours in a picture (BGR, height × width × 3).
+
+        Raises Recoverable when it may see later.
+        """
+        ...
+
+    def follow(self) -> None:
+        """Between two steps: the moment to change what looks."""
         ...
 
 
@@ -63,12 +77,17 @@ class _Account:
 
 
 class Detect:
-    """The stage. `delivery_of` says which cameras are live; older live frames than `freshness_ms` are dropped."""
+    """The stage. `delivery_of` says which cameras are live; older live frames than `freshness_ms` are dropped.
+
+    `detected`: frames the net has seen and that are on the bus, since the start.
+    """
 
     name = "detect"
 
-    def __init__(self, eyes: Eyes, delivery_of: Callable[[str], Delivery], clock: Clock, *, freshness_ms: int) -> None:
-        self._eyes, self._delivery_of, self._clock, self._freshness_ms = eyes, delivery_of, clock, freshness_ms
+    def __init__(
+        self, sight: Sight, delivery_of: Callable[[str], Delivery], clock: Clock, *, freshness_ms: int
+    ) -> None:
+        self._sight, self._delivery_of, self._clock, self._freshness_ms = sight, delivery_of, clock, freshness_ms
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
         self._told: dict[str, int] = {}
@@ -77,6 +96,7 @@ class Detect:
         self._changed: set[str] = set()
         self._report_due_ms = 0
         self._stale = self._complaint_due_ms = 0
+        self.detected = 0
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +140,7 @@ class Detect:
     def committed(self, step: Step, now_ms: int) -> None:  # noqa: ARG002 - what was done is known by noun
         """Count what is on the bus now."""
         frames = [noun for noun in self._done if isinstance(noun, FrameDetections)]
+        self.detected += len(frames)
         FRAMES_DETECTED.inc(len(frames))
         if frames:
             BATCH_FRAMES.observe(len(frames))
@@ -128,7 +149,8 @@ class Detect:
         self._done = []
 
     def idle(self, now_ms: int) -> list[Outgoing]:
-        """Reports for people, about the cameras of which something came."""
+        """Reports for people, about the cameras of which something came; and what looks may change now."""
+        self._sight.follow()
         self._complain(now_ms)
         if now_ms < self._report_due_ms or not self._changed:
             return []
@@ -187,14 +209,15 @@ class Detect:
         except InvalidRecord as error:
             step.dead.append((stored, error))
             return _dropped(frame, error.reason)
+        digest, seen = self._sight.see(frame.camera, picture)
         return FrameDetections(
             camera=frame.camera,
             epoch=frame.epoch,
             sequence=frame.sequence,
             captured_at_ms=frame.captured_at_ms,
             interval_ms=frame.interval_ms,
-            model=self._eyes.digest,
-            detections=tuple(self._eyes.see(picture)),
+            model=digest,
+            detections=tuple(seen),
         )
 
     def _expired_hole(self, stored: Stored, noun: Told, told: dict[str, int]) -> list[Outgoing]:
@@ -235,7 +258,8 @@ class Detect:
             detected=account.detected,
             dropped=dict(account.dropped),
             last_error=account.last_error,
-            model=self._eyes.digest,
+            model=self._sight.digest(camera),
+            refused_swap=self._sight.refused,
             capture_to_detection_ms=account.capture_to_detection_ms,
         )
 

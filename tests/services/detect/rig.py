@@ -19,17 +19,25 @@ OTHER = "t/s/room/back"
 FRESHNESS_MS = 5_000
 
 
-class FakeEyes:
+class FakeSight:
     """Sees one raised hand whose score is the picture's mean brightness: each picture has its own answer."""
 
-    digest = "fake"
+    refused = ""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, ...]] = []
 
-    def see(self, picture: Picture) -> list[Detection]:
+    def digest(self, camera: str) -> str:
+        return "fake"
+
+    def follow(self) -> None:
+        """There is no other."""
+
+    def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
         self.sizes.append(picture.shape)
-        return [Detection(behaviour="hand-raising", score=round(float(picture.mean()) / 255, 1), box_xyxy=(0, 0, 1, 1))]
+        return "fake", [
+            Detection(behaviour="hand-raising", score=round(float(picture.mean()) / 255, 1), box_xyxy=(0, 0, 1, 1))
+        ]
 
 
 def jpeg(level: int = 0, *, width: int = 32, height: int = 24) -> bytes:
@@ -44,8 +52,8 @@ class Rig:
         self.bus = MemoryBus(clock=self.clock)
         self.bus.create(tuple(TOPICS.values()))
         self.source = self.bus.member("source", ())
-        self.eyes = FakeEyes()
-        self.stage = Detect(self.eyes, Deliveries(self.bus, self.clock), self.clock, freshness_ms=FRESHNESS_MS)
+        self.sight = FakeSight()
+        self.stage = Detect(self.sight, Deliveries(self.bus, self.clock), self.clock, freshness_ms=FRESHNESS_MS)
         self.loop = Loop(self.stage, self.bus, self.bus.member("detect", (FRAMES,)), self.clock, Pace(timeout_ms=0))
 
     def declare(self, camera: str, delivery: Delivery) -> None:

@@ -9,7 +9,7 @@ from classpulse.errors import Recoverable
 from classpulse.records import CameraReport, Detection, Dropped, FrameDetections, Heartbeat, Hole
 from classpulse.stage import Taken
 from classpulse.topics import DETECTIONS, FRAMES, REPORTS
-from tests.services.detect.rig import CAMERA, FRESHNESS_MS, OTHER, Rig, jpeg
+from tests.services.detect.rig import CAMERA, FRESHNESS_MS, OTHER, FakeSight, Rig, jpeg
 
 
 def heartbeat(rig: Rig, *, camera: str = CAMERA, last: int = -1) -> Heartbeat:
@@ -69,7 +69,7 @@ def test_an_old_frame_of_a_live_camera_is_dropped_as_stale_unseen(rig: Rig) -> N
     assert isinstance(stale, Dropped)
     assert (stale.first_sequence, stale.last_sequence, stale.reason) == (0, 0, "stale")
     assert isinstance(seen, FrameDetections)
-    assert len(rig.eyes.sizes) == 1
+    assert len(rig.sight.sizes) == 1
 
 
 def test_a_stale_frame_is_no_dead_letter(rig: Rig) -> None:
@@ -211,17 +211,16 @@ def test_cameras_of_other_partitions_know_nothing_of_it(rig: Rig) -> None:
 
 
 def test_a_net_that_fails_for_a_while_loses_nothing(rig: Rig) -> None:
-    class Blinking:
-        digest = "fake"
+    class Blinking(FakeSight):
         blinks = 1
 
-        def see(self, picture: Picture) -> list[Detection]:
+        def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
             self.blinks -= 1
             if self.blinks == 0:
                 raise Recoverable("the accelerator is away")
-            return []
+            return "fake", []
 
-    rig.stage._eyes = Blinking()
+    rig.stage._sight = Blinking()
     rig.tell(rig.frame(0), rig.frame(1))
     with pytest.raises(Recoverable, match="the accelerator is away"):
         rig.loop.turn()

@@ -1,0 +1,88 @@
+"""Where releases lie: a folder each, named by the digest of its net, on any storage that fsspec knows. Never half there.
+
+The card is written last and moved into its place whole, and a folder without a card is no release. Who reads one checks the net
+against its digest, so a store that lies is found out.
+"""
+
+import uuid
+from typing import Any
+
+import fsspec
+
+from classpulse.errors import BadInput, Recoverable
+from classpulse.records import ExamFigures, ModelRelease
+from gesturedet.card import CARD_FILE, MODEL_FILE, ModelCard, Release, digest_of, read_card, write_card
+
+
+def put(release: Release, registry: str) -> ModelRelease:
+    """Copy a release into the registry; one that is there already stays as it is. Raises BadInput, Recoverable."""
+    store, root = _store(registry)
+    digest = release.card.digest
+    folder = f"{root}/{digest}"
+    try:
+        if not store.exists(f"{folder}/{CARD_FILE}"):
+            store.makedirs(folder, exist_ok=True)
+            store.pipe_file(f"{folder}/{MODEL_FILE}", release.onnx_bytes)
+            draft = f"{folder}/{CARD_FILE}.{uuid.uuid4().hex[:8]}"
+            store.pipe_file(draft, write_card(release.card))
+            store.mv(draft, f"{folder}/{CARD_FILE}")
+    except OSError as error:
+        raise Recoverable(f"registry = {registry!r}: {error}; expected a store that can be written") from error
+    return described(release.card, store.unstrip_protocol(folder))
+
+
+def fetch(wanted: ModelRelease) -> Release:
+    """A registered release, checked. Raises Recoverable where the store does not answer, BadInput for other bytes."""
+    store, folder = _store(wanted.artefact)
+    try:
+        onnx_bytes: bytes = store.cat_file(f"{folder}/{MODEL_FILE}")
+        card = read_card(store.cat_file(f"{folder}/{CARD_FILE}"), origin=f"{wanted.artefact}/{CARD_FILE}")
+    except OSError as error:
+        raise Recoverable(
+            f"release {wanted.digest[:12]}: {wanted.artefact}: {error}; expected a store that answers"
+        ) from error
+    except ValueError as error:
+        raise BadInput([f"release {wanted.digest[:12]}: {error}"]) from error
+    found = digest_of(onnx_bytes)
+    if found != wanted.digest or card.digest != wanted.digest:
+        where = f"{wanted.artefact}/{MODEL_FILE if found != wanted.digest else CARD_FILE}"
+        raise BadInput(
+            [
+                f"release {wanted.digest[:12]}: {where} is of {found if found != wanted.digest else card.digest}; expected its own"
+            ]
+        )
+    return Release(card, onnx_bytes)
+
+
+def described(card: ModelCard, artefact: str) -> ModelRelease:
+    """A release as the bus tells of it: what people compare, and where the rest lies."""
+    figures = tuple(
+        ExamFigures(
+            exam=exam.pictures_from,
+            behaviour=one.behaviour,
+            truths=one.truths,
+            ap50=one.ap50,
+            precision=one.precision,
+            recall=one.recall,
+        )
+        for exam in card.exams
+        for one in exam.behaviours
+    )
+    return ModelRelease(
+        digest=card.digest,
+        name=card.name,
+        labels=card.published,
+        input_hw=card.input_hw,
+        figures=figures,
+        lineage=card.lineage,
+        artefact=artefact,
+    )
+
+
+def _store(url: str) -> tuple[Any, str]:
+    """The storage of a URL and the path in it. Raises BadInput for one that fsspec does not know."""
+    try:
+        store, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise BadInput([f"registry = {url!r}: {error}; expected a folder, or a URL that fsspec knows"]) from error
+    return store, path.rstrip("/")

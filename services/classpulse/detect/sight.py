@@ -1,0 +1,178 @@
+"""The eyes of a worker: its line's champion's, the canary's for that one's cameras; replaced while it looks, between two steps.
+
+A worker whose line nobody has changed looks with the release of its settings. What a line says from then on counts; a release that
+cannot be had, breaks off, disagrees or is too slow is refused and said, and the worker goes on with what it has.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from classpulse.bus.base import Bus
+from classpulse.clock import Clock
+from classpulse.detect.pictures import Picture
+from classpulse.detect.swap import Eyes, Sample, Swap
+from classpulse.errors import Recoverable
+from classpulse.lines import Lines
+from classpulse.records import Detection, ModelLine, ModelRelease
+from classpulse.telemetry import MODEL_INFO, MODEL_SWAPS
+
+LOOK_EVERY_MS = 1_000
+WATCHED_MS = 60_000
+"""So long after a flip the former eyes are kept: where the new ones break off, they look again."""
+
+BUSY_OVER_MS = 5_000
+SPARE = 0.7
+SHADOW_SHARE = 0.1
+"""A shadow run gets pictures while the worker looks for less than SPARE of its time; where it looks for more, the shadow run
+looks for SHADOW_SHARE of its own at most."""
+
+_log = logging.getLogger("classpulse.detect")
+
+Opener = Callable[[ModelRelease], Eyes]
+"""Fetches a registered release and opens it on this worker's runtime. May take minutes; raises ClassPulseError."""
+
+
+@dataclass
+class _Role:
+    """What a champion or a canary looks with, what it is to look with, and what stood in the way."""
+
+    eyes: Eyes | None = None
+    former: Eyes | None = None
+    flipped_ms: int = 0
+    swap: Swap | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+class LineSight:
+    """Follows one line of models.v1. Used from the worker's thread; releases come in from threads of their own."""
+
+    def __init__(self, bus: Bus, clock: Clock, line: str, open_: Opener, eyes: Eyes) -> None:
+        self._lines, self._clock, self._name, self._open = Lines(bus, clock), clock, line, open_
+        self._champion, self._canary = _Role(eyes), _Role()
+        self._line: ModelLine | None = None
+        self._due_ms = 0
+        self._looks: deque[tuple[int, int]] = deque()
+
+    @property
+    def refused(self) -> str:
+        """Why a release that the line names is not looked with; empty where all is as it says."""
+        said = {**self._champion.refused, **self._canary.refused}
+        return "; ".join(f"{digest[:12]}: {why}" for digest, why in said.items())
+
+    @property
+    def champion(self) -> Eyes:
+        """What looks at all cameras but the canary's."""
+        return self._eyes(self._champion)
+
+    def digest(self, camera: str) -> str:
+        """What looks at a camera now."""
+        return self._eyes(self._role_of(camera)).digest
+
+    def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
+        """The digest of what looked, and what it saw. Raises what the net raises where no former one can stand in."""
+        role = self._role_of(camera)
+        eyes = self._eyes(role)
+        began_ms = self._clock.monotonic_ms()
+        try:
+            seen = eyes.see(picture)
+        except Recoverable:
+            raise
+        except Exception as error:
+            if role.former is None:
+                raise
+            self._go_back(role, f"{type(error).__name__}: {error}")
+            return self.see(camera, picture)
+        took_ms = self._clock.monotonic_ms() - began_ms
+        self._looks.append((began_ms, took_ms))
+        if role.swap is not None and role.swap.wants:
+            busy = self._busy()
+            if busy < SPARE or role.swap.share < SHADOW_SHARE:
+                role.swap.offer(Sample(picture, seen, took_ms, busy))
+        return eyes.digest, seen
+
+    def follow(self) -> None:
+        """Between two steps: see what the line says, begin what it wants, and flip to what is ready."""
+        now_ms = self._clock.monotonic_ms()
+        if now_ms >= self._due_ms:
+            self._due_ms = now_ms + LOOK_EVERY_MS
+            line = self._lines.lines().get(self._name)
+            if line is not None and line != self._line:
+                self._line = line
+                self._champion.refused, self._canary.refused = {}, {}
+            if line is not None:
+                self._aim(self._champion, line.champion)
+                self._aim(self._canary, line.canary or "")
+        for role in (self._champion, self._canary):
+            self._flip(role, now_ms)
+
+    def _role_of(self, camera: str) -> _Role:
+        """The canary where it is there and the camera is one of its; else the champion."""
+        chosen = self._line is not None and camera in self._line.canary_cameras and self._canary.eyes is not None
+        return self._canary if chosen else self._champion
+
+    def _eyes(self, role: _Role) -> Eyes:
+        found = role.eyes or self._champion.eyes
+        if found is None:
+            raise Recoverable(f"line {self._name!r}: no release looks yet; expected its champion")
+        return found
+
+    def _aim(self, role: _Role, digest: str) -> None:
+        """Begin to bring a release in, unless it is there, on its way, or was refused."""
+        if not digest:
+            role.eyes = None if role is self._canary else role.eyes
+            return
+        if role.swap is not None and role.swap.digest != digest:
+            role.swap.give_up()
+            role.swap = None
+        there = role.eyes is not None and role.eyes.digest == digest
+        if there or role.swap is not None or digest in role.refused:
+            return
+        release = self._lines.releases().get(digest)
+        if release is None:
+            self._refuse(role, digest, "not registered")
+            return
+        _log.info("release %s: loading", digest[:12])
+        common = frozenset(release.labels) & frozenset(self._eyes(role).labels)
+        role.swap = Swap(digest, lambda: self._open(release), common, self._clock)
+
+    def _flip(self, role: _Role, now_ms: int) -> None:
+        swap = role.swap
+        if role.former is not None and now_ms - role.flipped_ms >= WATCHED_MS:
+            role.former = None
+        if swap is None:
+            return
+        if (eyes := swap.ready()) is not None:
+            before = self._eyes(role).digest
+            role.former, role.eyes, role.flipped_ms, role.swap = role.eyes, eyes, now_ms, None
+            MODEL_SWAPS.labels("done").inc()
+            self._tell(before, eyes.digest)
+        elif swap.refused is not None:
+            role.swap = None
+            self._refuse(role, swap.digest, swap.refused)
+
+    def _go_back(self, role: _Role, why: str) -> None:
+        """The new eyes broke off: the former ones look again, and the release is refused."""
+        broken, role.eyes, role.former = self._eyes(role).digest, role.former, None
+        MODEL_SWAPS.labels("rolled_back").inc()
+        self._tell(broken, self._eyes(role).digest)
+        role.refused[broken] = f"broke off after the flip ({why})"
+        _log.error("release %s: %s; looking with the former one", broken[:12], role.refused[broken])
+
+    def _refuse(self, role: _Role, digest: str, why: str) -> None:
+        role.refused[digest] = why
+        MODEL_SWAPS.labels("refused").inc()
+        _log.error("release %s: refused: %s; going on without it", digest[:12], why)
+
+    def _tell(self, before: str, after: str) -> None:
+        MODEL_INFO.labels(before).set(0)
+        MODEL_INFO.labels(after).set(1)
+        _log.info("release %s looks now, in the place of %s", after[:12], before[:12])
+
+    def _busy(self) -> float:
+        """Which part of the last seconds was spent looking."""
+        now_ms = self._clock.monotonic_ms()
+        while self._looks and self._looks[0][0] < now_ms - BUSY_OVER_MS:
+            self._looks.popleft()
+        return sum(took for _, took in self._looks) / BUSY_OVER_MS

@@ -1,0 +1,299 @@
+"""What speaks against a release, and how one comes in beside the eyes that look on meanwhile."""
+
+import numpy as np
+import pytest
+
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.detect.sight import BUSY_OVER_MS, LOOK_EVERY_MS, WATCHED_MS, LineSight
+from classpulse.detect.swap import JUDGED_BOXES, SHADOW_LOOKS, SHADOW_MS, Comparison, Eyes, Sample, pairs
+from classpulse.errors import BadInput
+from classpulse.lines import Lines, promoted, with_canary, without_canary
+from classpulse.records import Detection, ModelRelease
+from classpulse.topics import MODELS
+from tests.services.supervisor.running import wait_until
+
+CAMERA, OTHER = "t/s/r/front", "t/s/r/back"
+PICTURE = np.zeros((9, 16, 3), np.uint8)
+
+
+def box(x: float = 0.1, *, behaviour: str = "hand-raising", score: float = 0.9) -> Detection:
+    return Detection(behaviour=behaviour, score=score, box_xyxy=(x, 0.1, x + 0.2, 0.3))
+
+
+class FakeEyes:
+    """Sees what it is told to, takes as long as it is told to, and breaks when it is told to."""
+
+    def __init__(self, digest: str, clock: ManualClock, seen: list[Detection] | None = None, took_ms: int = 10) -> None:
+        self.digest, self.labels = digest, ("hand-raising", "sleeping")
+        self.runtime, self.refused = "fake", ()
+        self.clock, self.seen, self.took_ms = clock, [box()] if seen is None else seen, took_ms
+        self.looks = 0
+        self.breaks_at: int | None = None
+
+    def see(self, picture: object) -> list[Detection]:
+        self.looks += 1
+        if self.breaks_at is not None and self.looks >= self.breaks_at:
+            raise ValueError("CUDA: cudaErrorIllegalAddress, expected cudaSuccess")
+        self.clock.advance(self.took_ms)
+        return self.seen
+
+
+def sample(*seen: Detection, took_ms: int = 10, busy: float = 0.1) -> Sample:
+    return Sample(PICTURE, seen, took_ms, busy)
+
+
+BOTH = frozenset({"hand-raising", "sleeping"})
+
+
+def test_nothing_compared_speaks_against_nothing() -> None:
+    assert Comparison().fault() is None
+
+
+def test_boxes_are_paired_once_by_behaviour_and_place() -> None:
+    assert pairs([box(), box(0.11)], [box()]) == 1
+    assert pairs([box()], [box(behaviour="sleeping")]) == 0
+    assert pairs([box(0.1), box(0.5)], [box(0.51), box(0.12)]) == 2
+    assert pairs([], [box()]) == 0
+
+
+@pytest.mark.parametrize(("partners", "fits"), [(2, False), (3, True)])
+def test_a_release_that_sees_other_things_is_refused_once_enough_was_compared(partners: int, fits: bool) -> None:
+    found = Comparison()
+    for _ in range(partners):
+        found.add(sample(box()), [box()], 10, BOTH)
+    assert found.fault() is None
+    for _ in range(10 - partners):
+        found.add(sample(box(0.1)), [box(0.7)], 10, BOTH)
+    assert found.boxes >= JUDGED_BOXES
+    assert (found.fault() is None) == fits
+    assert fits or "agrees with 20% of 20 boxes on 10 pictures; expected 30%" in str(found.fault())
+
+
+def test_behaviours_that_only_one_of_both_knows_say_nothing() -> None:
+    found = Comparison()
+    for _ in range(20):
+        found.add(sample(box(behaviour="stand-up")), [box(behaviour="writing")], 10, BOTH)
+    assert (found.boxes, found.fault()) == (0, None)
+
+
+def test_a_slower_release_is_refused_only_where_the_worker_could_not_keep_up() -> None:
+    found = Comparison()
+    found.add(sample(box(), took_ms=10, busy=0.2), [box()], 44, BOTH)
+    assert found.fault() is None
+    found.add(sample(box(), took_ms=10, busy=0.3), [box()], 44, BOTH)
+    assert found.fault() == "takes 44 ms a picture instead of 10, 132% of the time; expected 90% at most"
+
+
+class Rig:
+    """A sight on a line, with releases that are opened when they are wanted."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.bus = MemoryBus(clock=self.clock)
+        self.bus.create([MODELS])
+        self.lines = Lines(self.bus, self.clock)
+        self.there: dict[str, FakeEyes | Exception] = {}
+        self.own = FakeEyes("own", self.clock)
+        self.sight = LineSight(self.bus, self.clock, "main", self.open, self.own)
+
+    def open(self, release: ModelRelease) -> Eyes:
+        found = self.there[release.digest]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def register(self, digest: str, eyes: FakeEyes | Exception | None = None) -> FakeEyes | Exception:
+        self.there[digest] = found = FakeEyes(digest, self.clock) if eyes is None else eyes
+        self.lines.register(
+            ModelRelease(
+                digest=digest,
+                name=digest,
+                labels=("hand-raising",),
+                input_hw=(1, 1),
+                figures=(),
+                lineage=(),
+                artefact="",
+            )
+        )
+        return found
+
+    def promote(self, digest: str) -> None:
+        self.lines.change("main", lambda before: promoted(before, digest))
+
+    def turn(self) -> None:
+        self.clock.advance(LOOK_EVERY_MS)
+        self.sight.follow()
+
+    def shadowed(self) -> None:
+        """Look on until what is on its way has seen enough, or was refused."""
+
+        def done() -> bool:
+            swaps = [role.swap for role in (self.sight._champion, self.sight._canary) if role.swap is not None]
+            if any(swap.wants for swap in swaps):
+                self.clock.advance(BUSY_OVER_MS // 20)
+                for camera in (CAMERA, OTHER):
+                    self.sight.see(camera, PICTURE)
+            return all(swap.refused is not None or swap.ready() is not None for swap in swaps)
+
+        wait_until(done)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_without_a_line_the_eyes_of_the_settings_look(rig: Rig) -> None:
+    rig.turn()
+    assert rig.sight.see(CAMERA, PICTURE) == ("own", [box()])
+    assert (rig.sight.refused, rig.sight.digest(CAMERA)) == ("", "own")
+
+
+def test_a_promoted_release_comes_in_between_two_steps_when_it_has_seen_enough(rig: Rig) -> None:
+    new = rig.register("new")
+    assert isinstance(new, FakeEyes)
+    rig.promote("new")
+    rig.turn()
+    rig.shadowed()
+    assert rig.sight.digest(CAMERA) == "own", "never within a step"
+    rig.turn()
+    assert rig.sight.digest(CAMERA) == "new"
+    assert new.looks >= SHADOW_LOOKS
+    assert rig.sight.refused == ""
+
+
+def test_in_an_empty_night_a_release_comes_in_without_pictures(rig: Rig) -> None:
+    rig.register("new")
+    rig.promote("new")
+    rig.turn()
+    swap = rig.sight._champion.swap
+    assert swap is not None
+    wait_until(lambda: swap.wants)
+    rig.clock.advance(SHADOW_MS)
+    wait_until(lambda: swap.ready() is not None)
+    rig.turn()
+    assert rig.sight.digest(CAMERA) == "new"
+
+
+@pytest.mark.parametrize(
+    ("eyes", "why"),
+    [
+        (BadInput(["release new: model.onnx is of 1234; expected its own"]), "model.onnx is of 1234"),
+        (BadInput(["memory: 10 MiB available; expected 75 MiB for a second net"]), "memory: 10 MiB available"),
+        (RuntimeError("no kernel image"), "RuntimeError: no kernel image"),
+    ],
+)
+def test_a_release_that_cannot_be_opened_is_refused_once_and_said(rig: Rig, eyes: Exception, why: str) -> None:
+    rig.register("new", eyes)
+    rig.promote("new")
+    rig.turn()
+    rig.shadowed()
+    for _ in range(3):
+        rig.turn()
+        assert rig.sight._champion.swap is None, "not tried again and again"
+    assert rig.sight.digest(CAMERA) == "own"
+    assert why in rig.sight.refused
+
+
+def test_a_release_that_is_not_registered_is_refused(rig: Rig) -> None:
+    rig.promote("ghost")
+    rig.turn()
+    assert rig.sight.refused == "ghost: not registered"
+    assert rig.sight.digest(CAMERA) == "own"
+
+
+def test_a_release_that_breaks_off_in_the_shadow_is_refused(rig: Rig) -> None:
+    new = FakeEyes("new", rig.clock)
+    new.breaks_at = 5
+    rig.register("new", new)
+    rig.promote("new")
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    assert rig.sight.digest(CAMERA) == "own"
+    assert "cudaErrorIllegalAddress" in rig.sight.refused
+
+
+def test_a_release_that_breaks_off_after_the_flip_loses_no_picture_and_the_former_looks_again(rig: Rig) -> None:
+    new = rig.register("new")
+    assert isinstance(new, FakeEyes)
+    rig.promote("new")
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    new.breaks_at = 0
+    assert rig.sight.see(CAMERA, PICTURE) == ("own", [box()])
+    assert rig.sight.refused.startswith("new: broke off after the flip")
+    rig.turn()
+    assert rig.sight.digest(CAMERA) == "own"
+
+
+def test_long_after_the_flip_there_is_nobody_to_stand_in(rig: Rig) -> None:
+    new = rig.register("new")
+    assert isinstance(new, FakeEyes)
+    rig.promote("new")
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    rig.clock.advance(WATCHED_MS)
+    rig.turn()
+    new.breaks_at = 0
+    with pytest.raises(ValueError, match="cudaErrorIllegalAddress"):
+        rig.sight.see(CAMERA, PICTURE)
+
+
+def test_a_canary_looks_at_its_cameras_only_and_goes_when_told(rig: Rig) -> None:
+    for digest in ("champion", "canary"):
+        rig.register(digest)
+    rig.promote("champion")
+    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    assert (rig.sight.digest(CAMERA), rig.sight.digest(OTHER)) == ("champion", "canary")
+    rig.lines.change("main", without_canary)
+    rig.turn()
+    assert (rig.sight.digest(CAMERA), rig.sight.digest(OTHER)) == ("champion", "champion")
+
+
+def test_what_was_refused_is_tried_again_when_the_line_moves(rig: Rig) -> None:
+    rig.register("new", BadInput(["release new: the store is away"]))
+    rig.promote("new")
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    rig.there["new"] = FakeEyes("new", rig.clock)
+    rig.promote("own")
+    rig.promote("new")
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    assert (rig.sight.digest(CAMERA), rig.sight.refused) == ("new", "")
+
+
+def test_a_busy_worker_gives_the_shadow_a_tenth_of_its_time(rig: Rig) -> None:
+    new = FakeEyes("new", rig.clock, took_ms=100)
+    rig.register("new", new)
+    rig.promote("new")
+    rig.turn()
+    swap = rig.sight._champion.swap
+    assert swap is not None
+    given = []
+    for _ in range(3):
+        wait_until(lambda: swap.wants)
+        looks = new.looks
+        busy_look(rig)
+        wait_until(lambda: new.looks > looks and swap.wants)  # noqa: B023 - waited for here
+        assert swap.share >= 0.1
+        busy_look(rig)
+        assert swap.wants, "it has had its tenth"
+        given.append(new.looks - looks)
+        rig.clock.advance(1_000)
+    assert given == [1, 1, 1]
+
+
+def busy_look(rig: Rig) -> None:
+    """One look of a worker that has looked for nine tenths of its time."""
+    rig.sight._looks.append((rig.clock.monotonic_ms(), 9 * BUSY_OVER_MS // 10))
+    rig.sight.see(CAMERA, PICTURE)
