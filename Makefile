@@ -9,14 +9,15 @@ PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 
 .PHONY: demo up setup test test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean
 
-# BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo.
+# BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo. RUNNER=ray: and with a fleet on Ray.
+# SWAP=classroom-640: promotes another release in the middle.
 ifeq ($(BUS),kafka)
-demo: $(VENV)/.ready-kafka
+demo: $(VENV)/.ready-$(if $(RUNNER),ray,kafka)
 	$(PYTHON) -m deploy.local.kafka.cluster --plain run -- sh -ec '$(BIN)/classpulse topics apply >/dev/null; \
-	  exec $(BIN)/classpulse demo --bus "$$CLASSPULSE_BUS" $(DEMO_FLAGS)'
+	  $(if $(RUNNER),CLASSPULSE_RUNNER=$(RUNNER)) exec $(BIN)/classpulse demo --bus "$$CLASSPULSE_BUS" $(if $(SWAP),--swap $(SWAP)) $(DEMO_FLAGS)'
 else
 demo: $(VENV)/.ready-cpu
-	$(BIN)/classpulse demo $(DEMO_FLAGS)
+	$(BIN)/classpulse demo $(if $(SWAP),--swap $(SWAP)) $(DEMO_FLAGS)
 endif
 
 up: $(VENV)/.ready-cpu
@@ -56,7 +57,7 @@ lessons: $(VENV)/.ready-test
 	cp build/lessons/* $(LESSONS)/
 
 constraints: $(VENV)/.ready-uv
-	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka --extra export \
+	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka --extra export --extra ray \
 	  --no-emit-index-url --no-annotate --universal --python-version 3.11 --custom-compile-command "make constraints" \
 	  --upgrade -o constraints.txt
 
@@ -78,9 +79,13 @@ $(VENV)/.ready-kafka: $(VENV)/.ready-uv pyproject.toml constraints.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,kafka]"
 	@touch $@
 
+$(VENV)/.ready-ray: $(VENV)/.ready-uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,kafka,ray]"
+	@touch $@
+
 $(VENV)/.ready-test: $(VENV)/.ready-uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,export,test]"
-	@touch $@ $(VENV)/.ready-cpu $(VENV)/.ready-kafka
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,export,ray,test]"
+	@touch $@ $(VENV)/.ready-cpu $(VENV)/.ready-kafka $(VENV)/.ready-ray
 
 clean:
 	rm -rf $(VENV) build demo-out .mypy_cache .ruff_cache .pytest_cache

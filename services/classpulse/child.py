@@ -28,6 +28,12 @@ REFUSALS = 3
 
 BAD_INPUT = 2
 LAST_WORDS = 20
+FLEET = "fleet"
+"""What stands for detect where workers on a cluster look; one process keeps them."""
+
+VIEW_FILE = "fleet.json"
+"""In the data folder of a fleet's keeper: how the fleet is (`View` in detect/fleet.py), once a second."""
+
 SPOKEN = "classpulse: "
 """How a process's lines for people begin (cli.py prints a person's faults so)."""
 
@@ -47,6 +53,11 @@ class Copy:
         """`detect`, or `detect-1` where there are several."""
         return self.stage if self.count == 1 else f"{self.stage}-{self.index}"
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """How it is called: a stage by its name, a fleet by who keeps it."""
+        return (FLEET, "keep") if self.stage == FLEET else (self.stage,)
+
 
 class Child:
     """The process of one copy, and the ones before it. Used from one thread: the kernel's death signal hangs on it."""
@@ -61,7 +72,7 @@ class Child:
     ) -> None:
         self.copy = copy
         self.restarts = 0
-        self._command = [*command, copy.stage, "--index", str(copy.index), "--count", str(copy.count)]
+        self._command = [*command, *copy.command, "--index", str(copy.index), "--count", str(copy.count)]
         self._environ, self._clock, self._committed = dict(environ), clock, committed
         self._process: subprocess.Popen[str] | None = None
         self._listener: threading.Thread | None = None

@@ -50,6 +50,7 @@ COMMANDS: dict[str, Row] = {
     "aggregate": Row(
         "classpulse.commands.stages", "Run the stage aggregate alone: detections to timelines and events."
     ),
+    "fleet": Row("classpulse.commands.fleet", "Keep detect workers on the nodes of a Ray cluster."),
     "models": Row("classpulse.commands.models", "Register, promote, try and take back what looks at pictures."),
     "bridge": Row("classpulse.commands.stages", "Run the stage bridge alone: a school's detections to its district."),
 }

@@ -7,7 +7,7 @@ from what was committed. The loop owns time, retries and dead letters.
 import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from classpulse.bus.base import Bus, Member, Place
@@ -82,14 +82,29 @@ class Pace:
     idle_every_ms: int = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a loop has done when it last came round, at `at_ms` of its monotonic clock.
+
+    `busy_ms`: how long its `steps` took, commits included; `oldest_ms`: the age of the oldest record of its last poll. What
+    waits for a broker comes round, too; what waits for a net that never answers does not.
+    """
+
+    at_ms: int
+    steps: int = 0
+    busy_ms: int = 0
+    oldest_ms: int = 0
+
+
 class Loop:
-    """Runs one stage as one member of its group until told to stop."""
+    """Runs one stage as one member of its group until told to stop. `pulse` may be looked at from any thread."""
 
     def __init__(self, stage: Stage, bus: Bus, member: Member, clock: Clock, pace: Pace | None = None) -> None:
         self.stage, self.bus, self.member, self.clock = stage, bus, member, clock
         self.pace = pace or Pace()
         self._idle_due_ms = self._lag_due_ms = 0
         self._took = False
+        self.pulse = Pulse(clock.monotonic_ms())
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises Fatal (Fenced among them); everything recoverable is retried here."""
@@ -100,6 +115,7 @@ class Loop:
                 retry_ms = self.pace.retry_first_ms
             except Recoverable as error:
                 _log.warning("%s: %s; trying again in %d ms", self.stage.name, error, retry_ms)
+                self._beat()
                 self.member.rewind()
                 self.clock.sleep_ms(retry_ms)
                 retry_ms = min(2 * retry_ms, self.pace.retry_most_ms)
@@ -110,12 +126,14 @@ class Loop:
         polled = self.member.poll(
             max_records=self.pace.max_records, max_bytes=self.pace.max_bytes, timeout_ms=self.pace.timeout_ms
         )
+        began_ms = self.clock.monotonic_ms()
         self._took = bool(polled)
-        self._tell_age(polled)
+        oldest_ms = self._tell_age(polled)
         if gone := self.member.handed_over():
             _log.info("%s: %d partitions were handed over", self.stage.name, len(gone))
             self.stage.forget(gone)
         if not polled:
+            self._beat()
             return 0
         fault("stage.polled")
         step, positions = self._step(polled)
@@ -123,7 +141,13 @@ class Loop:
         self._commit(step, positions, stop)
         fault("stage.committed")
         self.stage.committed(step, self.clock.now_ms())
+        ended_ms = self.clock.monotonic_ms()
+        self.pulse = Pulse(ended_ms, self.pulse.steps + 1, self.pulse.busy_ms + ended_ms - began_ms, oldest_ms)
         return len(polled)
+
+    def _beat(self) -> None:
+        """It came round, and nothing waits here."""
+        self.pulse = replace(self.pulse, at_ms=self.clock.monotonic_ms(), oldest_ms=0)
 
     def _step(self, polled: Sequence[Stored]) -> tuple[Step, dict[Place, int]]:
         started = self.clock.monotonic_ms()
@@ -148,6 +172,7 @@ class Loop:
             except Recoverable as error:
                 TRANSACTIONS.labels("retried").inc()
                 _log.warning("%s: commit: %s; taking no input until it succeeds", self.stage.name, error)
+                self._beat()
                 if stop is not None and stop.is_set():
                     raise
                 self.clock.sleep_ms(retry_ms)
@@ -185,11 +210,12 @@ class Loop:
         begin = max(first, self.bus.positions(self.stage.name, topic).get(place.partition, first))
         return self.bus.fetch(place, begin, max_records=1, max_bytes=1) if begin < end else []
 
-    def _tell_age(self, waiting: Sequence[Stored]) -> None:
-        """How long the oldest of these records has waited."""
+    def _tell_age(self, waiting: Sequence[Stored]) -> int:
+        """How long the oldest of these records has waited, in milliseconds."""
         now_ms = self.clock.now_ms()
-        oldest_ms = min((record.appended_at_ms for record in waiting), default=now_ms)
-        OLDEST_UNPROCESSED.labels(self.stage.name).set(max(0, now_ms - oldest_ms) / 1000)
+        age_ms = max(0, now_ms - min((record.appended_at_ms for record in waiting), default=now_ms))
+        OLDEST_UNPROCESSED.labels(self.stage.name).set(age_ms / 1000)
+        return age_ms
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
         DEADLETTERS.labels(error.reason).inc()

@@ -8,6 +8,7 @@ import fcntl
 import json
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,21 +17,25 @@ from typing import TextIO
 
 from classpulse.bus.base import Bus, check_bus, open_bus
 from classpulse.bus.limits import keep_within
-from classpulse.child import Child, Copy
+from classpulse.child import FLEET, VIEW_FILE, Child, Copy
 from classpulse.clock import Clock
 from classpulse.errors import BadInput, ClassPulseError, Recoverable
 from classpulse.faults import fault
-from classpulse.settings import Settings
+from classpulse.settings import Settings, masked
 from classpulse.topics import DETECTIONS, FRAMES, MIB, TOPICS
 
 STAGES = ("ingest", "detect", "aggregate")
 """A site that stands alone; `stages_of` says which ones a site has."""
 
+STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
 TURN_S = 0.1
 STATUS_EVERY_MS = 1_000
 RETAIN_EVERY_S = 5.0
 STOP_WITHIN_S = 3.0
 """How long stages may take to end before they are killed; with what surrounds it, Ctrl-C takes less than 5 s."""
+
+FLEET_FIRST_MS = 60_000
+"""So long the other stages wait for a fleet's first worker: what nobody can look at yet need not be captured."""
 
 LOCK_FILE = "lock"
 LOCK_ATTEMPTS = 3
@@ -108,14 +113,15 @@ class Supervisor:
             check_bus(settings.district_bus(), key="district")
         self._settings, self._bus, self._clock, self._retain_every_s = settings, bus, clock, retain_every_s
         self._keep_pictures = keep_pictures
-        counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in stages_of(settings)}
+        counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in processes_of(settings)}
         copies = [Copy(stage, index, count) for stage, count in counts.items() for index in range(count)]
         self.children = [
             Child(copy, command, _environ(settings, environ, number), clock, self._committed)
             for number, copy in enumerate(copies)
         ]
+        self._started: list[Child] = []
         self._settled = False
-        self._status_due_ms = 0
+        self._status_due_ms = self._fleet_due_ms = 0
         self._status_failed = False
 
     def run(
@@ -133,8 +139,7 @@ class Supervisor:
         retention = threading.Thread(target=self._retain, args=(retention_stop,), name="retention", daemon=True)
         retention.start()
         try:
-            for child in self.children:
-                child.start()
+            self._start_first()
             while not stop.wait(TURN_S):
                 if not self._settled and all(child.settled for child in self.children):
                     self._settled = True
@@ -147,8 +152,10 @@ class Supervisor:
             retention.join(timeout=0.5)
 
     def _turn(self, ended: Callable[[], bool]) -> bool:
-        for child in self.children:
+        for child in self._started:
             child.watch()
+        if len(self._started) < len(self.children) and self._fleet_looks():
+            self._start(self.children)
         if all(child.running for child in self.children):
             fault("supervisor.watching")
         if self._clock.monotonic_ms() < self._status_due_ms:
@@ -160,6 +167,27 @@ class Supervisor:
         except Recoverable as error:
             _log.warning("%s; asking again", error)
             return False
+
+    def _start_first(self) -> None:
+        """All at once, or, where there is one, a fleet alone."""
+        first = [child for child in self.children if child.copy.stage == FLEET]
+        self._fleet_due_ms = self._clock.monotonic_ms() + FLEET_FIRST_MS
+        (self._settings.data / VIEW_FILE).unlink(missing_ok=True)
+        self._start(first or self.children)
+
+    def _start(self, children: Sequence[Child]) -> None:
+        for child in children:
+            if child not in self._started:
+                child.start()
+                self._started.append(child)
+
+    def _fleet_looks(self) -> bool:
+        """Whether a worker of the fleet is at work, or none is to be waited for any longer."""
+        try:
+            view = (self._settings.data / VIEW_FILE).read_text(encoding="utf-8")
+        except OSError:
+            view = ""
+        return '"state":"running"' in view or self._clock.monotonic_ms() >= self._fleet_due_ms
 
     def _stop(self) -> None:
         for child in self.children:
@@ -177,6 +205,8 @@ class Supervisor:
         try:
             if copy.stage == "ingest":
                 return sum(end for _, end in self._bus.ends(FRAMES).values())
+            if copy.stage == FLEET:
+                return sum(self._bus.positions("detect", FRAMES).values())
             positions = self._bus.positions(copy.stage, FRAMES if copy.stage == "detect" else DETECTIONS)
         except Recoverable as error:
             _log.warning("%s: %s", copy.name, error)
@@ -225,6 +255,15 @@ class Supervisor:
 def stages_of(settings: Settings) -> tuple[str, ...]:
     """The stages of a site, in the order of the route: one that belongs to a district forwards what others aggregate."""
     return ("ingest", "detect", "bridge") if settings.district else STAGES
+
+
+def processes_of(settings: Settings) -> tuple[str, ...]:
+    """What is started for them: a fleet is kept by one process, wherever its workers are. Raises BadInput for a bus it cannot share."""
+    if settings.runner == "ray" and not settings.bus.startswith("kafka://"):
+        raise BadInput(
+            [f"runner = 'ray': bus = {masked(settings.bus)!r}: the workers share a broker; expected kafka://HOST:PORT"]
+        )
+    return tuple(FLEET if stage == "detect" and settings.runner == "ray" else stage for stage in stages_of(settings))
 
 
 def prepare_bus(settings: Settings) -> Bus:

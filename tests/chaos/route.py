@@ -39,13 +39,14 @@ class Outcome:
     audited: Audit | None = None
 
 
-def write_site(folder: Path, bus: str = "", fps: int = FPS) -> Path:
+def write_site(folder: Path, bus: str = "", fps: int = FPS, runner: str = "processes") -> Path:
     """Three rooms, each with one bundled lesson in complete delivery, at fixed event times; with the faster classroom model."""
     lines = [
         "[settings]",
         f'data = "{folder}/data"',
         'model = "classroom-640"',
         *([f'bus = "{bus}"'] if bus else []),
+        f'runner = "{runner}"',
         "",
     ]
     for number in (1, 2, 3):

@@ -28,15 +28,20 @@ STEP_MS = 200
 FRESHNESS_MS = 5_000
 
 
-class BrightEyes:
+class BrightSight:
     """Sees a raised hand in bright pictures; a scripted picture is as bright as its time says."""
 
-    digest = "b" * 64
+    refused = ""
 
-    def see(self, picture: Picture) -> list[Detection]:
-        if picture.mean() < 128:
-            return []
-        return [Detection(behaviour="hand-raising", score=1.0, box_xyxy=(0.1, 0.1, 0.4, 0.6))]
+    def digest(self, camera: str) -> str:
+        return "b" * 64
+
+    def follow(self) -> None:
+        """There is no other."""
+
+    def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
+        hand = Detection(behaviour="hand-raising", score=1.0, box_xyxy=(0.1, 0.1, 0.4, 0.6))
+        return self.digest(camera), [] if picture.mean() < 128 else [hand]
 
 
 @dataclass
@@ -102,7 +107,7 @@ class Route:
         self._drain(self.aggregating())
 
     def worker(self) -> Detect:
-        return Detect(BrightEyes(), Deliveries(self.bus, self.clock), self.clock, freshness_ms=FRESHNESS_MS)
+        return Detect(BrightSight(), Deliveries(self.bus, self.clock), self.clock, freshness_ms=FRESHNESS_MS)
 
     def detecting(self, stage: Detect) -> Loop:
         return Loop(stage, self.bus, self.bus.member("detect", [FRAMES]), self.clock, Pace(timeout_ms=0))

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from classpulse.records import room_of
 from classpulse.roster import Declared, Roster
 from classpulse.settings import Settings, masked
 from classpulse.site import Site, load_site
-from classpulse.supervisor import Supervisor, hold, stages_of
+from classpulse.supervisor import STAGE_COMMAND, Supervisor, hold, stages_of
 from classpulse.telemetry import start_logging
 from classpulse.topics import FRAMES
 
@@ -30,8 +29,6 @@ DECLARED_FILE = "declared.json"
 FORGET_WITHIN_MS = 1_000
 FORGET_FRAMES = 256
 """How long an interrupted route goes on removing pictures, so many more at most: Ctrl-C takes less than 5 s in all."""
-
-STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
 
 _log = logging.getLogger("classpulse.up")
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

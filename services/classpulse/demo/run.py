@@ -16,11 +16,15 @@ from classpulse.demo.measuring import measured
 from classpulse.demo.report import write_all
 from classpulse.demo.route import Route
 from classpulse.demo.screens import LiveScreen, LogScreen, Screen, show_result
+from classpulse.detect.eyes import open_release
+from classpulse.detect.registry import put
 from classpulse.errors import BadInput, Recoverable
+from classpulse.lines import Lines, promoted
 from classpulse.process import stop_on_signals
 from classpulse.settings import Settings, masked
 from classpulse.supervisor import hold
 from classpulse.topics import FRAMES, TOPICS, short_name
+from gesturedet.card import Release
 
 LOOK_EVERY_S = 0.25
 START_S = 5.0
@@ -31,6 +35,22 @@ GRACE_S = 120.0
 
 MARK = ".classpulse-demo"
 """The file that says that a folder is a demo's and may be emptied by the next one."""
+
+
+class Middle:
+    """The moment at which a release is promoted, if one is to be: half the lessons have been played."""
+
+    def __init__(self, bus: Bus, clock: Clock, registry: str, release: Release | None, lessons: list[Lesson]) -> None:
+        self._lines, self._registry, self._release = Lines(bus, clock), registry, release
+        self._at_s = max(lesson.truth.duration_ms for lesson in lessons) / 2000
+
+    def pass_by(self, elapsed_s: float) -> None:
+        """Promote it, once."""
+        if self._release is None or elapsed_s < self._at_s:
+            return
+        told, self._release = put(self._release, self._registry), None
+        self._lines.register(told)
+        self._lines.change("main", lambda line: promoted(line, told.digest))
 
 
 class Ending(Enum):
@@ -47,9 +67,13 @@ ADMIN = "admin"
 """Whose credentials measure a demo on a broker: the accounts count pictures, which no operator may see."""
 
 
-def run_demo(out: Path, *, headless: bool, seconds: float | None, bus_url: str = "") -> int:
-    """Play, show, measure and write; gives the exit code. Raises BadInput for a folder or bus that is not for a demo."""
+def run_demo(out: Path, *, headless: bool, seconds: float | None, bus_url: str = "", swap: str = "") -> int:
+    """Play, show, measure and write; gives the exit code. Raises BadInput for a folder, bus or release that is not for a demo.
+
+    `swap`: a release that is promoted in the middle.
+    """
     lessons = bundled_lessons()
+    release = open_release(swap) if swap else None
     clock = SystemClock()
     console = Console()
     stop = stop_on_signals()
@@ -60,9 +84,9 @@ def run_demo(out: Path, *, headless: bool, seconds: float | None, bus_url: str =
     try:
         bus.create(tuple(TOPICS.values()))
         _check_empty(bus, bus_url)
-        ending, words = _play(
-            bus, lessons, out, _screen(console, clock, lessons, headless=headless), stop, clock, seconds
-        )
+        middle = Middle(bus, clock, Settings(data=data.resolve()).registry_url, release, lessons)
+        screen = _screen(console, clock, lessons, headless=headless)
+        ending, words = _play(bus, lessons, out, screen, stop, clock, seconds, middle)
         if ending is Ending.STOPPED:
             _forget_pictures(bus)
             console.print(f"{ending.value}; what was recorded so far lies in {out}", highlight=False)
@@ -113,6 +137,7 @@ def _play(
     stop: threading.Event,
     clock: Clock,
     seconds: float | None,
+    middle: Middle,
 ) -> tuple[Ending, str]:
     """Run the route until something ends it; gives what, and the route's last words."""
     longest_s = max(lesson.truth.duration_ms for lesson in lessons) / 1000
@@ -120,7 +145,9 @@ def _play(
     route = Route(out / "site.toml", out / "data", out / "up.log", os.environ)
     try:
         with screen:
-            ending = watch(route, follower, screen, stop, clock, cut_s=seconds, give_up_s=longest_s + GRACE_S)
+            ending = watch(
+                route, follower, screen, stop, clock, cut_s=seconds, give_up_s=longest_s + GRACE_S, middle=middle
+            )
     finally:
         route.stop()
     return ending, route.last_words
@@ -135,6 +162,7 @@ def watch(
     *,
     cut_s: float | None,
     give_up_s: float,
+    middle: Middle,
 ) -> Ending:
     """Show what is going on until the route has ended by itself or is to be ended."""
     began_ms = clock.monotonic_ms()
@@ -142,6 +170,7 @@ def watch(
         exit_code = route.exit_code
         elapsed_s = (clock.monotonic_ms() - began_ms) / 1000
         _look(follower)
+        middle.pass_by(elapsed_s)
         screen.show(follower, elapsed_s)
         if exit_code is not None:
             return Ending.PLAYED if exit_code == 0 and follower.done else Ending.FAILED

@@ -257,6 +257,10 @@ def left(tmp_path: Path) -> Path:
 def test_the_check_exits_with_what_it_found(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = left / "report.json"
     assert main([str(path)]) == 0
+    assert main(["--swapped", str(path)]) == 1
+    assert "expected 2 that looked" in capsys.readouterr().err
+    path.write_text(json.dumps(changed(model="a, b")))
+    assert (main(["--swapped", str(path)]), main([str(path)])) == (0, 1)
     path.write_text(json.dumps(changed(model="")))
     assert main([str(path)]) == 1
     assert "model = ''; expected the digest" in capsys.readouterr().err

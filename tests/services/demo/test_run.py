@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
+from classpulse.demo.bundled import bundled_lessons
 from classpulse.demo.following import Follower
 from classpulse.demo.route import Route
-from classpulse.demo.run import MARK, Ending, emptied, watch
+from classpulse.demo.run import MARK, Ending, Middle, emptied, watch
+from classpulse.detect.registry import fetch
 from classpulse.errors import BadInput, Recoverable
+from classpulse.lines import Lines
 from classpulse.supervisor import hold
+from classpulse.topics import MODELS
+from gesturedet.card import find_release
 from tests.services.demo.log import ROOM, START_MS, a_played_lesson
 
 
@@ -51,8 +57,25 @@ def watched(
     clock, event = ManualClock(START_MS), AtOnce()
     if stop:
         event.set()
-    told = follower or Follower(a_played_lesson().bus, [ROOM])
-    return watch(route, told, PretendScreen(clock), event, clock, cut_s=cut_s, give_up_s=50.0)  # type: ignore[arg-type]
+    log = a_played_lesson()
+    told, middle = follower or Follower(log.bus, [ROOM]), Middle(log.bus, clock, "", None, bundled_lessons())
+    screen = PretendScreen(clock)
+    return watch(route, told, screen, event, clock, cut_s=cut_s, give_up_s=50.0, middle=middle)  # type: ignore[arg-type]
+
+
+def test_a_release_is_promoted_once_when_half_the_lessons_were_played(tmp_path: Path) -> None:
+    bus, clock, lessons = MemoryBus(), ManualClock(), bundled_lessons()
+    bus.create([MODELS])
+    release = find_release("classroom-640")
+    middle = Middle(bus, clock, str(tmp_path), release, lessons)
+    half_s = max(lesson.truth.duration_ms for lesson in lessons) / 2000
+    middle.pass_by(half_s - 0.1)
+    assert Lines(bus, clock).lines() == {}
+    for _ in range(2):
+        middle.pass_by(half_s)
+        line = Lines(bus, clock).lines()["main"]
+        assert (line.champion, line.revision) == (release.card.digest, 1)
+    assert fetch(Lines(bus, clock).release(line.champion)) == release
 
 
 def test_a_new_folder_becomes_a_demos(tmp_path: Path) -> None:

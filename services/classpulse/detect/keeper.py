@@ -1,0 +1,53 @@
+"""Who keeps a fleet: raises it on its cluster, writes how it is to a file once a second, and ends it when told to stop.
+
+A process of its own, under a supervisor: a process that Ray's head has left ends itself, and a fresh one raises the fleet again.
+"""
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from classpulse.child import VIEW_FILE
+from classpulse.detect.cluster import Remote, connected, raised
+from classpulse.detect.fleet import View
+from classpulse.detect.ground import Orders
+from classpulse.errors import Recoverable
+from classpulse.process import stop_on_signals
+from classpulse.settings import Settings
+
+LOOK_S = 1.0
+END_WITHIN_S = 2.5
+"""Below what a supervisor gives its stages."""
+
+_log = logging.getLogger("classpulse.fleet")
+
+
+def keep(settings: Settings) -> None:
+    """Until a signal says stop. Raises BadInput where there is no cluster."""
+    with connected(settings.ray_address):
+        stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
+        fleet = raise_fleet(settings)
+        _log.info("raised on %s", settings.ray_address or "a cluster of its own")
+        while not stop.wait(LOOK_S):
+            try:
+                write(fleet.view(), settings.data / VIEW_FILE)
+            except Recoverable as error:
+                _log.warning("%s; looking again", error)
+        killed = fleet.ended(END_WITHIN_S)
+        _log.info("the fleet has ended%s", f"; {killed} workers had to be killed" if killed else "")
+
+
+def raise_fleet(settings: Settings) -> Remote:
+    """The fleet of the cluster that this process is connected to, made where there is none."""
+    return raised(settings, Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
+
+
+def write(view: View, path: Path) -> None:
+    """Replace the file; where that fails the fleet goes on."""
+    draft = path.with_suffix(".new")
+    try:
+        draft.write_bytes(msgspec.json.encode(view))
+        draft.replace(path)
+    except OSError as error:
+        _log.warning("%s: %s; the fleet goes on", path, error.strerror)

@@ -1,0 +1,255 @@
+"""The fleet on Ray: workers and their supervisor as detached actors. Pixels go from the broker to the worker; Ray carries words.
+
+Actors hold plain classes (`FleetWorker`, `Fleet`) that know nothing of Ray. The supervisor is found by its name; Ray starts it
+again when it dies, and the workers, which live on meanwhile, tell it what it had been ordered.
+"""
+
+import logging
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from classpulse.clock import SystemClock
+from classpulse.detect import fleet_worker
+from classpulse.detect.devices import Device
+from classpulse.detect.fleet import Fleet, View
+from classpulse.detect.fleet_worker import FleetWorker, Health
+from classpulse.detect.ground import Node, Orders, Probe
+from classpulse.detect.probe import probe
+from classpulse.settings import Settings
+from classpulse.telemetry import start_logging
+from classpulse.topics import FRAMES
+
+NAMESPACE = "classpulse"
+SUPERVISOR = "fleet"
+TURN_S = 1.0
+SOON_S = 0.1
+ANSWER_S = 1.0
+ASK_S = 10.0
+GRAIN = 10_000
+"""Ray gives out resources by this fraction of one."""
+
+_log = logging.getLogger("classpulse.fleet")
+
+
+class WorkerActor:
+    """A worker with the orders it was told last."""
+
+    def __init__(self, settings: Settings, slot: int, device: Device, orders: Orders) -> None:
+        start_logging(f"detect-{slot}", settings.log_level)
+        self._orders = orders
+        self._worker = FleetWorker(settings, slot, device)
+
+    def health(self) -> Health:
+        """As `FleetWorker.health`."""
+        return self._worker.health()
+
+    def drain(self) -> None:
+        """As `FleetWorker.drain`."""
+        self._worker.drain()
+
+    def remember(self, orders: Orders) -> None:
+        """For a supervisor to come."""
+        self._orders = orders
+
+    def tell(self) -> tuple[str, Orders]:
+        """The node where this is, and the orders."""
+        return ray.get_runtime_context().get_node_id(), self._orders
+
+
+class SupervisorActor:
+    """Holds the fleet, and turns it once a second."""
+
+    def __init__(self, settings: Settings, orders: Orders) -> None:
+        start_logging("fleet", settings.log_level)
+        self._lock, self._ordered = threading.Lock(), threading.Event()
+        self._fleet = Fleet(RayGround(settings), SystemClock(), orders, most_workers=FRAMES.partitions)
+        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+        self._thread.start()
+
+    def view(self) -> View:
+        """What there is now."""
+        with self._lock:
+            return self._fleet.view()
+
+    def scale(self, least: int | None, most: int | None) -> None:
+        """Between so many workers from now on."""
+        with self._lock:
+            self._fleet.order(least=least, most=most)
+        self._ordered.set()
+
+    def drain(self, node: str, *, on: bool) -> None:
+        """Take every worker off a node, or let it be used again."""
+        with self._lock:
+            drained = self._fleet.orders.drained
+            self._fleet.order(drained=drained | {node} if on else drained - {node})
+        self._ordered.set()
+
+    def _run(self) -> None:
+        while True:
+            self._ordered.wait(SOON_S if self._fleet.draining else TURN_S)
+            self._ordered.clear()
+            try:
+                with self._lock:
+                    self._fleet.turn()
+            except RayError as error:
+                _log.warning("cluster: %s; looking again", error)
+            except Exception:  # noqa: BLE001 - whatever it is: Ray starts a fresh supervisor, which adopts the workers
+                _log.exception("fleet: ended")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class RayGround:
+    """A Ray cluster as a `Ground`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._actors: dict[int, Any] = {}
+        self._asked: dict[int, Any] = {}
+        self._pids: dict[int, tuple[str, int]] = {}
+        self._probes: dict[Any, str] = {}
+        self._starts: dict[int, str] = {}
+
+    def nodes(self) -> list[Node]:
+        """Those alive that have anything to look with."""
+        return [found for node in ray.nodes() if node["Alive"] and (found := _node(node)) is not None]
+
+    def probe(self, node: Node) -> None:
+        """As a task on that node, in a process that ends with it."""
+        task = ray.remote(max_calls=1, max_retries=0)(probe)
+        whole = _options(node, min(1.0, node.amount) if node.device != "cpu" else 0)
+        self._probes[task.options(**whole).remote(self._settings, node.device, int(node.amount))] = node.id
+
+    def probed(self) -> dict[str, Probe]:
+        """Of the tasks that ended."""
+        ended, _ = ray.wait([*self._probes], num_returns=len(self._probes), timeout=0) if self._probes else ([], [])
+        return {self._probes.pop(one): _result(one) for one in ended}
+
+    def adopt(self) -> tuple[dict[int, str], Orders]:
+        """Ask every worker that has a name; of two in one slot the one that answers last stays."""
+        found: dict[int, str] = {}
+        latest = Orders()
+        for name in sorted(one["name"] for one in ray.util.list_named_actors(all_namespaces=True) if is_worker(one)):
+            slot = int(name.split("/")[1])
+            try:
+                actor = ray.get_actor(name, namespace=NAMESPACE)
+                node, orders = ray.get(actor.tell.remote(), timeout=ASK_S)
+            except (RayError, ValueError) as error:
+                _log.warning("worker %s: %s; not adopted", name, error)
+                with suppress(RayError, ValueError):
+                    ray.kill(ray.get_actor(name, namespace=NAMESPACE))
+                continue
+            if slot in self._actors:
+                ray.kill(self._actors[slot])
+            self._actors[slot], found[slot] = actor, node
+            self._starts[slot] = node
+            latest = max(latest, orders, key=lambda one: one.revision)
+        return found, latest
+
+    def start(self, slot: int, node: Node, share: float, orders: Orders) -> None:
+        """A detached actor on that node and no other."""
+        kind = ray.remote(WorkerActor).options(
+            name=f"worker/{slot}/{uuid.uuid4().hex[:8]}",
+            namespace=NAMESPACE,
+            lifetime="detached",
+            max_restarts=0,
+            **_options(node, share),
+        )
+        self._actors[slot] = kind.remote(self._settings, slot, node.device, orders)
+        self._starts[slot] = node.id
+
+    def health(self, slots: Collection[int]) -> dict[int, Health | None]:
+        """Ask all at once; who has not answered yet is not asked again."""
+        for slot in slots:
+            if slot in self._actors and slot not in self._asked:
+                self._asked[slot] = self._actors[slot].health.remote()
+        waiting = {self._asked[slot]: slot for slot in slots if slot in self._asked}
+        if waiting:
+            ray.wait([*waiting], num_returns=len(waiting), timeout=ANSWER_S)
+        answers: dict[int, Health | None] = {}
+        for question, slot in waiting.items():
+            try:
+                answers[slot] = health = ray.get(question, timeout=0)
+                self._pids[slot] = (self._starts[slot], health.pid)
+            except ray.exceptions.GetTimeoutError:
+                answers[slot] = None
+                continue
+            except RayActorError:
+                pass
+            del self._asked[slot]
+        return answers
+
+    def tell(self, slots: Collection[int], orders: Orders) -> None:
+        """Without waiting."""
+        for slot in slots:
+            self._actors[slot].remember.remote(orders)
+
+    def drain(self, slot: int) -> None:
+        """Without waiting."""
+        self._actors[slot].drain.remote()
+
+    def kill(self, slot: int) -> None:
+        """By Ray, and by the kernel: a stopped process hears nothing of Ray."""
+        actor = self._actors.pop(slot, None)
+        self._asked.pop(slot, None)
+        if actor is not None:
+            ray.kill(actor)
+        node, pid = self._pids.pop(slot, ("", 0))
+        if pid:
+            on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+            ray.remote(num_cpus=0, max_retries=0)(_kill).options(scheduling_strategy=on_node).remote(pid)
+
+    def dismiss(self, slot: int) -> None:
+        """As a task, without waiting: what it does to the group passes by itself after a session's length."""
+        ray.remote(num_cpus=0, max_retries=0)(fleet_worker.dismiss).remote(self._settings, slot)
+
+
+def _kill(pid: int) -> None:
+    """End a process of Ray's that still is the worker it was."""
+    with suppress(OSError):
+        if b"WorkerActor" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+
+
+def _options(node: Node, share: float) -> dict[str, Any]:
+    """What an actor or a task takes of a node, and that it has to be that node."""
+    taken = int(share * GRAIN) / GRAIN
+    device: dict[Device, dict[str, Any]] = {
+        "cpu": {"num_cpus": taken},
+        "gpu": {"num_cpus": 0, "num_gpus": taken},
+        "jetson": {"num_cpus": 0, "resources": {"jetson": taken}},
+    }
+    return {**device[node.device], "scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False)}
+
+
+def _node(told: dict[str, Any]) -> Node | None:
+    """A node of Ray's; None for one that has nothing to look with, as a head often is."""
+    resources = told["Resources"]
+    kinds: tuple[tuple[Device, str], ...] = (("jetson", "jetson"), ("gpu", "GPU"), ("cpu", "CPU"))
+    for device, resource in kinds:
+        if resources.get(resource, 0) > 0:
+            return Node(told["NodeID"], told["NodeManagerHostname"], device, resources[resource])
+    return None
+
+
+def _result(task: Any) -> Probe:
+    """What a probe found, or why it found nothing."""
+    try:
+        found: Probe = ray.get(task)
+    except RayError as error:
+        return Probe(0, error=str(error).strip().splitlines()[-1])
+    return found
+
+
+def is_worker(named: dict[str, str]) -> bool:
+    """Whether an actor that Ray lists is one of ours."""
+    return named["namespace"] == NAMESPACE and named["name"].startswith("worker/")
