@@ -23,10 +23,8 @@ WATCHED_MS = 60_000
 """So long after a flip the former eyes are kept: where the new ones break off, they look again."""
 
 BUSY_OVER_MS = 5_000
-SPARE = 0.7
-SHADOW_SHARE = 0.1
-"""A shadow run gets pictures while the worker looks for less than SPARE of its time; where it looks for more, the shadow run
-looks for SHADOW_SHARE of its own at most."""
+SHADOW_SHARE = 0.05
+"""A shadow run looks for this part of its time at most: live pictures wait for it."""
 
 _log = logging.getLogger("classpulse.detect")
 
@@ -86,10 +84,8 @@ class LineSight:
             return self.see(camera, picture)
         took_ms = self._clock.monotonic_ms() - began_ms
         self._looks.append((began_ms, took_ms))
-        if role.swap is not None and role.swap.wants:
-            busy = self._busy()
-            if busy < SPARE or role.swap.share < SHADOW_SHARE:
-                role.swap.offer(Sample(picture, seen, took_ms, busy))
+        if role.swap is not None and role.swap.wants and role.swap.share < SHADOW_SHARE:
+            role.swap.offer(Sample(picture, seen, took_ms, self._busy()))
         return eyes.digest, seen
 
     def follow(self) -> None:
