@@ -62,6 +62,14 @@ def rows() -> dict[str, str]:
             f" | {spread(found['records_per_s'])}; {spread(found['cpu_ms_per_record'], 3)} | not measured | 3,000 |"
             for count, found in rooms.items()
         },
+        "growth": f"A record of 1,000 rooms costs {aggregate['cpu_of_1000_rooms_to_10']:.2f} times the CPU"
+        " that it costs of 10 (limit: 1.2); in steps"
+        f" of 500 records {aggregate['cpu_of_1000_rooms_to_10_in_steps_of_500']:.2f} times",
+        "in steps of 500": "in steps of 500 one process takes "
+        + ", ".join(
+            f"{spread(found['records_per_s'])} records/s of {int(count):,} rooms"
+            for count, found in aggregate["rooms_in_steps_of_500"].items()
+        ),
         "restore": f"| the state of 1,000 rooms is read again, s | {spread(aggregate['restore']['seconds'], 1)} | not measured | 15 |",
         "chaos": f"{chaos['faults']} faults under {chaos['routes']} routes; from the end of a fault until the route went on:"
         f" {spread(chaos['recovered_s'], 1)} s",
