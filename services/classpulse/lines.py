@@ -99,7 +99,12 @@ def promoted(line: ModelLine, digest: str) -> ModelLine:
     canary = None if line.canary == digest else line.canary
     previous = line.previous if line.champion == digest else line.champion or None
     return msgspec.structs.replace(
-        line, champion=digest, previous=previous, canary=canary, canary_cameras=line.canary_cameras if canary else ()
+        line,
+        champion=digest,
+        previous=previous,
+        canary=canary,
+        canary_cameras=line.canary_cameras if canary else (),
+        taken_back=False,
     )
 
 
@@ -125,4 +130,6 @@ def rolled_back(line: ModelLine) -> ModelLine:
                 f"line {line.line!r}: nothing was promoted before {line.champion[:12] or 'anything'}; expected a promotion to take back"
             ]
         )
-    return msgspec.structs.replace(line, champion=line.previous, previous=line.champion, canary=None, canary_cameras=())
+    return msgspec.structs.replace(
+        line, champion=line.previous, previous=line.champion, canary=None, canary_cameras=(), taken_back=True
+    )

@@ -267,6 +267,7 @@ class ModelLine(Record, frozen=True, kw_only=True):
     """Which releases a line of workers uses, by digest: the champion, and a canary on the cameras named.
 
     `revision` rises by one with every change; who changes it says which one was read, and is refused if that is not the latest.
+    `taken_back`: the champion looked before and is to look again: workers do not compare it with what is to go.
     """
 
     line: str
@@ -274,6 +275,7 @@ class ModelLine(Record, frozen=True, kw_only=True):
     canary: str | None = None
     canary_cameras: tuple[str, ...] = ()
     previous: str | None = None
+    taken_back: bool = False
     revision: int = 0
 
 

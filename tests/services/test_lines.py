@@ -64,7 +64,8 @@ def test_a_line_remembers_its_changes_and_counts_them(bus: Bus, line: str) -> No
     assert lines.lines()[line] == ModelLine(line=line, champion=A, canary=B, canary_cameras=("t/s/r/c",), revision=2)
     lines.change(line, lambda before: promoted(before, B))
     assert lines.lines()[line] == ModelLine(line=line, champion=B, previous=A, revision=3)
-    assert lines.change(line, rolled_back) == ModelLine(line=line, champion=A, previous=B, revision=4)
+    assert lines.change(line, rolled_back) == ModelLine(line=line, champion=A, previous=B, taken_back=True, revision=4)
+    assert not lines.change(line, lambda before: promoted(before, C)).taken_back
 
 
 def test_who_saw_an_older_revision_is_told(bus: Bus, line: str) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AddressOption = Annotated[
     str,
-    typer.Option("--address", help="Ray cluster: HOST:PORT, ray://HOST:PORT, or auto for the one on this machine."),
+    typer.Option("--address", help="Ray cluster: HOST:PORT of its head, or auto for the one on this machine."),
 ]
 LeastOption = Annotated[int | None, typer.Option(min=0, help="Fewest workers; default: as many as --most.")]
 MostOption = Annotated[int | None, typer.Option(min=1, help="Most workers; default: as many as the nodes carry.")]

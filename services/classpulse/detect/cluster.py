@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorDiedError, RayError
 
 from classpulse.clock import SystemClock
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Orders
 from classpulse.detect.on_ray import ASK_S, NAMESPACE, SUPERVISOR, SupervisorActor, is_worker
-from classpulse.errors import BadInput, Recoverable
+from classpulse.errors import BadInput, Fatal, Recoverable
 from classpulse.settings import Settings
 
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
@@ -21,7 +21,6 @@ OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 LOOK_AGAIN_MS = 100
 REACHED_S = 5.0
-RAY_CLIENT = "ray://"
 WAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -32,7 +31,7 @@ after this time: 60 s by itself, which is long for pictures that wait."""
 
 
 class Remote:
-    """The supervisor of a fleet, wherever it is. Raises Recoverable when it does not answer."""
+    """The supervisor of a fleet, wherever it is. Raises Recoverable when it does not answer, Fatal when there is none any more."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
@@ -69,6 +68,8 @@ class Remote:
     def _ask(self, what: str, *arguments: object, **named: object) -> Any:
         try:
             return ray.get(getattr(self._actor, what).remote(*arguments, **named), timeout=ASK_S)
+        except ActorDiedError as error:  # Ray starts it again for ever, unless somebody ended it, or it cannot be made
+            raise Fatal(f"fleet: its supervisor is gone: {_first(error)}; expected it to be raised again") from error
         except (RayError, ConnectionError) as error:
             raise Recoverable(f"fleet: {type(error).__name__}: {_first(error)}") from error
 
@@ -98,11 +99,11 @@ def connected(address: str) -> Iterator[None]:
 
 def _check_reachable(address: str) -> None:
     """Raises BadInput where nobody listens: Ray itself would go on asking for many minutes."""
-    host, _, port = address.removeprefix(RAY_CLIENT).rpartition(":")
+    host, _, port = address.rpartition(":")
     if not host:
         return
-    if not port.isdigit():
-        raise BadInput([f"--address = {address!r}: no port; expected HOST:PORT, ray://HOST:PORT or auto"])
+    if not port.isdigit() or "://" in address:
+        raise BadInput([f"--address = {address!r}: expected HOST:PORT of Ray's head (6379 by default), or auto"])
     try:
         socket.create_connection((host, int(port)), timeout=REACHED_S).close()
     except OSError as error:

@@ -21,6 +21,9 @@ OPENING_MS = 900_000
 SILENT_MS = 10_000
 """One that does not answer for so long is as good as dead: its interpreter is blocked, its process stopped, its node gone."""
 
+STARTING_MS = 120_000
+"""One that has never answered has so long to be placed and to import what it needs."""
+
 DRAIN_MS = 20_000
 """A worker that was asked to end has so long for its last step."""
 
@@ -135,13 +138,15 @@ class Fleet:
     def wanted(self) -> int:
         """How many workers there are to be, as far as the nodes carry them."""
         most = self.capacity if self.orders.most is None else min(self.orders.most, self.capacity)
-        least = most if self.orders.least is None else min(self.orders.least, most)
+        least = most if self.orders.least is None else min(max(1, self.orders.least), most)
         return least if self._aim is None else max(least, min(most, self._aim))
 
     def _room_of(self, node: Node) -> int:
         """How many workers a node carries."""
         probe = self.orders.probes.get(node.id)
-        return 0 if probe is None or node.id in self.orders.drained else probe.workers
+        if probe is None or node.id in self.orders.drained:
+            return 0
+        return probe.workers * (1 if node.device == "cpu" else max(1, int(node.amount)))
 
     def _learn(self, now_ms: int) -> None:
         """Have every new node probed, and one that could not be again after a while."""
@@ -170,8 +175,9 @@ class Fleet:
         if slot.number not in answers:
             self._lost(slot, "died", now_ms)
         elif health is None:
-            if now_ms - slot.heard_ms >= SILENT_MS:
-                self._lost(slot, f"has not answered for {SILENT_MS // 1000} s", now_ms)
+            limit_ms = STARTING_MS if slot.health is None else SILENT_MS
+            if now_ms - slot.heard_ms >= limit_ms:
+                self._lost(slot, f"has not answered for {limit_ms // 1000} s", now_ms)
         elif health.state == "failed":
             self._lost(slot, health.error, now_ms)
         elif health.state == "drained":

@@ -20,7 +20,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a node can do: pictures a second with 1, 2, 4 … looking at once, and how many workers follow from that.
+    """What a node's cores, or one of its GPUs, can do: pictures a second with 1, 2, 4 … looking at once, and how many workers follow.
 
     `refused`: the runtimes that did not load before `runtime` did, and why; `error`: why nothing could be found out.
     """

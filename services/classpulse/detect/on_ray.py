@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from classpulse.clock import SystemClock
@@ -124,7 +124,9 @@ class RayGround:
         return [found for node in ray.nodes() if node["Alive"] and (found := _node(node)) is not None]
 
     def probe(self, node: Node) -> None:
-        """As a task on that node, in a process that ends with it."""
+        """As a task on that node, in a process that ends with it; one at a time."""
+        if node.id in self._probes.values():
+            return
         task = ray.remote(max_calls=1, max_retries=0)(probe)
         whole = _options(node, min(1.0, node.amount) if node.device != "cpu" else 0)
         self._probes[task.options(**whole).remote(self._settings, node.device, int(node.amount))] = node.id
@@ -183,7 +185,7 @@ class RayGround:
             except ray.exceptions.GetTimeoutError:
                 answers[slot] = None
                 continue
-            except RayActorError:
+            except RayError:  # dead, out of memory, or never placed: there is no worker
                 pass
             del self._asked[slot]
         return answers

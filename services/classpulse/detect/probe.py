@@ -39,12 +39,14 @@ def probe(settings: Settings, device: Device, cores: int) -> Probe:
             found.append(_rate(eyes, frame, clock))
             if workers == most or (len(found) > 1 and found[-1] < WORTH * found[-2]):
                 break
-    except ClassPulseError as error:
-        return Probe(0, error=str(error))
+    except (ClassPulseError, ValueError) as error:  # RuntimeRefused is a ValueError; what fitted before counts
+        if not found:
+            return Probe(0, error=str(error))
+        found.append(0.0)
     best = len(found) if len(found) == 1 or found[-1] >= WORTH * found[-2] else len(found) - 1
     return Probe(
         workers=min(most, 2 ** (best - 1)),
-        pictures_per_s=tuple(round(rate, 1) for rate in found),
+        pictures_per_s=tuple(round(rate, 1) for rate in found if rate),
         runtime=eyes[0].runtime,
         refused=eyes[0].refused,
     )

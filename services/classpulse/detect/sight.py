@@ -13,12 +13,13 @@ from classpulse.bus.base import Bus
 from classpulse.clock import Clock
 from classpulse.detect.pictures import Picture
 from classpulse.detect.swap import Eyes, Sample, Swap
-from classpulse.errors import Recoverable
+from classpulse.errors import ClassPulseError, Recoverable
 from classpulse.lines import Lines
 from classpulse.records import Detection, ModelLine, ModelRelease
 from classpulse.telemetry import MODEL_INFO, MODEL_SWAPS
 
 LOOK_EVERY_MS = 1_000
+TRY_AGAIN_MS = 10_000
 WATCHED_MS = 60_000
 """So long after a flip the former eyes are kept: where the new ones break off, they look again."""
 
@@ -40,6 +41,7 @@ class _Role:
     former: Eyes | None = None
     flipped_ms: int = 0
     swap: Swap | None = None
+    due_ms: int = 0
     refused: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,9 +80,8 @@ class LineSight:
         except Recoverable:
             raise
         except Exception as error:
-            if role.former is None:
+            if not self._go_back(role, f"{type(error).__name__}: {error}"):
                 raise
-            self._go_back(role, f"{type(error).__name__}: {error}")
             return self.see(camera, picture)
         took_ms = self._clock.monotonic_ms() - began_ms
         self._looks.append((began_ms, took_ms))
@@ -118,12 +119,12 @@ class LineSight:
         """Begin to bring a release in, unless it is there, on its way, or was refused."""
         if not digest:
             role.eyes = None if role is self._canary else role.eyes
-            return
         if role.swap is not None and role.swap.digest != digest:
             role.swap.give_up()
             role.swap = None
         there = role.eyes is not None and role.eyes.digest == digest
-        if there or role.swap is not None or digest in role.refused:
+        waits = self._clock.monotonic_ms() < role.due_ms
+        if not digest or there or role.swap is not None or digest in role.refused or waits:
             return
         release = self._lines.releases().get(digest)
         if release is None:
@@ -131,7 +132,8 @@ class LineSight:
             return
         _log.info("release %s: loading", digest[:12])
         common = frozenset(release.labels) & frozenset(self._eyes(role).labels)
-        role.swap = Swap(digest, lambda: self._open(release), common, self._clock)
+        compare = not (role is self._champion and self._line is not None and self._line.taken_back)
+        role.swap = Swap(digest, lambda: self._open(release), common, self._clock, compare=compare)
 
     def _flip(self, role: _Role, now_ms: int) -> None:
         swap = role.swap
@@ -147,14 +149,36 @@ class LineSight:
         elif swap.refused is not None:
             role.swap = None
             self._refuse(role, swap.digest, swap.refused)
+        elif swap.later is not None:
+            role.swap, role.due_ms = None, now_ms + TRY_AGAIN_MS
+            _log.warning("release %s: %s; trying again", swap.digest[:12], swap.later)
 
-    def _go_back(self, role: _Role, why: str) -> None:
-        """The new eyes broke off: the former ones look again, and the release is refused."""
-        broken, role.eyes, role.former = self._eyes(role).digest, role.former, None
+    def _go_back(self, role: _Role, why: str) -> bool:
+        """The eyes broke off: those before them look again, the champion for a canary, and the release is refused.
+
+        False where nobody can stand in.
+        """
+        stand_in = role.former or (None if role is self._canary else self._previous())
+        if stand_in is None and role is not self._canary:
+            return False
+        broken, role.eyes, role.former = self._eyes(role).digest, stand_in, None
         MODEL_SWAPS.labels("rolled_back").inc()
         self._tell(broken, self._eyes(role).digest)
-        role.refused[broken] = f"broke off after the flip ({why})"
-        _log.error("release %s: %s; looking with the former one", broken[:12], role.refused[broken])
+        role.refused[broken] = f"broke off ({why})"
+        _log.error("release %s: %s; looking with what was there before", broken[:12], role.refused[broken])
+        return True
+
+    def _previous(self) -> Eyes | None:
+        """The line's former champion, opened now; None where there is none that opens."""
+        digest = None if self._line is None else self._line.previous
+        release = None if digest is None else self._lines.releases().get(digest)
+        if release is None or digest == self.champion.digest:
+            return None
+        try:
+            return self._open(release)
+        except ClassPulseError as error:
+            _log.error("release %s: %s; it cannot stand in", release.digest[:12], error)
+            return None
 
     def _refuse(self, role: _Role, digest: str, why: str) -> None:
         role.refused[digest] = why

@@ -16,7 +16,7 @@ import numpy as np
 
 from classpulse.clock import Clock
 from classpulse.detect.pictures import Picture
-from classpulse.errors import ClassPulseError
+from classpulse.errors import ClassPulseError, Recoverable
 from classpulse.records import Detection
 
 WARM_LOOKS = 3
@@ -120,13 +120,16 @@ def iou(one: tuple[float, float, float, float], other: tuple[float, float, float
 
 
 class Swap:
-    """A release on its way. `ready` gives its eyes once, `refused` says why it will never come."""
+    """A release on its way. `ready` gives its eyes; `refused` says why it will never come, `later` why not for now."""
 
-    def __init__(self, digest: str, open_: Callable[[], Eyes], common: frozenset[str], clock: Clock) -> None:
+    def __init__(
+        self, digest: str, open_: Callable[[], Eyes], common: frozenset[str], clock: Clock, *, compare: bool = True
+    ) -> None:
         """`open_` may take minutes and raise ClassPulseError; `common`: the behaviours that both releases know."""
         self.digest = digest
         self.refused: str | None = None
-        self._open, self._common, self._clock = open_, common, clock
+        self.later: str | None = None
+        self._open, self._common, self._clock, self._compare = open_, common, clock, compare
         self._ready: Eyes | None = None
         self._shadow_ms: int | None = None
         self._spent_ms = 0
@@ -167,7 +170,10 @@ class Swap:
             eyes = self._open()
             for _ in range(WARM_LOOKS):
                 eyes.see(np.zeros((*BLANK_HW, 3), np.uint8))
-            fault = self._shadow(eyes)
+            fault = self._shadow(eyes) if self._compare else None
+        except Recoverable as error:
+            self.later = str(error)
+            return
         except ClassPulseError as error:
             fault = str(error)
         except Exception as error:  # noqa: BLE001 - a net that breaks off is refused, however it does

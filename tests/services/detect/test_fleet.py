@@ -4,7 +4,16 @@ import itertools
 
 import pytest
 
-from classpulse.detect.fleet import DRAIN_MS, IDLE_MS, OPENING_MS, PROBE_AGAIN_MS, PROVEN_MS, SILENT_MS, STUCK_MS
+from classpulse.detect.fleet import (
+    DRAIN_MS,
+    IDLE_MS,
+    OPENING_MS,
+    PROBE_AGAIN_MS,
+    PROVEN_MS,
+    SILENT_MS,
+    STARTING_MS,
+    STUCK_MS,
+)
 from classpulse.detect.ground import Probe
 from tests.services.detect.ground import TURN_MS, FakeGround, Rig, healthy, node
 
@@ -38,6 +47,12 @@ def test_a_fast_node_carries_more_than_a_slow_one_and_is_filled_first() -> None:
     rig.turn()
     assert rig.ground.working[3] == "slow"
     assert [share for _, _, share in rig.ground.started] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1.0])
+
+
+def test_what_was_found_of_one_gpu_holds_for_each_of_a_node() -> None:
+    rig = Rig(node("a", "gpu", 4.0), workers=3).raised()
+    assert rig.fleet.capacity == 12
+    assert [share for _, _, share in rig.ground.started] == pytest.approx([1 / 3] * 12)
 
 
 def test_no_more_workers_than_partitions() -> None:
@@ -114,8 +129,19 @@ def test_one_that_does_not_come_round_is_stuck_but_not_one_that_builds_an_engine
 
 def test_one_that_does_not_answer_for_a_while_is_ended() -> None:
     rig = Rig(node("a"), workers=1).raised()
+    rig.turn()
     rig.ground.healths[0] = None
     rig.turn(SILENT_MS // TURN_MS - 1)
+    assert rig.ground.killed == []
+    rig.turn(2)
+    assert rig.ground.killed == [0]
+
+
+def test_one_that_was_never_heard_has_longer_to_be_placed_and_to_start() -> None:
+    rig = Rig(node("a"), workers=1)
+    rig.turn(2)
+    rig.ground.healths[0] = None
+    rig.turn(STARTING_MS // TURN_MS - 1)
     assert rig.ground.killed == []
     rig.turn(2)
     assert rig.ground.killed == [0]
@@ -204,6 +230,16 @@ def test_more_come_while_frames_wait_and_go_when_they_are_long_not_needed() -> N
     assert len(rig.ground.working) == 1
     rig.turn(2 * IDLE_MS // TURN_MS)
     assert len(rig.ground.working) == 1
+
+
+def test_where_some_may_come_one_is_there_to_see_what_waits() -> None:
+    rig = Rig(node("a"), workers=4).raised()
+    rig.fleet.order(least=0, most=3)
+    rig.turn(3)
+    assert len(rig.ground.working) == 1
+    rig.fleet.order(least=0, most=0)
+    rig.turn(3)
+    assert rig.ground.working == {}
 
 
 def test_busy_workers_stay_though_nothing_waits() -> None:

@@ -5,10 +5,10 @@ import pytest
 
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
-from classpulse.detect.sight import BUSY_OVER_MS, LOOK_EVERY_MS, SHADOW_SHARE, WATCHED_MS, LineSight
+from classpulse.detect.sight import BUSY_OVER_MS, LOOK_EVERY_MS, SHADOW_SHARE, TRY_AGAIN_MS, WATCHED_MS, LineSight
 from classpulse.detect.swap import JUDGED_BOXES, SHADOW_LOOKS, SHADOW_MS, Comparison, Eyes, Sample, pairs
-from classpulse.errors import BadInput
-from classpulse.lines import Lines, promoted, with_canary, without_canary
+from classpulse.errors import BadInput, Recoverable
+from classpulse.lines import Lines, promoted, rolled_back, with_canary, without_canary
 from classpulse.records import Detection, ModelRelease
 from classpulse.topics import MODELS
 from tests.services.supervisor.running import wait_until
@@ -224,7 +224,7 @@ def test_a_release_that_breaks_off_after_the_flip_loses_no_picture_and_the_forme
     rig.turn()
     new.breaks_at = 0
     assert rig.sight.see(CAMERA, PICTURE) == ("own", [box()])
-    assert rig.sight.refused.startswith("new: broke off after the flip")
+    assert rig.sight.refused.startswith("new: broke off (ValueError: CUDA")
     rig.turn()
     assert rig.sight.digest(CAMERA) == "own"
 
@@ -241,6 +241,77 @@ def test_long_after_the_flip_there_is_nobody_to_stand_in(rig: Rig) -> None:
     new.breaks_at = 0
     with pytest.raises(ValueError, match="cudaErrorIllegalAddress"):
         rig.sight.see(CAMERA, PICTURE)
+
+
+def test_long_after_the_flip_the_champion_before_stands_in(rig: Rig) -> None:
+    rig.register("first")
+    new = rig.register("second")
+    assert isinstance(new, FakeEyes)
+    for digest in ("first", "second"):
+        rig.promote(digest)
+        rig.turn()
+        rig.shadowed()
+        rig.turn()
+    rig.clock.advance(WATCHED_MS)
+    rig.turn()
+    new.breaks_at = 0
+    assert rig.sight.see(CAMERA, PICTURE)[0] == "first"
+    assert rig.sight.refused.startswith("second: broke off")
+
+
+def test_a_canary_that_breaks_off_leaves_its_picture_to_the_champion(rig: Rig) -> None:
+    canary = rig.register("canary")
+    assert isinstance(canary, FakeEyes)
+    rig.promote("own")
+    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    assert rig.sight.digest(OTHER) == "canary"
+    canary.breaks_at = 0
+    assert rig.sight.see(OTHER, PICTURE) == ("own", [box()])
+    rig.turn()
+    assert rig.sight.digest(OTHER) == "own", "not again"
+    assert rig.sight.refused.startswith("canary: broke off")
+
+
+def test_what_is_taken_back_is_not_compared_with_what_is_to_go(rig: Rig) -> None:
+    good, bad = rig.register("good"), FakeEyes("bad", rig.clock, [box(0.7)])
+    rig.register("bad", bad)
+    assert isinstance(good, FakeEyes)
+    rig.sight._champion.eyes = bad
+    rig.promote("good")
+    rig.promote("bad")
+    rig.turn()
+    rig.lines.change("main", rolled_back)
+    wait_until(lambda: rig.turn() or rig.sight.digest(CAMERA) == "good")
+    assert (rig.sight.digest(CAMERA), rig.sight.refused) == ("good", "")
+
+
+def test_a_store_that_is_away_for_a_while_is_no_verdict(rig: Rig) -> None:
+    rig.register("new", Recoverable("registry: no route to host"))
+    rig.promote("new")
+    wait_until(lambda: rig.turn() or rig.sight._champion.due_ms)
+    assert (rig.sight._champion.swap, rig.sight.refused) == (None, "")
+    rig.there["new"] = FakeEyes("new", rig.clock)
+    rig.turn()
+    assert rig.sight._champion.swap is None, "not at once"
+    rig.clock.advance(TRY_AGAIN_MS)
+    rig.turn()
+    rig.shadowed()
+    rig.turn()
+    assert rig.sight.digest(CAMERA) == "new"
+
+
+def test_a_canary_that_is_stopped_on_its_way_does_not_come(rig: Rig) -> None:
+    rig.register("canary")
+    rig.promote("own")
+    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
+    rig.turn()
+    rig.lines.change("main", without_canary)
+    rig.turn()
+    assert rig.sight._canary.swap is None
+    assert rig.sight.digest(OTHER) == "own"
 
 
 def test_a_canary_looks_at_its_cameras_only_and_goes_when_told(rig: Rig) -> None:
