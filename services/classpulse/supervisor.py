@@ -35,7 +35,7 @@ STOP_WITHIN_S = 3.0
 """How long stages may take to end before they are killed; with what surrounds it, Ctrl-C takes less than 5 s."""
 
 FLEET_FIRST_MS = 60_000
-"""So long the other stages wait for a fleet's first worker: what nobody can look at yet need not be captured."""
+"""So long ingest waits for a fleet's first worker: what nobody can look at yet need not be captured."""
 
 LOCK_FILE = "lock"
 LOCK_ATTEMPTS = 3
@@ -169,11 +169,12 @@ class Supervisor:
             return False
 
     def _start_first(self) -> None:
-        """All at once, or, where there is one, a fleet alone."""
-        first = [child for child in self.children if child.copy.stage == FLEET]
+        """All at once; where there is a fleet, all but ingest, which waits for it."""
+        fleet = any(child.copy.stage == FLEET for child in self.children)
+        first = [child for child in self.children if not fleet or child.copy.stage != "ingest"]
         self._fleet_due_ms = self._clock.monotonic_ms() + FLEET_FIRST_MS
         (self._settings.data / VIEW_FILE).unlink(missing_ok=True)
-        self._start(first or self.children)
+        self._start(first)
 
     def _start(self, children: Sequence[Child]) -> None:
         for child in children:
