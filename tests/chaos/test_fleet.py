@@ -84,8 +84,12 @@ def route(one: Cluster, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[byte
             process.wait(timeout=LIMIT_S)
 
 
-def kill(route: "subprocess.Popen[bytes]", name: str, draw: random.Random) -> None:
-    draw.choice(processes(route, name)).kill()
+def kill(route: "subprocess.Popen[bytes]", name: str, draw: random.Random) -> int:
+    """Kill one of a kind; gives its pid when it is gone."""
+    victim = draw.choice(processes(route, name))
+    victim.kill()
+    psutil.wait_procs([victim], timeout=LIMIT_S)
+    return victim.pid
 
 
 def test_whoever_of_a_fleet_is_killed_nothing_is_lost_or_counted_twice(
@@ -98,18 +102,24 @@ def test_whoever_of_a_fleet_is_killed_nothing_is_lost_or_counted_twice(
     kill(process, WORKER, draw)
     wait_until(lambda: restarts(site) == 1 and at_work(site), site)
 
-    workers = {worker.pid for worker in processes(process, WORKER)}
+    workers, before = {worker.pid for worker in processes(process, WORKER)}, turns(site)
     kill(process, SUPERVISOR, draw)
     time.sleep(draw.uniform(0.0, 0.5))
-    kill(process, WORKER, draw)
-    fresh = {worker.pid for worker in processes(process, WORKER)}
-    assert fresh <= workers, "the workers outlive their supervisor"
-    wait_until(lambda: restarts(site) == 1 and at_work(site), site)
+    left = workers - {kill(process, WORKER, draw)}
+    assert left, "the workers outlive their supervisor"
+    wait_until(lambda: turns(site) < before and at_work(site), site)
+    assert left < {worker.pid for worker in processes(process, WORKER)}, "who lived on was adopted"
 
     kill(process, HEAD, draw)
     wait_until(lambda: log_of(site).count("raised on") == 2 and at_work(site), site)
     ended(process, site)
     check(outcome(site, bus_url=one.url()), undisturbed)
+
+
+def turns(site: Path) -> int:
+    """Of the supervisor there is: a fresh one begins anew."""
+    now = view(site)
+    return 0 if now is None else now.turns
 
 
 def restarts(site: Path) -> int:

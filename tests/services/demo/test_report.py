@@ -262,7 +262,7 @@ def test_the_check_exits_with_what_it_found(left: Path, capsys: pytest.CaptureFi
     path.write_text(json.dumps(changed(model="a, b")))
     assert (main(["--swapped", str(path)]), main([str(path)])) == (0, 1)
     path.write_text(json.dumps(changed(model="a, b", capture_to_event_ms={"p50": 100, "p99": 2_500})))
-    assert main(["--swapped", str(path)]) == 0
+    assert main(["--swapped", str(path)]) == 1
     path.write_text(json.dumps(changed(model="")))
     assert main([str(path)]) == 1
     assert "model = ''; expected the digest" in capsys.readouterr().err
