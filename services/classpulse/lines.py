@@ -4,15 +4,16 @@ A change of a line says which revision it was made from. Who changes a line take
 at once the earlier is refused by the bus, and of two in turn the later sees that the line has moved.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Self
 
 import msgspec
 
 from classpulse.bus.base import Bus, Member
+from classpulse.bus.compacted import Compacted
 from classpulse.clock import Clock
-from classpulse.codec import decode, encode
-from classpulse.errors import BadInput, Fenced, InvalidRecord
+from classpulse.codec import encode
+from classpulse.errors import BadInput, Fenced
 from classpulse.records import ModelLine, ModelRelease, Record
 from classpulse.topics import MODELS
 
@@ -23,15 +24,15 @@ class Lines:
     """Releases and lines on one bus."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
-        self._bus, self._clock = bus, clock
+        self._bus, self._clock, self._known = bus, clock, Compacted(bus, MODELS)
 
     def releases(self) -> dict[str, ModelRelease]:
         """Every registered release by its digest."""
-        return {noun.digest: noun for noun in self._latest() if isinstance(noun, ModelRelease)}
+        return {noun.digest: noun for noun in self._known.nouns() if isinstance(noun, ModelRelease)}
 
     def lines(self) -> dict[str, ModelLine]:
         """Every line by its name."""
-        return {noun.line: noun for noun in self._latest() if isinstance(noun, ModelLine)}
+        return {noun.line: noun for noun in self._known.nouns() if isinstance(noun, ModelLine)}
 
     def release(self, digest: str) -> ModelRelease:
         """A release by its digest, or by the beginning that no other has. Raises BadInput for any other."""
@@ -68,14 +69,6 @@ class Lines:
                     [f"line {line!r}: somebody else changes it now; expected to be alone: look, and try again"]
                 ) from error
         return after
-
-    def _latest(self) -> Iterator[Record]:
-        """What can be read; a newer writer's records are none of our business."""
-        for record in self._bus.latest(MODELS):
-            try:
-                yield decode(record)
-            except InvalidRecord:
-                continue
 
 
 class _Writer:

@@ -4,19 +4,20 @@ Whoever watches or aggregates reads these topics again and again, so a change he
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
 from classpulse.bus.base import Bus
+from classpulse.bus.compacted import Compacted
 from classpulse.clock import Clock
-from classpulse.codec import Outgoing, Stored, decode, encode, tombstone
-from classpulse.errors import BadInput, Fenced, InvalidRecord
+from classpulse.codec import Outgoing, encode, tombstone
+from classpulse.errors import BadInput, Fenced
 from classpulse.records import CameraConfig, RoomConfig, room_of
 from classpulse.settings import nearest
-from classpulse.topics import CAMERAS, ROOMS, Topic
+from classpulse.topics import CAMERAS, ROOMS
 
 ATTEMPTS = 3
 """How often a change is written anew when another operator's command came in between."""
@@ -39,20 +40,20 @@ class Declared:
 
 
 class Roster:
-    """The rooms and cameras on one bus. Both topics are read again only when something was written there."""
+    """The rooms and cameras on one bus."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus, self._clock = bus, clock
-        self._read: dict[str, tuple[object, list[object]]] = {}
+        self._cameras, self._rooms = Compacted(bus, CAMERAS), Compacted(bus, ROOMS)
         bus.create([CAMERAS, ROOMS])
 
     def cameras(self) -> dict[str, CameraConfig]:
         """Every camera by its key, enabled or not."""
-        return {noun.camera: noun for noun in self._latest(CAMERAS) if isinstance(noun, CameraConfig)}
+        return {noun.camera: noun for noun in self._cameras.nouns() if isinstance(noun, CameraConfig)}
 
     def rooms(self) -> dict[str, RoomConfig]:
         """Every room by its key, enabled or not."""
-        return {noun.room: noun for noun in self._latest(ROOMS) if isinstance(noun, RoomConfig)}
+        return {noun.room: noun for noun in self._rooms.nouns() if isinstance(noun, RoomConfig)}
 
     def camera(self, key: str) -> CameraConfig:
         """One camera by its key, or by the end of it that no other has. Raises BadInput naming the nearest there is."""
@@ -155,14 +156,6 @@ class Roster:
         written = [f"wrote {c.camera if isinstance(c, CameraConfig) else c.room}" for c in changed]
         return written + [f"removed {key}, no longer declared" for key in gone_cameras + gone_rooms]
 
-    def _latest(self, topic: Topic) -> Iterable[object]:
-        ends = self._bus.ends(topic)
-        before, nouns = self._read.get(topic.name, (None, []))
-        if ends != before:
-            nouns = list(_readable(self._bus.latest(topic)))
-            self._read[topic.name] = ends, nouns
-        return nouns
-
     def _append(self, outputs: Sequence[Outgoing]) -> None:
         """Write as the latest operator; another operator's command may fence this one, then it tries again."""
         if not outputs:
@@ -178,14 +171,6 @@ class Roster:
                 return
             finally:
                 member.close()
-
-
-def _readable(records: Iterable[Stored]) -> Iterator[object]:
-    for record in records:
-        try:
-            yield decode(record)
-        except InvalidRecord as error:
-            _log.error("%s@%d (%s): %s; ignored", record.topic, record.offset, record.key, error)
 
 
 def is_bridged(camera: CameraConfig) -> bool:
