@@ -13,6 +13,7 @@ from classpulse.detect.cluster import Remote, connected, raised
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Orders
 from classpulse.errors import Recoverable
+from classpulse.files import put
 from classpulse.process import stop_on_signals
 from classpulse.settings import Settings
 
@@ -45,9 +46,7 @@ def raise_fleet(settings: Settings) -> Remote:
 
 def write(view: View, path: Path) -> None:
     """Replace the file; where that fails the fleet goes on."""
-    draft = path.with_suffix(".new")
     try:
-        draft.write_bytes(msgspec.json.encode(view))
-        draft.replace(path)
+        put(path, msgspec.json.encode(view).decode())
     except OSError as error:
         _log.warning("%s: %s; the fleet goes on", path, error.strerror)

@@ -115,9 +115,9 @@ class RayGround:
         self._settings = settings
         self._actors: dict[int, Any] = {}
         self._asked: dict[int, Any] = {}
-        self._pids: dict[int, tuple[str, int]] = {}
+        self._where: dict[int, str] = {}
+        self._pids: dict[int, int] = {}
         self._probes: dict[Any, str] = {}
-        self._starts: dict[int, str] = {}
 
     def nodes(self) -> list[Node]:
         """Those alive that have anything to look with."""
@@ -138,7 +138,6 @@ class RayGround:
 
     def adopt(self) -> tuple[dict[int, str], Orders]:
         """Ask every worker that has a name; of two in one slot the one that answers last stays."""
-        found: dict[int, str] = {}
         latest = Orders()
         for name in sorted(one["name"] for one in ray.util.list_named_actors(all_namespaces=True) if is_worker(one)):
             slot = int(name.split("/")[1])
@@ -152,10 +151,9 @@ class RayGround:
                 continue
             if slot in self._actors:
                 ray.kill(self._actors[slot])
-            self._actors[slot], found[slot] = actor, node
-            self._starts[slot] = node
+            self._actors[slot], self._where[slot] = actor, node
             latest = max(latest, orders, key=lambda one: one.revision)
-        return found, latest
+        return dict(self._where), latest
 
     def start(self, slot: int, node: Node, share: float, orders: Orders) -> None:
         """A detached actor on that node and no other."""
@@ -167,7 +165,7 @@ class RayGround:
             **_options(node, share),
         )
         self._actors[slot] = kind.remote(self._settings, slot, node.device, orders)
-        self._starts[slot] = node.id
+        self._where[slot] = node.id
 
     def health(self, slots: Collection[int]) -> dict[int, Health | None]:
         """Ask all at once; who has not answered yet is not asked again."""
@@ -181,7 +179,7 @@ class RayGround:
         for question, slot in waiting.items():
             try:
                 answers[slot] = health = ray.get(question, timeout=0)
-                self._pids[slot] = (self._starts[slot], health.pid)
+                self._pids[slot] = health.pid
             except ray.exceptions.GetTimeoutError:
                 answers[slot] = None
                 continue
@@ -205,7 +203,7 @@ class RayGround:
         self._asked.pop(slot, None)
         if actor is not None:
             ray.kill(actor)
-        node, pid = self._pids.pop(slot, ("", 0))
+        node, pid = self._where.pop(slot, ""), self._pids.pop(slot, 0)
         if pid:
             on_node = NodeAffinitySchedulingStrategy(node, soft=False)
             ray.remote(num_cpus=0, max_retries=0)(_kill).options(scheduling_strategy=on_node).remote(pid)

@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock
@@ -84,7 +85,7 @@ class LineSight:
                 raise
             return self.see(camera, picture)
         took_ms = self._clock.monotonic_ms() - began_ms
-        self._looks.append((began_ms, took_ms))
+        self._note(began_ms, took_ms)
         if role.swap is not None and role.swap.wants and role.swap.share < SHADOW_SHARE:
             role.swap.offer(Sample(picture, seen, took_ms, self._busy()))
         return eyes.digest, seen
@@ -110,10 +111,8 @@ class LineSight:
         return self._canary if chosen else self._champion
 
     def _eyes(self, role: _Role) -> Eyes:
-        found = role.eyes or self._champion.eyes
-        if found is None:
-            raise Recoverable(f"line {self._name!r}: no release looks yet; expected its champion")
-        return found
+        """What looks in a role: the champion where there is no canary; a champion there always is."""
+        return role.eyes or cast("Eyes", self._champion.eyes)
 
     def _aim(self, role: _Role, digest: str) -> None:
         """Begin to bring a release in, unless it is there, on its way, or was refused."""
@@ -141,7 +140,7 @@ class LineSight:
             role.former = None
         if swap is None:
             return
-        if (eyes := swap.ready()) is not None:
+        if (eyes := swap.ready) is not None:
             before = self._eyes(role).digest
             role.former, role.eyes, role.flipped_ms, role.swap = role.eyes, eyes, now_ms, None
             MODEL_SWAPS.labels("done").inc()
@@ -190,9 +189,12 @@ class LineSight:
         MODEL_INFO.labels(after).set(1)
         _log.info("release %s looks now, in the place of %s", after[:12], before[:12])
 
+    def _note(self, began_ms: int, took_ms: int) -> None:
+        """Remember a look, and forget those of more than a few seconds ago."""
+        self._looks.append((began_ms, took_ms))
+        while self._looks[0][0] < began_ms - BUSY_OVER_MS:
+            self._looks.popleft()
+
     def _busy(self) -> float:
         """Which part of the last seconds was spent looking."""
-        now_ms = self._clock.monotonic_ms()
-        while self._looks and self._looks[0][0] < now_ms - BUSY_OVER_MS:
-            self._looks.popleft()
         return sum(took for _, took in self._looks) / BUSY_OVER_MS

@@ -120,7 +120,7 @@ def iou(one: tuple[float, float, float, float], other: tuple[float, float, float
 
 
 class Swap:
-    """A release on its way. `ready` gives its eyes; `refused` says why it will never come, `later` why not for now."""
+    """A release on its way. `ready`: its eyes, when nothing speaks against them; else `refused` says why never, `later` why not now."""
 
     def __init__(
         self, digest: str, open_: Callable[[], Eyes], common: frozenset[str], clock: Clock, *, compare: bool = True
@@ -130,7 +130,7 @@ class Swap:
         self.refused: str | None = None
         self.later: str | None = None
         self._open, self._common, self._clock, self._compare = open_, common, clock, compare
-        self._ready: Eyes | None = None
+        self.ready: Eyes | None = None
         self._shadow_ms: int | None = None
         self._spent_ms = 0
         self._wants = threading.Event()
@@ -157,10 +157,6 @@ class Swap:
             self._wants.clear()
             self._samples.put(sample)
 
-    def ready(self) -> Eyes | None:
-        """Its eyes, when nothing speaks against them."""
-        return self._ready
-
     def give_up(self) -> None:
         """It is not wanted any more."""
         self._given_up.set()
@@ -179,7 +175,7 @@ class Swap:
         except Exception as error:  # noqa: BLE001 - a net that breaks off is refused, however it does
             fault = f"{type(error).__name__}: {error}"
         if fault is None:
-            self._ready = eyes
+            self.ready = eyes
         else:
             self.refused = fault
 

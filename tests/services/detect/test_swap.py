@@ -125,6 +125,12 @@ class Rig:
         self.clock.advance(LOOK_EVERY_MS)
         self.sight.follow()
 
+    def bring_in(self) -> None:
+        """Follow the line until what it wants has come in, or was refused."""
+        self.turn()
+        self.shadowed()
+        self.turn()
+
     def shadowed(self) -> None:
         """Look on until what is on its way has seen enough, or was refused."""
 
@@ -134,7 +140,7 @@ class Rig:
                 self.clock.advance(BUSY_OVER_MS // 20)
                 for camera in (CAMERA, OTHER):
                     self.sight.see(camera, PICTURE)
-            return all(swap.refused is not None or swap.ready() is not None for swap in swaps)
+            return all(swap.refused is not None or swap.ready is not None for swap in swaps)
 
         wait_until(done)
 
@@ -163,6 +169,13 @@ def test_a_promoted_release_comes_in_between_two_steps_when_it_has_seen_enough(r
     assert rig.sight.refused == ""
 
 
+def test_looking_for_days_takes_no_more_memory(rig: Rig) -> None:
+    for _ in range(2_000):
+        rig.sight.see(CAMERA, PICTURE)
+        rig.clock.advance(90)
+    assert len(rig.sight._looks) <= BUSY_OVER_MS // 100 + 1
+
+
 def test_in_an_empty_night_a_release_comes_in_without_pictures(rig: Rig) -> None:
     rig.register("new")
     rig.promote("new")
@@ -171,7 +184,7 @@ def test_in_an_empty_night_a_release_comes_in_without_pictures(rig: Rig) -> None
     assert swap is not None
     wait_until(lambda: swap.wants)
     rig.clock.advance(SHADOW_MS)
-    wait_until(lambda: swap.ready() is not None)
+    wait_until(lambda: swap.ready is not None)
     rig.turn()
     assert rig.sight.digest(CAMERA) == "new"
 
@@ -208,9 +221,7 @@ def test_a_release_that_breaks_off_in_the_shadow_is_refused(rig: Rig) -> None:
     new.breaks_at = 5
     rig.register("new", new)
     rig.promote("new")
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     assert rig.sight.digest(CAMERA) == "own"
     assert "cudaErrorIllegalAddress" in rig.sight.refused
 
@@ -219,9 +230,7 @@ def test_a_release_that_breaks_off_after_the_flip_loses_no_picture_and_the_forme
     new = rig.register("new")
     assert isinstance(new, FakeEyes)
     rig.promote("new")
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     new.breaks_at = 0
     assert rig.sight.see(CAMERA, PICTURE) == ("own", [box()])
     assert rig.sight.refused.startswith("new: broke off (ValueError: CUDA")
@@ -233,9 +242,7 @@ def test_long_after_the_flip_there_is_nobody_to_stand_in(rig: Rig) -> None:
     new = rig.register("new")
     assert isinstance(new, FakeEyes)
     rig.promote("new")
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     rig.clock.advance(WATCHED_MS)
     rig.turn()
     new.breaks_at = 0
@@ -249,9 +256,7 @@ def test_long_after_the_flip_the_champion_before_stands_in(rig: Rig) -> None:
     assert isinstance(new, FakeEyes)
     for digest in ("first", "second"):
         rig.promote(digest)
-        rig.turn()
-        rig.shadowed()
-        rig.turn()
+        rig.bring_in()
     rig.clock.advance(WATCHED_MS)
     rig.turn()
     new.breaks_at = 0
@@ -264,9 +269,7 @@ def test_a_canary_that_breaks_off_leaves_its_picture_to_the_champion(rig: Rig) -
     assert isinstance(canary, FakeEyes)
     rig.promote("own")
     rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     assert rig.sight.digest(OTHER) == "canary"
     canary.breaks_at = 0
     assert rig.sight.see(OTHER, PICTURE) == ("own", [box()])
@@ -297,9 +300,7 @@ def test_a_store_that_is_away_for_a_while_is_no_verdict(rig: Rig) -> None:
     rig.turn()
     assert rig.sight._champion.swap is None, "not at once"
     rig.clock.advance(TRY_AGAIN_MS)
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     assert rig.sight.digest(CAMERA) == "new"
 
 
@@ -319,9 +320,7 @@ def test_a_canary_looks_at_its_cameras_only_and_goes_when_told(rig: Rig) -> None
         rig.register(digest)
     rig.promote("champion")
     rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     assert (rig.sight.digest(CAMERA), rig.sight.digest(OTHER)) == ("champion", "canary")
     rig.lines.change("main", without_canary)
     rig.turn()
@@ -331,15 +330,11 @@ def test_a_canary_looks_at_its_cameras_only_and_goes_when_told(rig: Rig) -> None
 def test_what_was_refused_is_tried_again_when_the_line_moves(rig: Rig) -> None:
     rig.register("new", BadInput(["release new: the store is away"]))
     rig.promote("new")
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     rig.there["new"] = FakeEyes("new", rig.clock)
     rig.promote("own")
     rig.promote("new")
-    rig.turn()
-    rig.shadowed()
-    rig.turn()
+    rig.bring_in()
     assert (rig.sight.digest(CAMERA), rig.sight.refused) == ("new", "")
 
 
