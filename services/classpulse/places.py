@@ -2,21 +2,20 @@
 
 import logging
 import threading
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock
 from classpulse.errors import BadInput, Recoverable
+from classpulse.files import identity
 from classpulse.settings import Settings, masked
 
 SESSION_MS = 12_000
 """So long a process that is gone may still be in its group: the session's length, and some."""
 
 LOOK_AGAIN_MS = 500
-NAME_FILE = "name"
+NAME_FILE = "up.id"
 
 _log = logging.getLogger("classpulse.up")
 
@@ -26,7 +25,7 @@ def named(settings: Settings) -> Settings:
     if not settings.bus.startswith("kafka://") or "client_id=" in settings.bus:
         return settings
     joint = "&" if "?" in settings.bus else "?"
-    return replace(settings, bus=f"{settings.bus}{joint}client_id={_name(settings.data)}")
+    return replace(settings, bus=f"{settings.bus}{joint}client_id=up-{identity(settings.data / NAME_FILE)}")
 
 
 def claim(settings: Settings, bus: Bus, clock: Clock, stop: threading.Event) -> None:
@@ -58,13 +57,3 @@ def _all_taken(settings: Settings, bus: Bus, wanted: Mapping[str, range]) -> lis
         for index in indexes
         if held[group].get(index, ours) != ours
     ]
-
-
-def _name(data: Path) -> str:
-    """The name of a data folder, made when it is first asked for."""
-    path = data / NAME_FILE
-    if not path.exists():
-        draft = path.with_suffix(".new")
-        draft.write_text(f"up-{uuid.uuid4().hex[:8]}", encoding="ascii")
-        draft.replace(path)
-    return path.read_text(encoding="ascii").strip()

@@ -21,6 +21,7 @@ from classpulse.child import FLEET, VIEW_FILE, Child, Copy
 from classpulse.clock import Clock
 from classpulse.errors import BadInput, ClassPulseError, Recoverable
 from classpulse.faults import fault
+from classpulse.files import put
 from classpulse.settings import Settings, masked
 from classpulse.topics import DETECTIONS, FRAMES, MIB, TOPICS
 
@@ -241,10 +242,8 @@ class Supervisor:
             "stages": [child.status() for child in self.children],
         }
         path = self._settings.data / STATUS_FILE
-        draft = path.with_suffix(".new")
         try:
-            draft.write_text(json.dumps(status, indent=1) + "\n", encoding="utf-8")
-            draft.replace(path)
+            put(path, json.dumps(status, indent=1) + "\n")
         except OSError as error:
             if not self._status_failed:
                 _log.warning("%s: %s; the stages go on", path, error.strerror)

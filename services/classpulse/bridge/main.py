@@ -1,11 +1,11 @@
 """bridge's composition root: settings → the school's bus, the district's, member, stage, loop."""
 
 import logging
-import secrets
 import threading
 from functools import partial
 from pathlib import Path
 
+from classpulse import files
 from classpulse.bridge.crossing import Crossing
 from classpulse.bridge.forward import Bridge
 from classpulse.bus.base import Bus, Member, check_bus, open_bus
@@ -64,14 +64,7 @@ def take_place(url: str, site: str, index: int) -> tuple[Bus, Member]:
 
 def identity(data: Path) -> str:
     """What tells this data folder's bridge from those of other schools; made once. Raises BadInput where it cannot be kept."""
-    path = data / IDENTITY_FILE
     try:
-        if path.exists() and (known := path.read_text(encoding="utf-8").strip()):
-            return known
-        data.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".new")
-        draft.write_text(f"{secrets.token_hex(8)}\n", encoding="utf-8")
-        draft.replace(path)
-        return path.read_text(encoding="utf-8").strip()
+        return files.identity(data / IDENTITY_FILE)
     except OSError as error:
         raise BadInput([f"data = {str(data)!r}: {error.strerror}; expected a folder that can be written"]) from error

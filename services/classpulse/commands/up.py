@@ -15,6 +15,7 @@ from classpulse.clock import Clock, SystemClock
 from classpulse.commands.options import DataOption, ParentOption, arm_faults, environ_with, opened_bus
 from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput, ClassPulseError
+from classpulse.files import put
 from classpulse.places import claim, named
 from classpulse.process import follow, stop_on_signals
 from classpulse.records import room_of
@@ -115,10 +116,8 @@ def _apply(site: Site, roster: Roster) -> None:
     for line in roster.apply(site.rooms, site.cameras, stated=site.stated, before=_declared(path)):
         _log.info("%s", line)
     declared = {"rooms": [r.room for r in site.rooms], "cameras": [c.camera for c in site.cameras]}
-    draft = path.with_suffix(".new")
     try:
-        draft.write_text(json.dumps(declared, indent=1) + "\n", encoding="utf-8")
-        draft.replace(path)
+        put(path, json.dumps(declared, indent=1) + "\n")
     except OSError as error:
         _log.warning("%s: %s; what this file declares is not remembered", path, error.strerror)
 
