@@ -178,6 +178,30 @@ def test_a_full_disk_stops_input_until_there_is_room_and_loses_nothing(rig: Rig)
     assert len(rig.all_of(DETECTIONS.name)) == 1
 
 
+def test_who_waits_for_a_disk_comes_round_and_who_waits_for_a_net_does_not(rig: Rig) -> None:
+    signs: list[int] = []
+
+    class Watched(FullDisk):
+        def commit(self, outputs: Sequence[Outgoing], positions: Mapping[Place, int]) -> None:
+            signs.append(loop.pulse.at_ms)
+            super().commit(outputs, positions)
+
+    member = Watched(rig.bus.member("echo", (FRAMES,)), refusals=3)
+    loop = Loop(rig.stage, rig.bus, member, rig.clock, Pace(timeout_ms=0))  # type: ignore[arg-type]
+    rig.source.commit([rig.beat()], {})
+    rig.clock.advance(1)
+    loop.turn()
+    assert len({*signs}) == len(signs) == 4, "each try is a sign of life"
+    assert loop.pulse.steps == 1
+
+    before = loop.pulse
+    rig.source.commit([rig.beat()], {})
+    rig.stage.fail_next = 1
+    with pytest.raises(Recoverable):
+        loop.turn()
+    assert loop.pulse == before
+
+
 def test_a_fenced_loop_exits_and_writes_nothing(rig: Rig) -> None:
     rig.source.commit([rig.beat(1)], {})
     rig.new_loop()

@@ -26,12 +26,13 @@ class FakeSight:
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, ...]] = []
+        self.followed = 0
 
     def digest(self, camera: str) -> str:
         return "fake"
 
     def follow(self) -> None:
-        """There is no other."""
+        self.followed += 1
 
     def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
         self.sizes.append(picture.shape)

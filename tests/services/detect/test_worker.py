@@ -241,6 +241,16 @@ def test_people_get_a_report_of_what_was_seen_and_dropped(rig: Rig) -> None:
     assert report.capture_to_detection_ms == 300
 
 
+def test_what_looks_may_change_between_two_steps_and_only_there(rig: Rig) -> None:
+    rig.clock.advance(1_000)
+    rig.loop.turn()
+    assert rig.sight.followed == 1
+    rig.tell(*(rig.frame(n) for n in range(8)))
+    rig.clock.advance(1_000)
+    rig.turn()
+    assert (rig.sight.followed, len(rig.sight.sizes)) == (2, 8)
+
+
 def test_a_machine_that_looks_too_slowly_says_so_once_a_minute(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.declare(CAMERA, "live")
     rig.tell(rig.frame(0, age_ms=FRESHNESS_MS))

@@ -13,7 +13,8 @@ from classpulse.process import follow, stop_on_signals
 
 
 def main() -> int:
-    stage, arguments = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    stage, words = sys.argv[1], sys.argv[sys.argv.index("--index") :]
+    arguments = dict(zip(words[::2], words[1::2], strict=True))
     follow(int(arguments["--parent"]))
     data = Path(os.environ["CLASSPULSE_DATA"])
     behaviour = data / f"{stage}.does"

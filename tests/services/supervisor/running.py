@@ -48,10 +48,11 @@ class Running:
         *,
         retain_every_s: float = 5.0,
         keep_pictures: bool = False,
+        url: str = "",
         **changes: Any,
     ) -> None:
         self.data = data
-        self.settings = Settings(data=data, **changes)
+        self.settings = Settings(data=data, bus=url, **changes)
         self.bus = bus or prepare_bus(self.settings)
         self.bus.create(tuple(TOPICS.values()))
         self.supervisor = Supervisor(

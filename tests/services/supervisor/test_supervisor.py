@@ -14,6 +14,7 @@ import pytest
 
 from classpulse import child as child_module
 from classpulse.bus.memory import MemoryBus
+from classpulse.child import VIEW_FILE
 from classpulse.clock import SystemClock
 from classpulse.codec import encode
 from classpulse.errors import BadInput
@@ -34,6 +35,26 @@ def test_every_stage_is_a_process_and_ends_when_told(make: Callable[..., Running
     running.stop.set()
     running.join()
     assert all((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
+
+
+def test_nothing_is_captured_before_a_worker_of_the_fleet_looks(make: Callable[..., Running], tmp_path: Path) -> None:
+    (tmp_path / VIEW_FILE).write_text('{"slots":[{"health":{"state":"running"}}]}')  # an earlier fleet's
+    running = make(bus=MemoryBus(), url="kafka://127.0.0.1:1", runner="ray")
+    wait_until(lambda: pids(tmp_path, "fleet") and pids(tmp_path, "aggregate"))
+    (tmp_path / VIEW_FILE).write_text('{"slots":[{"health":{"state":"opening"}}]}')
+    wait_until(lambda: running.supervisor.children[1].running and running.supervisor.children[2].settled)
+    assert pids(tmp_path, "ingest") == pids(tmp_path, "detect") == []
+
+    (tmp_path / VIEW_FILE).write_text('{"slots":[{"health":{"state":"running"}}]}')
+    wait_until(lambda: pids(tmp_path, "ingest"))
+    assert [child.restarts for child in running.supervisor.children] == [0, 0, 0]
+
+
+def test_a_fleet_needs_a_broker(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"runner = 'ray': bus = 'sqlite://.*': the workers share a broker; expected kafka://"
+    ):
+        Running(tmp_path, MemoryBus(), runner="ray")
 
 
 def test_it_ends_when_all_is_said(make: Callable[..., Running], tmp_path: Path) -> None:
