@@ -26,10 +26,10 @@ up: $(VENV)/.ready-cpu
 setup: $(VENV)/.ready-test
 
 test: $(VENV)/.ready-test
-	$(BIN)/pytest $(PARALLEL) -m "not kafka" $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m "not kafka and not ray" $(TEST_FLAGS)
 
 test-kafka: $(VENV)/.ready-test
-	$(BIN)/pytest $(PARALLEL) -m kafka $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m "kafka or ray" $(TEST_FLAGS)
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -57,7 +57,7 @@ lessons: $(VENV)/.ready-test
 	cp build/lessons/* $(LESSONS)/
 
 constraints: $(VENV)/.ready-uv
-	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka --extra export --extra ray \
+	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka --extra export --extra ray --extra trainer \
 	  --no-emit-index-url --no-annotate --universal --python-version 3.11 --custom-compile-command "make constraints" \
 	  --upgrade -o constraints.txt
 
@@ -84,7 +84,7 @@ $(VENV)/.ready-ray: $(VENV)/.ready-uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,export,ray,test]"
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,export,ray,trainer,test]"
 	@touch $@ $(VENV)/.ready-cpu $(VENV)/.ready-kafka $(VENV)/.ready-ray
 
 clean:

@@ -34,9 +34,9 @@ from measured import ROOT, pss_mib, spread, tree, write_result
 from classpulse.bus.base import Bus, open_bus
 from classpulse.clock import SystemClock
 from classpulse.codec import Outgoing, decode, encode
-from classpulse.detect.registry import put
 from classpulse.lines import Lines, promoted
 from classpulse.records import CameraConfig, Frame, FrameDetections, RoomConfig, room_of
+from classpulse.registry import put
 from classpulse.roster import Roster
 from classpulse.topics import DETECTIONS, FRAMES, TOPICS
 from gesturedet.card import find_release

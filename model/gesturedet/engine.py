@@ -38,6 +38,7 @@ SAVE_EVERY = 100
 
 Track = Callable[[Iterable[Example], int], Iterable[Example]]
 AfterStep = Callable[[dict[str, float]], None]
+Saved = Callable[[Run], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ def train(
     crew: Crew = ALONE,
     workers: int = 0,
     save_every: int = SAVE_EVERY,
+    saved: Saved = lambda _run: None,
 ) -> None:
     """Train what is left of the recipe's epochs, and after each let the net sit the exam.
 
-    `folder` holds `last.pt` (so many steps old at most), `best.pt` (of the epoch with the best mean average precision),
-    `log.jsonl` and `curves.png`. A run that is killed and resumed tells the same log. Raises FloatingPointError when the
-    loss is no number, OSError when something cannot be written; `last.pt` then still is the last good one.
+    The first process's `folder` holds `last.pt` (so many steps old at most), `best.pt` (of the epoch with the best mean average
+    precision), `log.jsonl` and `curves.png`; `saved` is called in every process whenever the first has written them. A run that
+    is killed and resumed tells the same log. Raises FloatingPointError when the loss is no number, OSError when something cannot
+    be written; `last.pt` then still is the last good one.
     """
     if save_every < 1:
         raise ValueError(f"save_every: {save_every} is not at least 1 step")
@@ -83,17 +86,19 @@ def train(
     def after_step(line: dict[str, float]) -> None:
         if journal is not None:
             journal.add(line)
-            if run.step % save_every == 0 and run.step < len(loader):
+        if run.step % save_every == 0 and run.step < len(loader):
+            if journal is not None:
                 write_checkpoint(run, folder / LAST)
+            saved(run)
 
     while run.epoch < run.recipe.epochs:
         figures = train_one_epoch(run, loader, track=track, crew=crew, after_step=after_step)
-        if journal is None:
-            continue
-        rows = sit_exam(run) if sit_exam is not None else ()
-        _keep(run, figures, rows, folder, journal)
-        if after_epoch is not None:
-            after_epoch(run, figures, rows)
+        if journal is not None:
+            rows = sit_exam(run) if sit_exam is not None else ()
+            _keep(run, figures, rows, folder, journal)
+            if after_epoch is not None:
+                after_epoch(run, figures, rows)
+        saved(run)
 
 
 def _keep(run: Run, figures: EpochFigures, rows: Sequence[ClassFigures], folder: Path, journal: Journal) -> None:

@@ -15,7 +15,7 @@ from gesturedet.data.sources import Listed, Sources, read_listed
 from gesturedet.data.training_set import Example
 from gesturedet.data.voc import LabelledPicture, readable
 from gesturedet.detector import GestureDet
-from gesturedet.engine import LAST, EpochFigures, evaluate, train
+from gesturedet.engine import LAST, EpochFigures, Saved, evaluate, train
 from gesturedet.evaluation import JudgedPicture
 from gesturedet.figures import ClassFigures, as_text, mean_average_precision, report, summarise
 from gesturedet.parallel import Crew
@@ -35,11 +35,16 @@ def _as_they_are(pictures: Sequence[LabelledPicture], what: str) -> Iterable[Lab
     return pictures
 
 
+def _nothing_more(run: Run) -> None:
+    """What is saved stays where it is."""
+
+
 @dataclass(frozen=True)
 class TrainJob:
     """Called once in each process. `coco`: the file with the ported weights; `continues`: go on with `last.pt` if there is one.
 
-    `track` follows an epoch's batches and `show` an exam's pictures. `quiet`: what is told goes to standard error.
+    `track` follows an epoch's batches and `show` an exam's pictures; `saved`: see `engine.train`. `quiet`: what is told goes
+    to standard error.
     """
 
     sources: Sources
@@ -56,6 +61,7 @@ class TrainJob:
     track: Callable[[Crew], Callable[[Iterable[Example], int], Iterable[Example]]]
     show: Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]] = _as_they_are
     quiet: bool = False
+    saved: Saved = _nothing_more
 
     def __call__(self, crew: Crew) -> None:
         """Train, judge after every epoch, keep the last and the best; at the end sit the exam that nothing is chosen on."""
@@ -75,6 +81,7 @@ class TrainJob:
             crew=crew,
             workers=self.workers,
             save_every=self.save_every,
+            saved=self.saved,
         )
         if crew.rank == 0 and self.sources.test:
             examinee = examinee_of(run.best_weights, labels)

@@ -61,6 +61,12 @@ def read_listed(listed: Sequence[Listed], labels: Sequence[str]) -> tuple[Labell
     return tuple(found)
 
 
+def list_in(folder: Path, wanted: str) -> Listed:
+    """The list of a folder that is meant: the one of this name, or the only one there is, as a set drawn for one use has."""
+    lists = sorted(path.stem for path in (folder / "ImageSets" / "Main").glob("*.txt"))
+    return folder, lists[0] if wanted not in lists and len(lists) == 1 else wanted
+
+
 def names_in(listed: Sequence[Listed]) -> tuple[str, ...]:
     """Return the names of all objects of some lists, in the order of the alphabet: the classes of somebody's own files.
 

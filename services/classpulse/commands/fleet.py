@@ -148,7 +148,8 @@ def down(address: AddressOption = "auto") -> None:
 def _fleet(address: str) -> Iterator["Remote"]:
     """The fleet of a cluster, for as long as this is connected to it."""
     _check_ray()
-    from classpulse.detect.cluster import connected, found  # noqa: PLC0415 - imports Ray
+    from classpulse.detect.cluster import found  # noqa: PLC0415 - imports Ray
+    from classpulse.ray_cluster import connected  # noqa: PLC0415 - imports Ray
 
     with connected(address):
         yield found()
@@ -158,8 +159,8 @@ def _detach(settings: Settings) -> None:
     """Raise it and go. Raises BadInput where the cluster would go, too."""
     if not settings.ray_address:
         raise BadInput(["--detach: without --address the cluster ends with this command; expected --address HOST:PORT"])
-    from classpulse.detect.cluster import connected  # noqa: PLC0415 - imports Ray
     from classpulse.detect.keeper import raise_fleet  # noqa: PLC0415
+    from classpulse.ray_cluster import connected  # noqa: PLC0415 - imports Ray
 
     with connected(settings.ray_address):
         raise_fleet(settings).view()

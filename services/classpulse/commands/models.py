@@ -11,10 +11,10 @@ from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
 from classpulse.commands.reports import latest_reports
 from classpulse.detect.eyes import open_release
-from classpulse.detect.registry import fetch, put
 from classpulse.errors import BadInput
 from classpulse.lines import Lines, promoted, rolled_back, with_canary, without_canary
 from classpulse.records import ExamFigures, ModelLine, ModelRelease
+from classpulse.registry import fetch, put
 from classpulse.roster import Roster
 
 REPORTED_WITHIN_MS = 30_000

@@ -17,10 +17,10 @@ from classpulse.demo.report import write_all
 from classpulse.demo.route import Route
 from classpulse.demo.screens import LiveScreen, LogScreen, Screen, show_result
 from classpulse.detect.eyes import open_release
-from classpulse.detect.registry import put
 from classpulse.errors import BadInput, Recoverable
 from classpulse.lines import Lines, promoted
 from classpulse.process import stop_on_signals
+from classpulse.registry import put
 from classpulse.settings import Settings, masked
 from classpulse.supervisor import hold
 from classpulse.topics import FRAMES, TOPICS, short_name

@@ -1,9 +1,6 @@
-"""How a process reaches a Ray cluster and the fleet on it. The rest of a fleet's Ray is in on_ray.py."""
+"""How a process reaches the fleet of a Ray cluster. The rest of a fleet's Ray is in on_ray.py."""
 
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -12,22 +9,12 @@ from ray.exceptions import ActorDiedError, RayError
 from classpulse.clock import SystemClock
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Orders
-from classpulse.detect.on_ray import ASK_S, NAMESPACE, SUPERVISOR, SupervisorActor, is_worker
+from classpulse.detect.on_ray import ASK_S, SUPERVISOR, SupervisorActor, is_worker
 from classpulse.errors import BadInput, Fatal, Recoverable
+from classpulse.ray_cluster import NAMESPACE, first_line
 from classpulse.settings import Settings
 
-OBJECT_STORE_BYTES = 100 * 1024 * 1024
-"""The least that Ray takes: nothing but words goes through it."""
-
 LOOK_AGAIN_MS = 100
-REACHED_S = 5.0
-WAYS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-}
-"""Ray tells nobody elsewhere that it was used, and warns of nothing that is meant so. A process whose head has gone ends itself
-after this time: 60 s by itself, which is long for pictures that wait."""
 
 
 class Remote:
@@ -69,45 +56,11 @@ class Remote:
         try:
             return ray.get(getattr(self._actor, what).remote(*arguments, **named), timeout=ASK_S)
         except ActorDiedError as error:  # Ray starts it again for ever, unless somebody ended it, or it cannot be made
-            raise Fatal(f"fleet: its supervisor is gone: {_first(error)}; expected it to be raised again") from error
+            raise Fatal(
+                f"fleet: its supervisor is gone: {first_line(error)}; expected it to be raised again"
+            ) from error
         except (RayError, ConnectionError) as error:
-            raise Recoverable(f"fleet: {type(error).__name__}: {_first(error)}") from error
-
-
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """A connection to the cluster at `address`, or a cluster of this process's own where it is empty, which ends with it.
-
-    Raises BadInput for an address where there is none.
-    """
-    os.environ.update({name: value for name, value in WAYS.items() if name not in os.environ})
-    shared = {"namespace": NAMESPACE, "log_to_driver": False, "configure_logging": True, "logging_level": "ERROR"}
-    own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_node_ip_address": "127.0.0.1"}
-    _check_reachable(address)
-    try:
-        if not address:
-            ray.init(address="local", **own, **shared)
-        else:
-            ray.init(address=address, **shared)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise BadInput([f"--address = {address!r}: {_first(error)}; expected a Ray cluster that answers"]) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Raises BadInput where nobody listens: Ray itself would go on asking for many minutes."""
-    host, _, port = address.rpartition(":")
-    if not host:
-        return
-    if not port.isdigit() or "://" in address:
-        raise BadInput([f"--address = {address!r}: expected HOST:PORT of Ray's head (6379 by default), or auto"])
-    try:
-        socket.create_connection((host, int(port)), timeout=REACHED_S).close()
-    except OSError as error:
-        raise BadInput([f"--address = {address!r}: {error}; expected a Ray cluster that answers"]) from error
+            raise Recoverable(f"fleet: {type(error).__name__}: {first_line(error)}") from error
 
 
 def raised(settings: Settings, orders: Orders) -> Remote:
@@ -130,8 +83,3 @@ def found() -> Remote:
         return Remote(ray.get_actor(SUPERVISOR, namespace=NAMESPACE))
     except ValueError as error:
         raise BadInput(["fleet: there is none on this cluster; expected one of `classpulse fleet up`"]) from error
-
-
-def _first(error: Exception) -> str:
-    """The first line of what Ray says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

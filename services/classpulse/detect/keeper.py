@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 
 from classpulse.child import VIEW_FILE
-from classpulse.detect.cluster import Remote, connected, raised
+from classpulse.detect.cluster import Remote, raised
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Orders
 from classpulse.errors import Recoverable
 from classpulse.files import put
 from classpulse.process import stop_on_signals
+from classpulse.ray_cluster import connected
 from classpulse.settings import Settings
 
 LOOK_S = 1.0

@@ -25,11 +25,11 @@ from classpulse.detect.fleet import Fleet, View
 from classpulse.detect.fleet_worker import FleetWorker, Health
 from classpulse.detect.ground import Node, Orders, Probe
 from classpulse.detect.probe import probe
+from classpulse.ray_cluster import NAMESPACE
 from classpulse.settings import Settings
 from classpulse.telemetry import start_logging
 from classpulse.topics import FRAMES
 
-NAMESPACE = "classpulse"
 SUPERVISOR = "fleet"
 TURN_S = 1.0
 SOON_S = 0.1

@@ -8,11 +8,11 @@ from classpulse.bus.base import Bus
 from classpulse.clock import Clock
 from classpulse.detect.devices import Device
 from classpulse.detect.eyes import GestureEyes, eyes_of, open_eyes
-from classpulse.detect.registry import fetch
 from classpulse.detect.sight import Opener
 from classpulse.errors import BadInput, Fatal, Recoverable
 from classpulse.lines import Lines
 from classpulse.records import ModelRelease
+from classpulse.registry import fetch
 from classpulse.settings import Settings
 from gesturedet.card import Release
 

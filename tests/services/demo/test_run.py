@@ -11,9 +11,9 @@ from classpulse.demo.bundled import bundled_lessons
 from classpulse.demo.following import Follower
 from classpulse.demo.route import Route
 from classpulse.demo.run import MARK, Ending, Middle, emptied, watch
-from classpulse.detect.registry import fetch
 from classpulse.errors import BadInput, Recoverable
 from classpulse.lines import Lines
+from classpulse.registry import fetch
 from classpulse.supervisor import hold
 from classpulse.topics import MODELS
 from gesturedet.card import find_release

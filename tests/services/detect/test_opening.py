@@ -9,9 +9,9 @@ import pytest
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import SystemClock
 from classpulse.detect.opening import MIB, available_bytes, check_memory, first_eyes, opener
-from classpulse.detect.registry import put
 from classpulse.errors import BadInput, Fatal
 from classpulse.lines import Lines, promoted
+from classpulse.registry import put
 from classpulse.settings import Settings
 from classpulse.topics import MODELS
 from gesturedet.card import MODEL_FILE, Release, load_release

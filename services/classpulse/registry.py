@@ -5,18 +5,16 @@ against its digest, so a store that lies is found out.
 """
 
 import uuid
-from typing import Any
-
-import fsspec
 
 from classpulse.errors import BadInput, Recoverable
 from classpulse.records import ExamFigures, ModelRelease
+from classpulse.stores import store_of
 from gesturedet.card import CARD_FILE, MODEL_FILE, ModelCard, Release, digest_of, read_card, write_card
 
 
 def put(release: Release, registry: str) -> ModelRelease:
     """Copy a release into the registry; one that is there already stays as it is. Raises BadInput, Recoverable."""
-    store, root = _store(registry)
+    store, root = store_of(registry, key="registry")
     digest = release.card.digest
     folder = f"{root}/{digest}"
     try:
@@ -33,7 +31,7 @@ def put(release: Release, registry: str) -> ModelRelease:
 
 def fetch(wanted: ModelRelease) -> Release:
     """A registered release, checked. Raises Recoverable where the store does not answer, BadInput for other bytes."""
-    store, folder = _store(wanted.artefact)
+    store, folder = store_of(wanted.artefact, key="registry")
     try:
         onnx_bytes: bytes = store.cat_file(f"{folder}/{MODEL_FILE}")
         card = read_card(store.cat_file(f"{folder}/{CARD_FILE}"), origin=f"{wanted.artefact}/{CARD_FILE}")
@@ -77,12 +75,3 @@ def described(card: ModelCard, artefact: str) -> ModelRelease:
         lineage=card.lineage,
         artefact=artefact,
     )
-
-
-def _store(url: str) -> tuple[Any, str]:
-    """The storage of a URL and the path in it. Raises BadInput for one that fsspec does not know."""
-    try:
-        store, path = fsspec.core.url_to_fs(url)
-    except (ValueError, ImportError) as error:
-        raise BadInput([f"registry = {url!r}: {error}; expected a folder, or a URL that fsspec knows"]) from error
-    return store, path.rstrip("/")

@@ -5,8 +5,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from classpulse.detect.registry import fetch, put
 from classpulse.errors import BadInput, Recoverable
+from classpulse.registry import fetch, put
 from gesturedet.card import CARD_FILE, MODEL_FILE, Release, load_release
 from tests.services.fake_release import change_a_byte, make_release
 

@@ -1,0 +1,92 @@
+"""States of a training run: whole or not there, the last two of them, on any storage."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch (the train extra)")
+
+from classpulse.errors import BadInput, Recoverable
+from classpulse.train.kept import Kept
+
+
+@pytest.fixture(params=["folder", "file", "memory"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
+    url = {"folder": str(tmp_path / "out"), "file": f"file://{tmp_path}/out", "memory": f"memory://{tmp_path.name}"}
+    return Kept(url[request.param])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a run has in its own folder."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "last.pt").write_bytes(b"weights")
+    (tmp_path / "own" / "log.jsonl").write_bytes(b"{}\n")
+    return tmp_path / "own"
+
+
+def fetched(kept: Kept, tmp_path: Path) -> dict[str, bytes]:
+    into = tmp_path / "into"
+    into.mkdir(exist_ok=True)
+    assert kept.fetch(into)
+    return {file.name: file.read_bytes() for file in into.iterdir()}
+
+
+def test_what_was_kept_is_fetched_as_it_was(kept: Kept, folder: Path, tmp_path: Path) -> None:
+    assert not kept.begun()
+    assert not kept.fetch(folder)
+    kept.keep(folder, "00000-0000100")
+    assert kept.begun()
+    assert fetched(kept, tmp_path) == {"last.pt": b"weights", "log.jsonl": b"{}\n"}
+
+
+def test_the_newest_is_fetched_and_the_one_before_it_stays(kept: Kept, folder: Path, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        (folder / "last.pt").write_bytes(b"%d" % number)
+        kept.keep(folder, f"00000-000000{number}")
+    assert kept.states() == ["00000-0000002", "00000-0000003"]
+    assert fetched(kept, tmp_path)["last.pt"] == b"3"
+
+
+def test_at_the_end_the_files_lie_where_they_were_asked_for(folder: Path, tmp_path: Path) -> None:
+    kept = Kept(str(tmp_path / "out"))
+    kept.keep(folder, "end")
+    kept.finish()
+    assert (tmp_path / "out" / "last.pt").read_bytes() == b"weights"
+    assert kept.begun()
+
+
+def test_a_state_that_a_kill_cut_short_is_none(folder: Path, tmp_path: Path) -> None:
+    kept = Kept(str(tmp_path / "out"))
+    kept.keep(folder, "00000-0000001")
+    kept.keep(folder, "00000-0000002")
+    (tmp_path / "out" / "states" / "00000-0000002" / "whole").unlink()
+    assert kept.states() == ["00000-0000001"]
+    kept.keep(folder, "00000-0000002")
+    assert kept.states() == ["00000-0000001", "00000-0000002"]
+
+
+def test_a_full_disk_is_named_and_the_older_state_is_whole(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(str(tmp_path / "out"))
+    kept.keep(folder, "00000-0000001")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kept._store, "put_file", full)
+    with pytest.raises(
+        Recoverable, match=r"--out = '.*out': .*No space left on device; expected a store that can be written"
+    ):
+        kept.keep(folder, "00000-0000002")
+    assert kept.states() == ["00000-0000001"]
+    assert [path.name for path in (tmp_path / "out" / "states").iterdir()] == ["00000-0000001"]
+    assert fetched(kept, tmp_path)["last.pt"] == b"weights"
+
+
+def test_a_storage_that_nobody_knows_is_named() -> None:
+    with pytest.raises(BadInput, match=r"--out = 'nowhere://x': .*; expected a folder, or a URL that fsspec knows"):
+        Kept("nowhere://x")
