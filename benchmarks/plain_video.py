@@ -15,13 +15,13 @@ from pathlib import Path
 
 import av
 import numpy as np
-from events import Box, events, told
 from measured import write_result
 from numpy.typing import NDArray
 from rich.progress import track
 
 from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.records import FrameDetections
+from classpulse.refresh.lessons import Box, events, told
 from gesturedet.api import Detections, Detector, load
 from gesturedet.boxes import iou_matrix
 

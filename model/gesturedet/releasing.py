@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from gesturedet.calibrating import error_of, fit_calibration, in_calibrated_scores
-from gesturedet.card import Exam, ModelCard, Release
+from gesturedet.card import MODEL_FILE, Exam, ModelCard, Release
 from gesturedet.checkpoint import lineage_of, load_weights, read_checkpoint, released_weights, trained_by
 from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.detector import GestureDet
@@ -70,11 +70,48 @@ def release(
     Each precision gets a calibration of its own, fitted on `material.val`, and thresholds with the best F1 there. The card
     holds the figures of the released one on `material.test`, and `lineage` after what the checkpoint's run began with.
     """
+    figures: dict[Precision, tuple[ClassFigures, ...]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        drafts = draft_releases(
+            checkpoint,
+            recipe,
+            material,
+            Path(scratch),
+            name=name,
+            lineage=lineage,
+            calibration_pictures=calibration_pictures,
+            track=track,
+        )
+        for kind, drafted in drafts.items():
+            seen = look(drafted, track(material.test, f"{kind} test"))
+            exam = examined(drafted.card, material.sources["test"], seen)
+            figures[kind] = exam.behaviours
+            if kind == precision:
+                card = msgspec.structs.replace(drafted.card, exams=(exam,))
+                write_release(folder, Path(scratch) / kind / MODEL_FILE, card)
+    return figures
+
+
+def draft_releases(
+    checkpoint: Path,
+    recipe: Recipe,
+    material: Material,
+    folder: Path,
+    *,
+    name: str,
+    lineage: tuple[str, ...],
+    calibration_pictures: int = 200,
+    track: Track = lambda pictures, _what: pictures,
+) -> dict[Precision, Release]:
+    """Write both precisions of a checkpoint into folders of their names; they have sat no exam, and `material.test` is not looked at.
+
+    Each gets a calibration of its own, fitted on `material.val`, and thresholds with the best F1 there.
+    """
     state = read_checkpoint(checkpoint)
     net = GestureDet(recipe.net)
     load_weights(net, released_weights(state, recipe), state["file"])
     settings, descent = trained_by(state), lineage_of(state) + lineage
-    figures: dict[Precision, tuple[ClassFigures, ...]] = {}
+    drafts: dict[Precision, Release] = {}
     with tempfile.TemporaryDirectory() as scratch:
         files: dict[Precision, Path] = {"fp32": Path(scratch) / "fp32.onnx", "int8": Path(scratch) / "int8.onnx"}
         export_onnx(net, files["fp32"])
@@ -82,11 +119,9 @@ def release(
         quantise(files["fp32"], files["int8"], track(ranges, "int8 ranges"))
         for kind, file in files.items():
             card = _draft(recipe, material.sources, settings, name=name, lineage=descent, precision=kind)
-            card = _examined(write_release(Path(scratch) / kind, file, card), material, track)
-            figures[kind] = card.exams[0].behaviours
-            if kind == precision:
-                write_release(folder, file, card)
-    return figures
+            drafted = write_release(Path(scratch) / kind, file, card)
+            drafts[kind] = write_release(folder / kind, file, _chosen(drafted, material, track))
+    return drafts
 
 
 def export_release(
@@ -197,21 +232,24 @@ def source_of(root: Path, split: str, pictures: Sequence[LabelledPicture]) -> st
     )
 
 
-def _examined(drafted: Release, material: Material, track: Track) -> ModelCard:
-    """Return the card with what the validation pictures decide, scores' meaning first, and the figures of the exam."""
-    card, sources = drafted.card, material.sources
-    seen = look(drafted, track(material.val, f"{card.precision} val"))
-    calibration = fit_calibration(seen, card.labels, card.published, fitted_on=sources["val"])
-    card = msgspec.structs.replace(card, calibration=calibration)
-    chosen = dict.fromkeys(card.labels, 1.0) | _thresholds(figures_of(card, seen))
-    seen = look(drafted, track(material.test, f"{card.precision} test"))
-    exam = Exam(
-        pictures_from=sources["test"],
-        pictures=len(material.test),
-        behaviours=figures_of(card, seen, chosen),
+def examined(card: ModelCard, pictures_from: str, seen: Sequence[JudgedPicture]) -> Exam:
+    """The figures of what `look` gave of an exam's pictures, at the card's thresholds."""
+    return Exam(
+        pictures_from=pictures_from,
+        pictures=len(seen),
+        behaviours=figures_of(card, seen, card.thresholds),
         calibration_error=error_of(seen, card.labels, card.published, card.curves),
     )
-    return msgspec.structs.replace(card, thresholds=chosen, exams=(exam,))
+
+
+def _chosen(drafted: Release, material: Material, track: Track) -> ModelCard:
+    """Return the card with what the validation pictures decide: what scores mean, and then the thresholds."""
+    card = drafted.card
+    seen = look(drafted, track(material.val, f"{card.precision} val"))
+    calibration = fit_calibration(seen, card.labels, card.published, fitted_on=material.sources["val"])
+    card = msgspec.structs.replace(card, calibration=calibration)
+    chosen = dict.fromkeys(card.labels, 1.0) | _thresholds(figures_of(card, seen))
+    return msgspec.structs.replace(card, thresholds=chosen)
 
 
 def _thresholds(figures: Sequence[ClassFigures]) -> dict[str, float]:

@@ -53,6 +53,7 @@ COMMANDS: dict[str, Row] = {
     "fleet": Row("classpulse.commands.fleet", "Keep detect workers on the nodes of a Ray cluster."),
     "models": Row("classpulse.commands.models", "Register, promote, try and take back what looks at pictures."),
     "train": Row("classpulse.commands.train", "Train a net on labelled pictures, on the nodes of a Ray cluster."),
+    "refresh": Row(
         "classpulse.commands.refresh", "New labelled pictures to a new champion: train, judge, try, promote."
     ),
     "bridge": Row("classpulse.commands.stages", "Run the stage bridge alone: a school's detections to its district."),

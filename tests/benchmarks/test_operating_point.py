@@ -4,12 +4,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from benchmarks.events import START_MS
 from benchmarks.operating_point import best, curves_of, main
 
 from classpulse.demo.bundled import Lesson
 from classpulse.demo.truth import LessonTruth, TrueBehaviour
 from classpulse.records import Detection, FrameDetections
+from classpulse.refresh.lessons import START_MS
 from gesturedet.card import CARD_FILE, MODEL_FILE, digest_of, write_card
 from tests.model.gesturedet.cards import card_for
 

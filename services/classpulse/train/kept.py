@@ -19,8 +19,9 @@ class Kept:
     """The states of one run, below `url`. Raises BadInput for a URL that fsspec does not know."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
         self._store, self._root = store_of(url, key=KEY)
+        self.url: str = self._store.unstrip_protocol(self._root)
+        """The same for processes elsewhere: a path from the root on."""
 
     def begun(self) -> bool:
         """Whether a run is kept here, or was left here. Raises Recoverable where the storage does not answer."""
@@ -83,4 +84,4 @@ class Kept:
             return
 
     def _unreachable(self, error: OSError) -> Recoverable:
-        return Recoverable(f"{KEY} = {self._url!r}: {error}; expected a store that can be written: --resume goes on")
+        return Recoverable(f"{KEY} = {self.url!r}: {error}; expected a store that can be written: --resume goes on")

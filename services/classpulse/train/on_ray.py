@@ -60,7 +60,7 @@ def train(job: TrainJob, out: str, group: Group, tell: Tell) -> None:
         cuda = group.device == "cuda"
         said = ray.remote(num_cpus=0)(Said).remote()
         trainer = TorchTrainer(
-            partial(_work, job, out, said),
+            partial(_work, job, kept.url, said),
             scaling_config=ray.train.ScalingConfig(num_workers=group.workers, use_gpu=cuda),
             torch_config=TorchConfig(backend="nccl" if cuda else "gloo"),
             run_config=ray.train.RunConfig(

@@ -79,12 +79,17 @@ def test_a_full_disk_is_named_and_the_older_state_is_whole(
 
     monkeypatch.setattr(kept._store, "put_file", full)
     with pytest.raises(
-        Recoverable, match=r"--out = '.*out': .*No space left on device; expected a store that can be written"
+        Recoverable, match=r"--out = 'file://.*out': .*No space left on device; expected a store that can be written"
     ):
         kept.keep(folder, "00000-0000002")
     assert kept.states() == ["00000-0000001"]
     assert [path.name for path in (tmp_path / "out" / "states").iterdir()] == ["00000-0000001"]
     assert fetched(kept, tmp_path)["last.pt"] == b"weights"
+
+
+def test_a_folder_is_the_same_for_a_process_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Kept("out").url == f"file://{tmp_path}/out"
 
 
 def test_a_storage_that_nobody_knows_is_named() -> None:
