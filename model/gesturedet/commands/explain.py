@@ -25,7 +25,8 @@ from gesturedet.commands.options import (
     say,
     tell,
 )
-from gesturedet.data.voc import LabelledPicture, read_pixels, read_split
+from gesturedet.data.sources import read_list
+from gesturedet.data.voc import LabelledPicture, read_pixels
 from gesturedet.faults import Fault, contact_sheet, faults_of, tile, worst_alarms, worst_misses
 from gesturedet.judging import LEAST_SCORE, frame_hw
 from gesturedet.sources import Bytes, read_picture
@@ -36,10 +37,10 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command("explain")
 def explain_command(
     model: ModelArgument,
-    shown: Annotated[Path, typer.Argument(help="A picture, or a folder in VOC layout as an exam.")],
+    shown: Annotated[Path, typer.Argument(help="A picture, or a folder in VOC or COCO layout as an exam.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder for the PNGs.")],
-    split: Annotated[str, typer.Option(help="Of an exam: list of pictures in ImageSets/Main.")] = "test",
+    split: Annotated[str, typer.Option(help="Of an exam: its list of pictures.")] = "test",
     most: Annotated[int, typer.Option(min=1, help="Of an exam: so many false alarms and misses.")] = 24,
     recipe: RecipeOfRun = None,
     runtime: RuntimeOption = "onnxruntime",
@@ -57,7 +58,9 @@ def explain_command(
     elif shown.is_file():
         written = _explain_picture(model, read_picture(shown), out, recipe=recipe)
     else:
-        raise FileNotFoundError(f"shown: {str(shown)!r} is not there, expected a picture or a folder in VOC layout")
+        raise FileNotFoundError(
+            f"shown: {str(shown)!r} is not there, expected a picture or a folder in VOC or COCO layout"
+        )
     if as_json:
         say(json.dumps({"written": [one.told for one in written]}))
         return
@@ -107,7 +110,7 @@ def _explain_exam(
     detector = load(model, runtime=runtime, threads=threads)
     card = detector.card
     thresholds = {label: card.thresholds[label] for label in card.published}
-    pictures = read_split(exam, split, labels=card.labels)
+    pictures = read_list(exam, split, card.labels)
     alarms: list[Fault] = []
     misses: list[Fault] = []
     left_out = LeftOut()

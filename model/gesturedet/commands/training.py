@@ -25,7 +25,7 @@ from gesturedet import journal
 from gesturedet.card import find_release, load_release
 from gesturedet.checkpoint import load_weights, read_checkpoint, recipe_behind, released_weights
 from gesturedet.commands.options import MODEL_HELP, JsonOption, RecipeOfRun, about, say, tracked
-from gesturedet.data.sources import VOC_CLASSES, Sources, names_in, sources_of
+from gesturedet.data.sources import VOC_CLASSES, Sources, hold_apart, names_in, sources_of
 from gesturedet.data.training_set import Example
 from gesturedet.detector import GestureDet
 from gesturedet.engine import BEST, LAST, SAVE_EVERY
@@ -48,7 +48,9 @@ from gesturedet.training_job import (
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console, bars = Console(), Console(stderr=True)
 
-Split = Annotated[str, typer.Option(help="List of pictures in ImageSets/Main.")]
+Split = Annotated[
+    str, typer.Option(help="List of pictures: ImageSets/Main/SPLIT.txt or annotations/instances_SPLIT.json.")
+]
 CacheDir = Annotated[Path, typer.Option(help="Where ported weights are kept.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of each process.")]
 
@@ -63,11 +65,13 @@ class PrecisionName(StrEnum):
 @app.command("train")
 def train_command(
     pictures: Annotated[
-        list[Path] | None, typer.Argument(help="Folders with the behaviours' pictures in VOC layout, taken together.")
+        list[Path] | None,
+        typer.Argument(help="Folders with the behaviours' pictures in VOC or COCO layout, taken together."),
     ] = None,
     *,
     data: Annotated[
-        Path | None, typer.Option(help="Instead: a VOCdevkit, or a folder in VOC layout with classes of its own.")
+        Path | None,
+        typer.Option(help="Instead: a VOCdevkit, or a folder in VOC or COCO layout with classes of its own."),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Classes of --data, by comma; default: VOC's, or all its objects' names.")
@@ -98,13 +102,14 @@ def train_command(
     save_every: Annotated[int, typer.Option(min=1, help="Steps between two checkpoints within an epoch.")] = SAVE_EVERY,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a net on VOC pictures; after every epoch it is judged on the validation pictures.
+    """Train a net on labelled pictures; after every epoch it is judged on the validation pictures.
 
     A run may be killed at any moment; --resume goes on from last.pt and comes to the same curve. With --data the net is
     judged at the end on the folder's test pictures, on which nothing is chosen. --json prints one object at the end, and
     what is told on the way goes to standard error.
     """
     sources = _sources(pictures or [], data, split, val, val_split)
+    hold_apart(sources)
     name = recipe or ("product" if data is None else "voc")
     chosen = described(name, _labels(sources, data, labels), epochs, precision)
     if (out / LAST).is_file() and not resume:
@@ -134,14 +139,16 @@ def train_command(
 @app.command("evaluate")
 def evaluate_command(
     model: Annotated[str, typer.Argument(help=f"last.pt or best.pt of a run. Or: {MODEL_HELP}")],
-    pictures: Annotated[Path, typer.Argument(help="Folder in VOC layout, or a VOCdevkit: its 2007 test pictures.")],
+    pictures: Annotated[
+        Path, typer.Argument(help="Folder in VOC or COCO layout, or a VOCdevkit: its 2007 test pictures.")
+    ],
     *,
     split: Split = "test",
     recipe: RecipeOfRun = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, nothing else.")] = False,
     threads: Threads = 1,
 ) -> None:
-    """Judge a checkpoint or a release on VOC pictures.
+    """Judge a checkpoint or a release on labelled pictures.
 
     A checkpoint, in torch, gets the thresholds with the best F1 on these pictures; a release, on ONNX Runtime, keeps those
     of its card.
@@ -181,6 +188,8 @@ def release_command(
     """
     torch.set_num_threads(threads)
     folders, lists = {"train": train_pictures, "val": [val], "test": [test]}, {"test": test_split}
+    shown = tuple((folder, "train") for folder in train_pictures)
+    hold_apart(Sources(shown, ((val, "val"),), ((test, test_split),)))
     chosen, told_to = recipe_behind(read_checkpoint(checkpoint), recipe), bars if as_json else console
     labels = chosen.labels
     sets = {

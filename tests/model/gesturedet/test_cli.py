@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the command line trains with torch (the train extra)")
 
 from gesturedet import cli  # noqa: E402
+from tests.model.gesturedet.coco_folder import write_coco  # noqa: E402
 from tests.model.gesturedet.voc_folder import write_voc  # noqa: E402
 
 
@@ -58,6 +59,25 @@ def test_bad_input_is_one_line_and_exit_code_2(
     error = " ".join(capsys.readouterr().err.split())
     assert error.startswith("error: ")
     assert says in error
+
+
+def test_a_coco_folder_without_lists_does_not_examine_what_it_has_taught(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    whole, val = tmp_path / "whole", tmp_path / "val"
+    things = {f"room-{i}/p.jpg": [("stand-up", (20, 10, 60, 80))] for i in range(16)}
+    write_coco(whole, things, file="result.json", where="images")
+    write_coco(val, {"v.jpg": [("stand-up", (20, 10, 60, 80))]}, file="annotations/instances_default.json")
+    common = ["--out", str(tmp_path / "run"), "--no-coco", "--epochs", "1"]
+
+    assert run(monkeypatch, "train", str(whole), *common) == 2
+    assert "has one list of pictures, which is for train" in " ".join(capsys.readouterr().err.split())
+    release = ["release", "x.pt", "--train", str(whole), "--val", str(val), "--test", str(val), "--out", "x"]
+    assert run(monkeypatch, *release) == 2
+    assert "has one list of pictures, which is for val" in " ".join(capsys.readouterr().err.split())
+
+    assert run(monkeypatch, "train", str(whole), "--val", str(val), *common) == 0
+    assert "epoch 1/1" in capsys.readouterr().out
 
 
 def test_a_run_is_trained_resumed_and_evaluated(

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="evaluate judges checkpoints too, in torch (the train extra)")
 
 from gesturedet.card import CARD_FILE, load_release, write_card
+from tests.model.gesturedet.coco_folder import write_coco
 from tests.model.gesturedet.running import Run
 from tests.model.gesturedet.voc_folder import Thing, write_voc
 
@@ -45,6 +46,18 @@ def test_a_release_is_judged_at_its_cards_thresholds(run: Run, release: Path, ex
     assert (stand["ap50"], sleep["truths"], sleep["ap50"]) == (None, 1, 0.0)
     assert (told["pictures"], told["map50"], told["unreadable"]) == (4, pytest.approx(5 / 18, abs=1e-4), [])
     assert told["ap50_11_point"]["hand-raising"] == pytest.approx((4 + 3 * 2 / 3) / 11, abs=1e-4)
+
+
+def test_an_exam_in_coco_layout_gives_the_same_figures(run: Run, release: Path, exam: Path, tmp_path: Path) -> None:
+    things = {"found.jpg": [HAND], "alarm.jpg": [], "low.jpg": [HAND], "missed.jpg": [HAND, SLEEPER]}
+    write_coco(tmp_path / "coco", things, file="annotations/instances_test.json")
+    (tmp_path / "coco" / "images").rename(tmp_path / "grey")
+    (exam / "JPEGImages").rename(tmp_path / "coco" / "images")
+    as_coco = run("evaluate", release, tmp_path / "coco", "--json")
+    assert as_coco.code == 0, as_coco.err
+    (tmp_path / "coco" / "images").rename(exam / "JPEGImages")
+
+    assert as_coco.out == run("evaluate", release, exam, "--json").out
 
 
 def test_people_get_the_same_table_as_of_a_checkpoint(run: Run, release: Path, exam: Path) -> None:

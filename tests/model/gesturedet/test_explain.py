@@ -214,7 +214,7 @@ def test_an_exams_unreadable_pictures_are_named_counted_and_left_out(run: Run, t
 @pytest.mark.parametrize(
     ("model", "shown", "says"),
     [
-        ("classroom", "absent.png", "absent.png' is not there, expected a picture or a folder in VOC layout"),
+        ("classroom", "absent.png", "absent.png' is not there, expected a picture or a folder in VOC or COCO layout"),
         ("classroom", ".", "test.txt: no such list of pictures for split 'test'"),
         ("cake", "a.png", "'cake' is none of the released models"),
         ("{folder}/absent.pt", "a.png", "absent.pt is no file"),
