@@ -56,6 +56,10 @@ COMMANDS: dict[str, Row] = {
     "refresh": Row(
         "classpulse.commands.refresh", "New labelled pictures to a new champion: train, judge, try, promote."
     ),
+    "hard-frames": Row(
+        "classpulse.commands.hard_frames",
+        "List where the champion is unsure or a candidate sees otherwise; never pictures.",
+    ),
     "bridge": Row("classpulse.commands.stages", "Run the stage bridge alone: a school's detections to its district."),
 }
 

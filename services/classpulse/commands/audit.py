@@ -1,20 +1,17 @@
 """`audit`: whether every captured frame is in a timeline or counted as missing, by the logs."""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from classpulse.clock import SystemClock, rfc3339
-from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
+from classpulse.clock import rfc3339
+from classpulse.commands.options import DataOption, aligned, known_rooms, opened_bus, settings_of, window_of
 from classpulse.commands.progress import progress
-from classpulse.errors import BadInput
 
 if TYPE_CHECKING:
     from classpulse.accounts import Account
     from classpulse.audit import Audit
-    from classpulse.bus.base import Bus
     from classpulse.recount import Counts, Fault
 
 HEADER = ("camera", "captured", "in timelines", "dropped", "not yet", "difference")
@@ -46,8 +43,8 @@ def audit(
     from classpulse.topics import DETECTIONS  # noqa: PLC0415 - as above
 
     with opened_bus(settings_of(data), to_read=True) as bus:
-        named = _known(bus, rooms or ())
-        from_ms, to_ms = _window(bus, named, from_, to)
+        named = known_rooms(bus, rooms or ())
+        from_ms, to_ms = window_of(bus, named, from_, to)
         ends = bus.ends(DETECTIONS)
         records = sum(ends[partition][1] - ends[partition][0] for partition in partitions_of(named))
         with progress("auditing", records) as advance:
@@ -58,28 +55,6 @@ def audit(
         _print(result, windowed=from_ms is not None or to_ms is not None)
     if not result.balanced:
         raise typer.Exit(1)
-
-
-def _known(bus: "Bus", rooms: Sequence[str]) -> list[str]:
-    """The whole keys. Raises BadInput for a room that is none."""
-    from classpulse.reading import known_room, room_configs  # noqa: PLC0415 - keeps --help quick
-
-    configured = room_configs(bus) if rooms else {}
-    return [room if room in configured else known_room(bus, room) for room in rooms]
-
-
-def _window(bus: "Bus", rooms: Sequence[str], from_: str | None, to: str | None) -> tuple[int | None, int | None]:
-    """The limits in milliseconds. Raises BadInput for one that is none."""
-    from classpulse.reading import moment, room_configs  # noqa: PLC0415 - keeps --help quick
-
-    zones = {config.time_zone for room, config in room_configs(bus).items() if not rooms or room in rooms}
-    zone = zones.pop() if len(zones) == 1 else "UTC"
-    now_ms = SystemClock().now_ms()
-    from_ms = None if from_ is None else moment(from_, key="--from", time_zone=zone, now_ms=now_ms)
-    to_ms = None if to is None else moment(to, key="--to", time_zone=zone, now_ms=now_ms)
-    if from_ms is not None and to_ms is not None and to_ms <= from_ms:
-        raise BadInput([f"--to = {to!r}: not after --from = {from_!r}; expected a later moment"])
-    return from_ms, to_ms
 
 
 def _print(result: "Audit", *, windowed: bool) -> None:
