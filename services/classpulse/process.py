@@ -11,6 +11,11 @@ PR_SET_PDEATHSIG = 1
 LOOK_AGAIN_S = 0.5
 
 
+def node() -> str:
+    """The name of the host on which this process runs: in a cluster's pod the pod's, on Ray the one that a node is listed by."""
+    return socket.gethostname()
+
+
 def stop_on_signals() -> threading.Event:
     """An event that is set by SIGINT or SIGTERM. Called once, in the main thread.
 

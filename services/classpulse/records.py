@@ -195,7 +195,8 @@ class TimelineBucket(Record, frozen=True, kw_only=True):
 class CameraReport(Record, frozen=True, kw_only=True):
     """For people and alerts only, never for accounts: counters since the process started, state, last error class.
 
-    `model`: what looks at the camera; `refused_swap`: the release that the line names and that does not, and why.
+    `model`: what looks at the camera; `refused_swap`: the release that the line names and that does not, and why. `node`: the
+    host on which the reporting process runs.
     """
 
     camera: str
@@ -210,6 +211,7 @@ class CameraReport(Record, frozen=True, kw_only=True):
     model: str = ""
     refused_swap: str = ""
     capture_to_detection_ms: int | None = None
+    node: str = ""
 
 
 class IngestState(Record, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from classpulse.detect.opening import first_eyes, opener
 from classpulse.detect.sight import LineSight
 from classpulse.detect.worker import Detect
 from classpulse.faults import arm
+from classpulse.process import node
 from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
 from classpulse.telemetry import MODEL_INFO, serve_metrics, start_logging
@@ -69,7 +70,8 @@ def opened(
         sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes)
         member = bus.member(GROUP, [FRAMES], index=index, count=count)
         pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS))
-        with Detect(sight, Deliveries(bus, clock), clock, freshness_ms=settings.freshness_ms) as stage:
+        deliveries = Deliveries(bus, clock)
+        with Detect(sight, deliveries, clock, freshness_ms=settings.freshness_ms, node=node()) as stage:
             yield Worker(sight, stage, Loop(stage, bus, member, clock, pace))
         member.close()
     finally:

@@ -79,15 +79,22 @@ class _Account:
 class Detect:
     """The stage. `delivery_of` says which cameras are live; older live frames than `freshness_ms` are dropped.
 
-    `detected`: frames the net has seen and that are on the bus, since the start.
+    `node`: where it runs, as reports tell people. `detected`: frames the net has seen and that are on the bus, since the start.
     """
 
     name = "detect"
 
     def __init__(
-        self, sight: Sight, delivery_of: Callable[[str], Delivery], clock: Clock, *, freshness_ms: int
+        self,
+        sight: Sight,
+        delivery_of: Callable[[str], Delivery],
+        clock: Clock,
+        *,
+        freshness_ms: int,
+        node: str = "",
     ) -> None:
         self._sight, self._delivery_of, self._clock, self._freshness_ms = sight, delivery_of, clock, freshness_ms
+        self._node = node
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
         self._told: dict[str, int] = {}
@@ -261,6 +268,7 @@ class Detect:
             model=self._sight.digest(camera),
             refused_swap=self._sight.refused,
             capture_to_detection_ms=account.capture_to_detection_ms,
+            node=self._node,
         )
 
 

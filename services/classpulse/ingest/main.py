@@ -14,6 +14,7 @@ from classpulse.faults import arm
 from classpulse.ingest.capture import Capture
 from classpulse.ingest.pressure import Pressure
 from classpulse.ingest.watch import Watch
+from classpulse.process import node
 from classpulse.settings import Settings
 from classpulse.telemetry import serve_metrics, start_logging
 from classpulse.topics import TOPICS
@@ -42,7 +43,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
         bus.create(tuple(TOPICS.values()))
         pressure = Pressure(bus, clock)
         open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure)
-        watch = Watch(bus, clock, open_camera, index=index, count=count, school=settings.school)
+        watch = Watch(bus, clock, open_camera, index=index, count=count, school=settings.school, node=node())
         try:
             while not stop.is_set():
                 watch.turn()

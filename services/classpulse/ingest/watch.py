@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+import msgspec
+
 from classpulse.bus.base import Bus, Place
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, encode
@@ -40,13 +42,22 @@ Open = Callable[[CameraConfig], Capture]
 
 
 class Watch:
-    """The cameras of copy `index` of `count`, of one school (`TENANT/SCHOOL`) or of all."""
+    """The cameras of copy `index` of `count`, of one school (`TENANT/SCHOOL`) or of all. `node`: where it runs, for reports."""
 
     def __init__(
-        self, bus: Bus, clock: Clock, open_camera: Open, *, index: int = 0, count: int = 1, school: str = ""
+        self,
+        bus: Bus,
+        clock: Clock,
+        open_camera: Open,
+        *,
+        index: int = 0,
+        count: int = 1,
+        school: str = "",
+        node: str = "",
     ) -> None:
         self._bus, self._clock, self._open_camera = bus, clock, open_camera
         self._school = f"{school}/" if school else ""
+        self._node = node
         self._roster = Roster(bus, clock)
         self._group = bus.member(f"ingest/{school}".rstrip("/"), [INGEST_STATE], index=index, count=count)
         self._place = f"{school}/{index}"
@@ -205,7 +216,7 @@ class Watch:
 
     def _report(self, cameras: dict[str, CameraConfig]) -> None:
         now_ms = self._clock.now_ms()
-        reports = [self._report_of(key, now_ms) for key in cameras]
+        reports = [msgspec.structs.replace(self._report_of(key, now_ms), node=self._node) for key in cameras]
         for report in reports:
             self._show(report.camera, report.state)
         if reports:

@@ -54,7 +54,8 @@ class Rig:
         self.bus.create(tuple(TOPICS.values()))
         self.source = self.bus.member("source", ())
         self.sight = FakeSight()
-        self.stage = Detect(self.sight, Deliveries(self.bus, self.clock), self.clock, freshness_ms=FRESHNESS_MS)
+        deliveries = Deliveries(self.bus, self.clock)
+        self.stage = Detect(self.sight, deliveries, self.clock, freshness_ms=FRESHNESS_MS, node="host")
         self.loop = Loop(self.stage, self.bus, self.bus.member("detect", (FRAMES,)), self.clock, Pace(timeout_ms=0))
 
     def declare(self, camera: str, delivery: Delivery) -> None:

@@ -238,7 +238,7 @@ def test_people_get_a_report_of_what_was_seen_and_dropped(rig: Rig) -> None:
     assert isinstance(report, CameraReport)
     assert (report.camera, report.stage, report.state, report.model) == (CAMERA, "detect", "up", "fake")
     assert (report.detected, report.dropped, report.last_error) == (1, {"corrupt_jpeg": 1}, "corrupt_jpeg")
-    assert report.capture_to_detection_ms == 300
+    assert (report.capture_to_detection_ms, report.node) == (300, "host")
 
 
 def test_what_looks_may_change_between_two_steps_and_only_there(rig: Rig) -> None:

@@ -43,6 +43,7 @@ def test_a_declared_camera_is_opened_and_reported(school: Place2) -> None:
     school.turn_until(lambda: school.reports() and school.reports()[-1].published > 2)
     report = school.reports()[-1]
     assert (report.camera, report.stage, report.state, report.last_error) == (CAMERA, "ingest", "up", "")
+    assert report.node == "host"
     labels = {"camera": CAMERA, "state": "up"}
     assert REGISTRY.get_sample_value("classpulse_camera_state", labels) == 1.0
     assert school.watch.stop(3_000)

@@ -29,7 +29,7 @@ class Place2:
         self.bus: MemoryBus = new_bus(self.clock)
         self.roster = Roster(self.bus, self.clock)
         self.opened: list[CameraConfig] = []
-        self.watch = Watch(self.bus, self.clock, self._open, index=index, count=count)
+        self.watch = Watch(self.bus, self.clock, self._open, index=index, count=count, node="host")
 
     def _open(self, config: CameraConfig) -> Capture:
         self.opened.append(config)
