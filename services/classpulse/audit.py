@@ -19,7 +19,7 @@ from classpulse.bus.base import Bus
 from classpulse.codec import Stored, decode
 from classpulse.errors import InvalidRecord
 from classpulse.reading import offset_at, stored_records
-from classpulse.records import IngestState, TimelineBucket, room_of
+from classpulse.records import IngestState, TimelineBucket, hidden, room_of
 from classpulse.recount import Fault, Ingested, Recount, Window
 from classpulse.topics import DETECTIONS, FRAMES, INGEST_STATE, TIMELINES, partition_of
 
@@ -57,7 +57,7 @@ def audit(
     to_ms: int | None = None,
     advance: Callable[[int], None] = lambda _records: None,
 ) -> Audit:
-    """Audit these rooms (none: all), in whole buckets: those that touch `[from_ms, to_ms)`.
+    """Audit these rooms (none: all but hidden ones), in whole buckets: those that touch `[from_ms, to_ms)`.
 
     `advance` is called now and then with how many more offsets of detections.v1 are done with.
     """
@@ -153,7 +153,7 @@ class _Partition:
                     self._recount(bucket.room).published(bucket)
 
     def _is_wanted(self, room: str) -> bool:
-        return not self._wanted or room in self._wanted
+        return room in self._wanted if self._wanted else not hidden(room)
 
     def _recount(self, room: str) -> Recount:
         if room not in self._rooms:
@@ -180,7 +180,7 @@ class _Ahead:
 
 def _ingested(bus: Bus, rooms: Collection[str], from_ms: int | None) -> dict[str, dict[str, Ingested]]:
     """By room and camera, how far ingest has come; what was told last before `from_ms` is left out."""
-    states = [state for state in _states(bus) if not rooms or room_of(state.camera) in rooms]
+    states = [s for s in _states(bus) if (room_of(s.camera) in rooms if rooms else not hidden(s.camera))]
     ends = bus.ends(FRAMES)
     done = bus.positions("detect", FRAMES)
     found: dict[str, dict[str, Ingested]] = {}

@@ -11,7 +11,7 @@ from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.codec import decode
 from classpulse.errors import InvalidRecord
-from classpulse.records import CameraConfig, CameraReport, IngestState, room_of
+from classpulse.records import CameraConfig, CameraReport, IngestState, hidden, room_of
 from classpulse.roster import Roster
 from classpulse.topics import DETECTIONS, FRAMES, INGEST_STATE, REPORTS, partition_of
 
@@ -43,7 +43,7 @@ class Completion:
         self.told: tuple[str, ...] = ()
 
     def ended(self) -> bool:
-        """Whether all cameras that are on are clips, each played or failed, and all is aggregated (or forwarded).
+        """Whether all cameras that are on, hidden ones apart, are clips, each played or failed, and all is aggregated (or forwarded).
 
         `told` then names those played to their end, `failures` the others. Asked in this order nothing slips through:
         what ingest committed before its end is unread by detect, what detect committed by the last stage.
@@ -66,7 +66,7 @@ class Completion:
         return [
             camera
             for key, camera in sorted(self._roster.cameras().items())
-            if camera.enabled and (room_of(key) not in rooms or rooms[room_of(key)].enabled)
+            if camera.enabled and not hidden(key) and (room_of(key) not in rooms or rooms[room_of(key)].enabled)
         ]
 
     def _told(self, camera: CameraConfig) -> bool:

@@ -18,7 +18,7 @@ from classpulse.bus.base import Bus, Place
 from classpulse.clock import from_rfc3339
 from classpulse.codec import Stored, decode
 from classpulse.errors import BadInput, InvalidRecord
-from classpulse.records import BehaviourEvent, BehaviourTotals, RoomConfig, TimelineBucket
+from classpulse.records import BehaviourEvent, BehaviourTotals, RoomConfig, TimelineBucket, hidden
 from classpulse.topics import EVENTS, ROOMS, TIMELINES, Topic, partition_of
 
 USUAL_BEHAVIOURS = ("hand-raising", "stand-up", "sleeping")
@@ -168,8 +168,11 @@ def rooms_on(bus: Bus) -> tuple[str, ...]:
 
 
 def known_room(bus: Bus, room: str) -> str:
-    """`room` itself, or the one room whose last part it is. Raises BadInput naming the nearest one there is."""
-    rooms = rooms_on(bus)
+    """`room` itself, or the one room whose last part it is. Raises BadInput naming the nearest one there is.
+
+    A hidden room is known only to who names it in full.
+    """
+    rooms = [known for known in rooms_on(bus) if known == room or not hidden(known)]
     matches = [known for known in rooms if known == room or known.rpartition("/")[2] == room]
     if len(matches) == 1 or room in matches:
         return room if room in matches else matches[0]

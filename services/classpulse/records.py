@@ -13,6 +13,9 @@ Views = Literal["overlapping", "disjoint"]
 CameraState = Literal["up", "connecting", "silent", "off"]
 Phase = Literal["started", "ended"]
 
+HIDDEN = "canary-"
+"""How the names of rooms begin in which no pupils are: a canary lesson is played there, and nobody wants to see it."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What all nouns share: immutable and keyword-only. Unknown fields are ignored, so that a newer writer may add one."""
@@ -309,3 +312,9 @@ def room_of(camera: str) -> str:
     if len(parts) != 4 or not all(parts):
         raise ValueError(f"camera {camera!r} is no camera key; expected tenant/school/room/camera")
     return "/".join(parts[:3])
+
+
+def hidden(key: str) -> bool:
+    """Whether a room's key, or any that begins with one (a camera's, a bucket's, a piece of state's), is a hidden room's."""
+    parts = key.split("/")
+    return len(parts) > 2 and parts[2].startswith(HIDDEN)

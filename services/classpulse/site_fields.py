@@ -15,7 +15,7 @@ import msgspec
 from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.errors import BadInput
 from classpulse.ingest.sources.base import SOURCES, source_of
-from classpulse.records import CameraConfig, Lesson, Rule
+from classpulse.records import HIDDEN, CameraConfig, Lesson, Rule, hidden
 from classpulse.roster import BRIDGED
 from classpulse.settings import has_password, masked, nearest
 from classpulse.timetable import lessons_of
@@ -78,6 +78,13 @@ def _key(*parts: str) -> Callable[[Any, Path], str]:
         return value
 
     return read
+
+
+def _room(value: Any, base: Path) -> str:
+    room = _key("TENANT", "SCHOOL", "ROOM")(value, base)
+    if hidden(room):
+        raise ValueError(f"rooms that begin with {HIDDEN} are hidden, for canary lessons; expected another name")
+    return room
 
 
 def _choice(*choices: str) -> Callable[[Any, Path], str]:
@@ -279,7 +286,7 @@ CAMERA_FIELDS: Fields = {
     "enabled": Field(_truth),
 }
 ROOM_FIELDS: Fields = {
-    "room": Field(_key("TENANT", "SCHOOL", "ROOM"), "expected TENANT/SCHOOL/ROOM"),
+    "room": Field(_room, "expected TENANT/SCHOOL/ROOM"),
     "valid_from_ms": Field(_whole(0, 1 << 53)),
     "time_zone": Field(_time_zone),
     "timetable": Field(_timetable),

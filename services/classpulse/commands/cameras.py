@@ -9,7 +9,7 @@ import typer
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
 from classpulse.commands.reports import latest_reports
-from classpulse.records import CameraConfig, CameraReport, room_of
+from classpulse.records import CameraConfig, CameraReport, hidden, room_of
 from classpulse.roster import Roster, is_bridged
 from classpulse.settings import masked
 from classpulse.site import parse_camera
@@ -39,7 +39,8 @@ def list_(
     clock = SystemClock()
     with opened_bus(settings_of(data), to_read=True) as bus:
         roster = Roster(bus, clock)
-        cameras, rooms = sorted(roster.cameras().items()), roster.rooms()
+        cameras = sorted(one for one in roster.cameras().items() if not hidden(one[0]))
+        rooms = roster.rooms()
         reports = latest_reports(bus, len(cameras), stage="ingest", since_ms=clock.now_ms() - REPORTED_WITHIN_MS)
     off = {room.room for room in rooms.values() if not room.enabled}
     if form == "json":

@@ -12,6 +12,7 @@ from classpulse.child import SPOKEN
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, environ_with
 from classpulse.commands.progress import progress
+from classpulse.records import hidden
 from classpulse.settings import Settings
 from classpulse.site import Site, load_site
 
@@ -73,7 +74,8 @@ def _findings(settings: Settings, declared: Site | None) -> "Iterator[Finding]":
     rooms, cameras = ((), ()) if declared is None else (declared.rooms, declared.cameras)
     if declared is None and opened:
         roster = Roster(opened[0], clock)
-        rooms, cameras = tuple(roster.rooms().values()), tuple(roster.cameras().values())
+        rooms = tuple(roster.rooms().values())
+        cameras = tuple(camera for key, camera in roster.cameras().items() if not hidden(key))
     off = {room.room for room in rooms if not room.enabled}
     with progress("trying cameras", len(cameras)) as advance:
         found = []

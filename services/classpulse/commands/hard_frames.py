@@ -24,7 +24,7 @@ from classpulse.formats import clock_text, missing_text
 from classpulse.hard_frames import Doubt, Stories, Stretch, Thresholds, disagreements, hardest, stretches
 from classpulse.lines import Lines
 from classpulse.reading import offset_at, room_configs, stored_records
-from classpulse.records import FrameDetections, RoomConfig, room_of
+from classpulse.records import FrameDetections, RoomConfig, hidden, room_of
 from classpulse.registry import fetch
 from classpulse.second_look import SecondLook
 from classpulse.stage import ALLOWED_SKEW_MS
@@ -148,7 +148,8 @@ class _Search:
             for partition in partitions:
                 start = 0 if from_ms is None else offset_at(self._bus, DETECTIONS, partition, from_ms - ALLOWED_SKEW_MS)
                 for stored in stored_records(self._bus, DETECTIONS, partition, start=start):
-                    frame = _frame(stored) if not rooms or stored.key in rooms else None
+                    asked_for = stored.key in rooms if rooms else not hidden(stored.key)
+                    frame = _frame(stored) if asked_for else None
                     if frame is not None and self._wanted.holds(frame):
                         yield stored, frame
                 advance(1)

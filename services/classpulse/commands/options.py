@@ -59,8 +59,10 @@ def known_rooms(bus: Bus, rooms: Sequence[str]) -> list[str]:
 def window_of(bus: Bus, rooms: Sequence[str], from_: str | None, to: str | None) -> tuple[int | None, int | None]:
     """The limits in milliseconds; HH:MM is on the clock of these rooms (none: all), UTC where they differ. Raises BadInput."""
     from classpulse.reading import moment, room_configs  # noqa: PLC0415 - keeps --help quick
+    from classpulse.records import hidden  # noqa: PLC0415
 
-    zones = {config.time_zone for room, config in room_configs(bus).items() if not rooms or room in rooms}
+    configs = room_configs(bus).items()
+    zones = {config.time_zone for room, config in configs if (room in rooms if rooms else not hidden(room))}
     zone = zones.pop() if len(zones) == 1 else "UTC"
     now_ms = SystemClock().now_ms()
     from_ms = None if from_ is None else moment(from_, key="--from", time_zone=zone, now_ms=now_ms)

@@ -9,6 +9,7 @@ import typer
 
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
+from classpulse.records import hidden
 from classpulse.roster import Roster
 from classpulse.site import parse_room
 from classpulse.timetable import lines_of
@@ -33,7 +34,7 @@ def list_(
 ) -> None:
     """Every room that is declared."""
     with opened_bus(settings_of(data), to_read=True) as bus:
-        rooms = [room for _, room in sorted(Roster(bus, SystemClock()).rooms().items())]
+        rooms = [room for key, room in sorted(Roster(bus, SystemClock()).rooms().items()) if not hidden(key)]
     if form == "json":
         typer.echo(json.dumps(msgspec.to_builtins(rooms), indent=1))
         return

@@ -14,7 +14,7 @@ from classpulse.codec import Stored, decode
 from classpulse.commands.options import DataOption, opened_bus, settings_of
 from classpulse.errors import BadInput, InvalidRecord
 from classpulse.process import stop_on_signals
-from classpulse.records import Frame
+from classpulse.records import Frame, hidden
 from classpulse.settings import masked
 from classpulse.topics import TOPICS, Topic, short_name, topic_named
 
@@ -32,7 +32,7 @@ def tail(
     once: Annotated[bool, typer.Option("--once", help="Print those and end.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Follow a topic, one line of JSON a record; never pictures."""
+    """Follow a topic, one line of JSON a record; never pictures, and nothing of canary lessons."""
     try:
         followed = topic_named(topic)
     except KeyError as error:
@@ -80,8 +80,8 @@ def _last(bus: Bus, topic: Topic, places: dict[Place, int], lines: int) -> list[
 
 
 def _news(bus: Bus, places: dict[Place, int]) -> Iterator[Stored]:
-    """What lies at and behind `places`, which are moved as it is given."""
+    """What lies at and behind `places`, which are moved as it is given; nothing of hidden rooms."""
     for place in list(places):
         while page := bus.fetch(place, places[place], max_records=PAGE_RECORDS, max_bytes=PAGE_BYTES):
             places[place] = page[-1].offset + 1
-            yield from page
+            yield from (record for record in page if not hidden(record.key))

@@ -18,7 +18,7 @@ from classpulse.errors import BadInput, ClassPulseError
 from classpulse.files import put
 from classpulse.places import claim, named
 from classpulse.process import follow, stop_on_signals
-from classpulse.records import room_of
+from classpulse.records import hidden, room_of
 from classpulse.roster import Declared, Roster
 from classpulse.settings import Settings, masked
 from classpulse.site import Site, load_site
@@ -63,7 +63,7 @@ def up(
             settings, bus, clock, command=STAGE_COMMAND, environ=os.environ, keep_pictures=keep_pictures
         )
         _apply(wanted, roster)
-        if not roster.cameras():
+        if all(map(hidden, roster.cameras())):
             _log.warning("no camera is declared; expected [[cameras]] in the site file, or `classpulse cameras add`")
         completion = Completion(bus, clock, stages_of(settings)[-1])
         supervisor.run(stop, completion.ended, partial(_log.info, "%s", _running(roster, settings)))
@@ -74,7 +74,7 @@ def up(
 
 def _running(roster: Roster, settings: Settings) -> str:
     """What runs, and what a person can do now."""
-    rooms = {key for key, room in roster.rooms().items() if room.enabled}
+    rooms = {key for key, room in roster.rooms().items() if room.enabled and not hidden(key)}
     cameras = [key for key, camera in roster.cameras().items() if camera.enabled and room_of(key) in rooms]
     counted = _count(len(cameras), "camera") + " of " + _count(len({room_of(camera) for camera in cameras}), "room")
     if settings.district:

@@ -21,6 +21,7 @@ from classpulse.errors import BadInput
 from classpulse.export.parquet import DRAFT, drop_rows, put_bytes, sync
 from classpulse.export.rows import Kind, Shelf, school_of
 from classpulse.reading import local
+from classpulse.records import hidden
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -29,7 +30,7 @@ VERSION = 1
 
 
 class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a folder is an export of: these rooms (none: all), what began in `[from_ms, to_ms)`. It never changes."""
+    """What a folder is an export of: these rooms (none: all but hidden ones), what began in `[from_ms, to_ms)`. It never changes."""
 
     rooms: tuple[str, ...] = ()
     from_ms: int | None = None
@@ -38,7 +39,8 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def holds(self, room: str, start_ms: int) -> bool:
         """Whether a noun of this room that began then belongs to it."""
         after = self.from_ms is None or start_ms >= self.from_ms
-        return after and (self.to_ms is None or start_ms < self.to_ms) and (not self.rooms or room in self.rooms)
+        among = room in self.rooms if self.rooms else not hidden(room)
+        return after and (self.to_ms is None or start_ms < self.to_ms) and among
 
 
 class Pending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ from classpulse.accounts import Account
 from classpulse.audit import audit
 from classpulse.bus.base import Place
 from classpulse.codec import Outgoing, decode, encode
-from classpulse.records import FrameDetections, Hole, IngestState, RoomPlan
+from classpulse.records import FrameDetections, Hole, IngestState, RoomPlan, room_of
 from classpulse.recount import Counts, Fault
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, FRAMES, INGEST_STATE, partition_of
 from tests.services.aggregate.rig import Rig
@@ -248,3 +248,14 @@ def test_aggregate_s_own_state_is_not_read(rig: Rig) -> None:
     played(rig, [*lesson(), off()])
     rig.bus.forget(AGGREGATE_STATE, {PARTITION: 10**6})
     assert audit(rig.bus).balanced
+
+
+def test_hidden_rooms_are_audited_only_where_they_are_named(rig: Rig) -> None:
+    hidden = "t/s/canary-1/0"
+    bus = played(rig, [*lesson(), off()], [*lesson(hidden), off(hidden)]).bus
+    state = IngestState(
+        camera=hidden, source="", epoch=1, next_sequence=300, last_ms=NOW, position_ms=0, started_at_ms=START
+    )
+    bus.member("ingest", ()).commit([encode(state, topic=INGEST_STATE, at_ms=NOW)], {})
+    assert [account.camera for account in audit(bus).accounts] == [CAM]
+    assert [account.camera for account in audit(bus, [room_of(hidden)]).accounts] == [hidden]

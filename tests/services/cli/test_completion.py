@@ -186,3 +186,16 @@ def test_a_school_that_forwards_waits_for_its_bridge_and_for_no_aggregate(rig: R
     (record,) = member.poll(max_records=9, max_bytes=9999, timeout_ms=0)
     member.commit([], {Place(DETECTIONS.name, record.partition): 1})
     assert completion.ended()
+
+
+def test_a_hidden_camera_neither_holds_a_route_nor_ends_it(rig: Rig) -> None:
+    rig.roster.add_room(RoomConfig(room="t/s/canary-1"))
+    hidden = "t/s/canary-1/0"
+    rig.declare(hidden)
+    rig.play(hidden)
+    assert not rig.completion.ended(), "there is no camera but the hidden one"
+    rig.play(hidden, ended=False)
+    rig.declare(A)
+    rig.play(A)
+    assert rig.completion.ended()
+    assert rig.completion.told == (A,)

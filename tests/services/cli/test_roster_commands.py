@@ -5,7 +5,8 @@ from pathlib import Path
 
 from classpulse.clock import SystemClock
 from classpulse.codec import encode
-from classpulse.records import CameraReport, CameraState
+from classpulse.records import CameraConfig, CameraReport, CameraState, RoomConfig
+from classpulse.roster import Roster
 from classpulse.settings import Settings
 from classpulse.supervisor import prepare_bus
 from classpulse.topics import REPORTS
@@ -188,3 +189,15 @@ def test_a_camera_that_its_school_forwards_is_listed_as_bridged(command: Command
     refused = command("cameras", "add", CAMERA, "bridge://", "--fps", "2", "--replace")
     assert refused.code == 2
     assert "camera.fps = 2.0: nothing obeys it here" in refused.err
+
+
+def test_hidden_rooms_and_their_cameras_are_not_listed(command: Command, tmp_path: Path) -> None:
+    declare(command)
+    bus = prepare_bus(Settings(data=tmp_path / "data"))
+    hidden = CameraConfig(camera="t/s/canary-1/0", source="file:///lesson.mp4?pace=realtime")
+    Roster(bus, SystemClock()).write([RoomConfig(room="t/s/canary-1"), hidden])
+    bus.close()
+    assert [row["camera"] for row in listed(command)] == [CAMERA]
+    assert [row["room"] for row in listed(command, "rooms")] == ["t/s/101"]
+    assert "canary" not in command("doctor").out
+    assert command("cameras", "remove", hidden.camera).code == 0

@@ -107,3 +107,8 @@ def test_it_follows_until_ctrl_c(bus: Bus, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 0
         assert process.stderr.read() == ""
+
+
+def test_nothing_of_hidden_rooms_is_told(command: Command, bus: Bus) -> None:
+    publish(bus, beat(1), beat(2, camera="t/s/canary-1/0"), beat(3))
+    assert [line["last_sequence"] for line in told(command("tail", "frames", "--once").out)] == [1, 3]

@@ -220,3 +220,12 @@ def test_without_the_extra_the_error_says_what_to_install(data: Path, folder: Pa
     assert done.returncode == 2
     assert "expected what the extra 'export' brings: pip install '.[export]'" in done.stderr
     assert not folder.exists()
+
+
+def test_hidden_rooms_are_exported_only_where_they_are_named(command: Command, data: Path, folder: Path) -> None:
+    hidden = "demo/school/canary-1"
+    tell(data, a_bucket(0), a_bucket(0, room=hidden), an_event(1000, 3500, room=hidden))
+    assert command("export", "--parquet", str(folder)).code == 0
+    assert (starts(folder), starts(folder, hidden), rows(folder, "events", "id")) == ([0], [], [])
+    assert command("export", hidden, "--parquet", f"{folder}-2").code == 0
+    assert starts(folder.with_name(f"{folder.name}-2"), hidden) == [0]

@@ -128,3 +128,14 @@ def test_a_replay_into_a_folder_that_cannot_be_is_named(data: Path, tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"--out = '.*file': .*; expected a folder that can be written"):
         said("replay", "--out", str(tmp_path / "file"), data=data)
+
+
+def test_a_hidden_room_is_shown_to_who_names_it_in_full_and_to_nobody_else(data: Path) -> None:
+    hidden = "demo/school/canary-1"
+    bus = open_bus(f"sqlite://{data}/bus.sqlite")
+    told = [a_bucket(0, room=hidden), an_event(1000, 3500, room=hidden)]
+    bus.member("writer", []).commit([encode(noun, topic=topic, at_ms=EIGHT_MS) for topic, noun in told], {})
+    bus.close()
+    assert json.loads(said("timeline", hidden, "--format", "json", data=data))["room"] == hidden
+    with pytest.raises(BadInput, match=f"room = 'canary-1': no such room; expected .*; the nearest is '{ROOM}'"):
+        said("events", "canary-1", data=data)
