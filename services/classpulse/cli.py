@@ -50,6 +50,9 @@ COMMANDS: dict[str, Row] = {
     "aggregate": Row(
         "classpulse.commands.stages", "Run the stage aggregate alone: detections to timelines and events."
     ),
+    "canary": Row(
+        "classpulse.commands.canary", "Play known lessons through the live route, and count what does not come."
+    ),
     "fleet": Row("classpulse.commands.fleet", "Keep detect workers on the nodes of a Ray cluster."),
     "models": Row("classpulse.commands.models", "Register, promote, try and take back what looks at pictures."),
     "train": Row("classpulse.commands.train", "Train a net on labelled pictures, on the nodes of a Ray cluster."),

@@ -50,6 +50,16 @@ MODEL_SWAPS = Counter(
 )
 TRANSACTIONS = Counter("classpulse_transactions", "Atomic steps by result", ["result"], registry=REGISTRY)
 DEADLETTERS = Counter("classpulse_deadletters", "Records put aside", ["reason"], registry=REGISTRY)
+CANARY_MISSED = Counter(
+    "classpulse_canary_missed", "Canary lessons of which an event did not come in time", ["node"], registry=REGISTRY
+)
+CANARY_DELAY = Histogram(
+    "classpulse_canary_delay_seconds",
+    "From when a canary lesson's event was due to when it could be read",
+    ["node"],
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
 
 _log = logging.getLogger("classpulse")
 
