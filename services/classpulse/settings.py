@@ -31,6 +31,10 @@ def _text(meaning: str, *choices: str) -> dict[str, Any]:
     return {"meaning": meaning, "choices": choices}
 
 
+def _switch(meaning: str) -> dict[str, Any]:
+    return {"meaning": meaning}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What one process goes by. An empty `bus` becomes the SQLite file in the data folder."""
@@ -63,6 +67,7 @@ class Settings:
     freshness_ms: int = field(default=5_000, metadata=_whole("older live frames are dropped as stale", 1, 86_400_000))
     bucket_ms: int = field(default=10_000, metadata=_whole("length of a timeline bucket", 1_000, 3_600_000))
     commit_ms: int = field(default=200, metadata=_whole("longest wait between two commits of a busy stage", 10, 5_000))
+    canary: bool = field(default=False, metadata=_switch("`up` plays canary lessons on every node that detects"))
 
     def __post_init__(self) -> None:
         """Give `bus` its default, which depends on `data`."""
@@ -84,7 +89,7 @@ class Settings:
 
     def to_env(self) -> dict[str, str]:
         """The variables from which `from_env` makes these settings again: what a child process is given."""
-        return {PREFIX + f.name.upper(): "" if (v := getattr(self, f.name)) is None else str(v) for f in fields(self)}
+        return {PREFIX + f.name.upper(): _told(getattr(self, f.name)) for f in fields(self)}
 
     def bus_as(self, user: str) -> str:
         """The bus URL for a stage or a person: `{stage}` in it becomes that name, so that each has credentials of its own."""
@@ -109,7 +114,7 @@ class Settings:
 
     def rows(self) -> list[tuple[str, str]]:
         """(name, value) of every setting, secrets masked."""
-        return [(f.name, masked("" if (v := getattr(self, f.name)) is None else str(v))) for f in fields(self)]
+        return [(f.name, masked(_told(getattr(self, f.name)))) for f in fields(self)]
 
 
 def masked(text: str) -> str:
@@ -130,6 +135,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"nearest is {matches[0]}" if matches else f"expected one of {', '.join(known) or 'none: there are none'}"
+
+
+def _told(value: object) -> str:
+    """A setting's value as text, from which it is read again."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
 
 
 def _is_tests(name: str) -> bool:
@@ -155,6 +167,8 @@ def _value(setting: "Field[Any]", value: object) -> object:
     """The value in the setting's type. Raises ValueError saying what was expected."""
     if setting.type is int:
         return _int(value, setting.metadata["least"], setting.metadata["most"])
+    if setting.type is bool:
+        return _bool(value)
     if not isinstance(value, str):
         raise ValueError(f"found {type(value).__name__}; expected text")  # noqa: TRY004 - one kind of fault for callers
     if setting.type is Path and not value:
@@ -166,6 +180,14 @@ def _value(setting: "Field[Any]", value: object) -> object:
         near = nearest(value.upper(), choices)
         raise ValueError(f"{near} (one of {', '.join(choices)})" if near.startswith("nearest") else near)
     return value
+
+
+def _bool(value: object) -> bool:
+    """True or false, in TOML or as text."""
+    text = _told(value)
+    if text not in ("true", "false"):
+        raise ValueError("expected true or false")
+    return text == "true"
 
 
 def _int(value: object, least: int, most: int) -> int:

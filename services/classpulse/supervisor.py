@@ -28,6 +28,9 @@ from classpulse.topics import DETECTIONS, FRAMES, MIB, TOPICS
 STAGES = ("ingest", "detect", "aggregate")
 """A site that stands alone; `stages_of` says which ones a site has."""
 
+CANARY = "canary"
+"""Beside the stages, where it is wanted: plays lessons through all of them."""
+
 STAGE_COMMAND = (sys.executable, "-m", "classpulse.cli")
 TURN_S = 0.1
 STATUS_EVERY_MS = 1_000
@@ -209,6 +212,8 @@ class Supervisor:
                 return sum(end for _, end in self._bus.ends(FRAMES).values())
             if copy.stage == FLEET:
                 return sum(self._bus.positions("detect", FRAMES).values())
+            if copy.stage == CANARY:
+                return 0
             positions = self._bus.positions(copy.stage, FRAMES if copy.stage == "detect" else DETECTIONS)
         except Recoverable as error:
             _log.warning("%s: %s", copy.name, error)
@@ -258,12 +263,21 @@ def stages_of(settings: Settings) -> tuple[str, ...]:
 
 
 def processes_of(settings: Settings) -> tuple[str, ...]:
-    """What is started for them: a fleet is kept by one process, wherever its workers are. Raises BadInput for a bus it cannot share."""
+    """What is started for them: a fleet is kept by one process, wherever its workers are; a canary lesson is played by another.
+
+    Raises BadInput for a fleet on a bus that it cannot share, and for a canary where no events are made.
+    """
     if settings.runner == "ray" and not settings.bus.startswith("kafka://"):
         raise BadInput(
             [f"runner = 'ray': bus = {masked(settings.bus)!r}: the workers share a broker; expected kafka://HOST:PORT"]
         )
-    return tuple(FLEET if stage == "detect" and settings.runner == "ray" else stage for stage in stages_of(settings))
+    if settings.canary and settings.district:
+        where = f"district = {masked(settings.district)!r}"
+        raise BadInput(
+            [f"canary = true: {where}: its events are made there; expected the canary there, or no district"]
+        )
+    stages = tuple(FLEET if stage == "detect" and settings.runner == "ray" else stage for stage in stages_of(settings))
+    return (*stages, CANARY) if settings.canary else stages
 
 
 def prepare_bus(settings: Settings) -> Bus:

@@ -105,3 +105,15 @@ def check_hidden(data: Path) -> None:
     events = run(data, "events", "t/s/canary-1", "--format", "json").stdout
     assert {"stand-up", "hand-raising"} <= {one["behaviour"] for one in json.loads(events)["events"]}
     assert "canary-1/" not in run(data, "tail", "cameras", "--once").stdout
+
+
+def test_up_keeps_a_canary_where_its_site_wants_one(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.replace('data = "data"\n', 'data = "data"\ncanary = true\n'))
+    with up(site) as process:
+        wait_until(
+            lambda: "canary settings: " in log_of(site) and "up running: 1 camera of 1 room" in log_of(site), site
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert "Traceback" not in log_of(site)

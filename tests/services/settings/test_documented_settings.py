@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 from classpulse.errors import BadInput
 from classpulse.ingest.sources.base import SOURCES, source_of
 from classpulse.records import CameraConfig
-from classpulse.settings import Settings
+from classpulse.settings import PREFIX, Settings
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS
 from gesturedet.card import PACKAGED
 from tests.support import ROOT
@@ -29,7 +29,7 @@ def test_a_settings_row_names_its_variable_and_its_default() -> None:
         _, variable, default, _ = rows("Settings")[f.name]
         assert variable == f"`CLASSPULSE_{f.name.upper()}`"
         if f.default not in ("", None, MISSING):
-            assert default == f"`{f.default}`"
+            assert default == f"`{Settings().to_env()[PREFIX + f.name.upper()]}`"
 
 
 def test_every_key_of_the_site_file_has_its_row_and_every_row_its_key() -> None:

@@ -76,6 +76,13 @@ def test_a_table_value_of_another_type_names_the_type_found(value: object) -> No
         Settings.from_env({}, {"bucket_ms": value})
 
 
+@pytest.mark.parametrize("value", ["1", "True", "", 1, "yes"])
+def test_a_switch_is_true_or_false(value: object) -> None:
+    assert Settings.from_env({"CLASSPULSE_CANARY": "false"}, {"canary": True}) == Settings()
+    assert Settings.from_env({"CLASSPULSE_CANARY": "true"}).canary
+    assert faults({}, {"canary": value}) == (f"settings.canary = {str(value)!r}: expected true or false",)
+
+
 def test_a_child_process_gets_the_same_settings() -> None:
     settings = Settings(data=Path("/x"), model=Path("/m"), detect_workers=2, fault="detect/stage.polled:1")
     assert Settings.from_env(settings.to_env()) == settings

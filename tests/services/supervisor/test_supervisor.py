@@ -57,6 +57,20 @@ def test_a_fleet_needs_a_broker(tmp_path: Path) -> None:
         Running(tmp_path, MemoryBus(), runner="ray")
 
 
+def test_a_canary_is_kept_beside_the_stages_where_one_is_wanted(make: Callable[..., Running], tmp_path: Path) -> None:
+    running = make(canary=True, metrics_port=9100)
+    wait_until(lambda: running.all_running() and pids(tmp_path, "canary"))
+    os.kill(pids(tmp_path, "canary")[0], signal.SIGKILL)
+    wait_until(lambda: len(pids(tmp_path, "canary")) == 2)
+    assert [child.copy.name for child in running.supervisor.children] == [*STAGES, "canary"]
+    assert "'CLASSPULSE_METRICS_PORT': '9103'" in (tmp_path / "canary.env").read_text()
+
+
+def test_a_school_that_forwards_has_no_canary(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="canary = true: district = 'kafka://h:1': its events are made there; expected"):
+        Running(tmp_path, MemoryBus(), canary=True, district="kafka://h:1")
+
+
 def test_it_ends_when_all_is_said(make: Callable[..., Running], tmp_path: Path) -> None:
     running = make()
     wait_until(running.all_running)
