@@ -8,7 +8,6 @@ import typer
 from classpulse.clock import rfc3339
 from classpulse.commands.options import DataOption, aligned, known_rooms, opened_bus, settings_of, window_of
 from classpulse.commands.progress import progress
-from classpulse.records import hidden
 
 if TYPE_CHECKING:
     from classpulse.accounts import Account
