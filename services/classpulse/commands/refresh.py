@@ -93,7 +93,7 @@ def refresh(
             folder.begin(known)
         elif not resume and not refuse:
             raise BadInput([f"--out = {str(out)!r}: holds a refresh; expected --resume to go on, or another folder"])
-        live = Live(bus, SystemClock(), settings.registry_url, name, lambda: _reports(bus))
+        live = Live(bus, SystemClock(), settings.registry_url, name, lambda: reports_of(bus))
         run = Refresh(folder, known, live, Group(known.workers, device, address), typer.echo)
         if refuse:
             run.refuse(refuse)
@@ -143,7 +143,8 @@ def _cameras(bus: Bus, wanted: list[str] | None) -> tuple[str, ...]:
     return tuple(sorted({roster.camera(key).camera for key in wanted or ()}))
 
 
-def _reports(bus: Bus) -> dict[str, CameraReport]:
+def reports_of(bus: Bus) -> dict[str, CameraReport]:
+    """What detect said last of each camera, within half a minute."""
     clock = SystemClock()
     cameras = len(Roster(bus, clock).cameras())
     return latest_reports(bus, cameras, stage="detect", since_ms=clock.now_ms() - REPORTED_WITHIN_MS)

@@ -16,12 +16,19 @@ LEAST_SLOWER_MS = 100
 """Half as slow again, and by what a person could notice."""
 
 
+SETTLED_MS = 5_000
+"""Workers look at their line once a second, and report as often: what they say before has to do with what was."""
+NAMED_BY = 12
+"""So much of a digest stands in `CameraReport.refused_swap`."""
+
+
 @dataclass
 class Watch:
-    """What detect said of the canary's cameras and of the others since the canary began."""
+    """What detect said of the canary's cameras and of the others since the canary began, at `since_ms`."""
 
     digest: str
     cameras: frozenset[str]
+    since_ms: int
     lasts: dict[str, CameraReport] = field(default_factory=dict)
     looked: set[str] = field(default_factory=set)
     refusals: dict[str, str] = field(default_factory=dict)
@@ -33,11 +40,12 @@ class Watch:
         """Take what was last said of each camera; what was heard before counts once."""
         for camera, report in reports.items():
             last = self.lasts.get(camera)
-            if last is not None and report.at_ms <= last.at_ms:
+            known = last is not None and report.at_ms <= last.at_ms
+            if known or report.at_ms < self.since_ms + SETTLED_MS:
                 continue
             self.lasts[camera] = report
             ours = camera in self.cameras
-            if ours and self.digest in report.refused_swap:
+            if ours and self.digest[:NAMED_BY] in report.refused_swap:
                 self.refusals[camera] = report.refused_swap
             if ours and report.model != self.digest:
                 continue

@@ -144,7 +144,7 @@ class Refresh:
         digest = self._candidate()
         lines = Lines(self.live.bus, self.live.clock)
         after = lines.change(self.live.line, lambda before: with_canary(before, digest, cameras))
-        watch = Watch(digest, frozenset(cameras))
+        watch = Watch(digest, frozenset(cameras), self.live.clock.now_ms())
         until_ms = self.live.clock.monotonic_ms() + int(60_000 * minutes)
         while self.live.clock.monotonic_ms() < until_ms and not watch.refused():
             watch.hear(self.live.reports())
