@@ -12,11 +12,14 @@ from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
 from threading import Thread
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.multiprocessing.spawn import ProcessRaisedException, spawn
+
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,14 @@ class Crew:
         everybodys: list[set[int]] = [set()] * self.processes
         dist.all_gather_object(everybodys, places)
         return set().union(*everybodys)
+
+    def from_first(self, said: Said) -> Said:
+        """Return what the first process says; each has to call it."""
+        if self.processes == 1:
+            return said
+        everybodys = [said]
+        dist.broadcast_object_list(everybodys, src=0)
+        return everybodys[0]
 
 
 ALONE = Crew(rank=0, processes=1)

@@ -6,9 +6,9 @@ against its digest, so a store that lies is found out.
 
 import uuid
 
-from classpulse.errors import BadInput, Recoverable
+from classpulse.errors import BadInput
 from classpulse.records import ExamFigures, ModelRelease
-from classpulse.stores import store_of
+from classpulse.stores import answering, store_of
 from gesturedet.card import CARD_FILE, MODEL_FILE, ModelCard, Release, digest_of, read_card, write_card
 
 
@@ -17,28 +17,24 @@ def put(release: Release, registry: str) -> ModelRelease:
     store, root = store_of(registry, key="registry")
     digest = release.card.digest
     folder = f"{root}/{digest}"
-    try:
+    with answering(f"registry = {registry!r}", "a store that can be written"):
         if not store.exists(f"{folder}/{CARD_FILE}"):
             store.makedirs(folder, exist_ok=True)
             store.pipe_file(f"{folder}/{MODEL_FILE}", release.onnx_bytes)
             draft = f"{folder}/{CARD_FILE}.{uuid.uuid4().hex[:8]}"
             store.pipe_file(draft, write_card(release.card))
             store.mv(draft, f"{folder}/{CARD_FILE}")
-    except OSError as error:
-        raise Recoverable(f"registry = {registry!r}: {error}; expected a store that can be written") from error
     return described(release.card, store.unstrip_protocol(folder))
 
 
 def fetch(wanted: ModelRelease) -> Release:
     """A registered release, checked. Raises Recoverable where the store does not answer, BadInput for other bytes."""
     store, folder = store_of(wanted.artefact, key="registry")
-    try:
+    with answering(f"release {wanted.digest[:12]}: {wanted.artefact}", "a store that answers"):
         onnx_bytes: bytes = store.cat_file(f"{folder}/{MODEL_FILE}")
-        card = read_card(store.cat_file(f"{folder}/{CARD_FILE}"), origin=f"{wanted.artefact}/{CARD_FILE}")
-    except OSError as error:
-        raise Recoverable(
-            f"release {wanted.digest[:12]}: {wanted.artefact}: {error}; expected a store that answers"
-        ) from error
+        text: bytes = store.cat_file(f"{folder}/{CARD_FILE}")
+    try:
+        card = read_card(text, origin=f"{wanted.artefact}/{CARD_FILE}")
     except ValueError as error:
         raise BadInput([f"release {wanted.digest[:12]}: {error}"]) from error
     found = digest_of(onnx_bytes)

@@ -6,7 +6,7 @@ from typing import cast, get_args
 from classpulse.errors import BadInput
 from classpulse.train.on_ray import no_bars
 from gesturedet.card import find_release
-from gesturedet.data.sources import Listed, Sources, list_in, read_listed
+from gesturedet.data.sources import Listed, Sources, hold_apart, list_in, read_listed
 from gesturedet.port import fetch_coco_backbone
 from gesturedet.recipes import Precision, Recipe
 from gesturedet.training_job import TrainJob, described
@@ -30,7 +30,7 @@ def described_job(
     if precision is not None and precision not in get_args(Precision):
         raise BadInput([f"--precision = {precision!r}: expected one of {', '.join(get_args(Precision))}"])
     train: tuple[Listed, ...] = tuple(list_in(folder.resolve(), "train") for folder in pictures)
-    exam: tuple[Listed, ...] = (list_in(val.resolve(), "val"),)
+    exam: tuple[Listed, ...] = ((val.resolve(), "val"),)
     try:
         chosen = described(recipe, None, epochs, cast("Precision | None", precision))
         _check(chosen, train, exam, workers, champion)
@@ -56,6 +56,7 @@ def _check(
     recipe: Recipe, train: tuple[Listed, ...], exam: tuple[Listed, ...], workers: int, champion: str | None
 ) -> None:
     """Raises ValueError or FileNotFoundError for what would only be found out in the processes."""
+    hold_apart(Sources(train, exam))
     if recipe.batch % workers:
         raise ValueError(f"--workers = {workers}: a batch is {recipe.batch} pictures; expected a divisor of that")
     if (found := len(read_listed(train, recipe.labels))) < recipe.batch:

@@ -4,10 +4,11 @@ A state is whole when the file `whole` lies in its folder, which is written last
 whole. Ray's own list of checkpoints is written in place, so that a full disk leaves half of one, and a run that cannot go on.
 """
 
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from classpulse.errors import Recoverable
-from classpulse.stores import store_of
+from classpulse.stores import answering, store_of
 from gesturedet.engine import LAST
 
 STATES, WHOLE = "states", "whole"
@@ -16,7 +17,7 @@ KEY = "--out"
 
 
 class Kept:
-    """The states of one run, below `url`. Raises BadInput for a URL that fsspec does not know."""
+    """The states of one run, below `url`. Raises BadInput for a URL that fsspec does not know, Recoverable where it does not answer."""
 
     def __init__(self, url: str) -> None:
         self._store, self._root = store_of(url, key=KEY)
@@ -24,64 +25,68 @@ class Kept:
         """The same for processes elsewhere: a path from the root on."""
 
     def begun(self) -> bool:
-        """Whether a run is kept here, or was left here. Raises Recoverable where the storage does not answer."""
-        return bool(self.states() or self._store.exists(f"{self._root}/{LAST}"))
+        """Whether a run is kept here, or was left here."""
+        with self._answering("a store that can be read"):
+            return bool(self.states() or self._store.exists(f"{self._root}/{LAST}"))
 
     def states(self) -> list[str]:
-        """The whole states by name, oldest first. Raises Recoverable where the storage does not answer."""
-        try:
+        """The whole states by name, oldest first."""
+        with self._answering("a store that can be read"):
             self._store.invalidate_cache()
-            found: list[str] = self._store.glob(f"{self._root}/{STATES}/*/{WHOLE}")
-        except OSError as error:
-            raise self._unreachable(error) from error
-        return sorted(path.rsplit("/", 2)[1] for path in found)
+            try:
+                folders = self._store.ls(f"{self._root}/{STATES}", detail=False)
+            except FileNotFoundError:
+                return []
+            return sorted(_name(path) for path in folders if self._store.exists(f"{path.rstrip('/')}/{WHOLE}"))
 
     def keep(self, folder: Path, name: str) -> None:
-        """Copy the files of a folder as the newest state; names rise. Raises Recoverable, and then the older ones are still there."""
-        target = f"{self._root}/{STATES}/{name}"
-        try:
-            self._store.makedirs(target, exist_ok=True)
-            for file in sorted(folder.iterdir()):
-                self._store.put_file(str(file), f"{target}/{file.name}")
-            self._store.pipe_file(f"{target}/{WHOLE}", b"")
-        except OSError as error:
-            self._remove(target)
-            raise self._unreachable(error) from error
+        """Copy the files of a folder as the newest state; names rise. Where that fails the older ones are still there."""
+        target = self._state(name)
+        with self._answering("a store that can be written; what was kept before is whole: --resume goes on"):
+            try:
+                self._remove(target)
+                self._store.makedirs(target, exist_ok=True)
+                for file in sorted(folder.iterdir()):
+                    self._store.put_file(str(file), f"{target}/{file.name}")
+                self._store.pipe_file(f"{target}/{WHOLE}", b"")
+            except BaseException:
+                self._remove(target)
+                raise
         for old in self.states()[:-KEPT]:
-            self._remove(f"{self._root}/{STATES}/{old}")
+            self._remove(self._state(old))
 
-    def fetch(self, folder: Path) -> bool:
-        """Copy the newest state's files into a folder; says whether there was one. Raises Recoverable."""
-        states = self.states()
-        if not states:
-            return False
-        source = f"{self._root}/{STATES}/{states[-1]}"
-        try:
-            for path in self._store.ls(source, detail=False):
-                name = path.rsplit("/", 1)[-1]
-                if name != WHOLE:
-                    self._store.get_file(path, str(folder / name))
-        except OSError as error:
-            raise self._unreachable(error) from error
-        return True
+    def fetch(self, folder: Path, name: str) -> None:
+        """Copy a state's files into a folder. Raises Recoverable also where this machine does not see it."""
+        with self._answering("a storage that every node sees"):
+            for path in self._store.ls(self._state(name), detail=False):
+                if _name(path) != WHOLE:
+                    self._store.get_file(path, str(folder / _name(path)))
 
     def finish(self) -> None:
-        """Lay the newest state's files where the run was to leave them, and forget all states. Raises Recoverable."""
+        """Lay the newest state's files where the run was to leave them. Raises Recoverable where none is seen from here."""
         states = self.states()
-        try:
-            for path in self._store.ls(f"{self._root}/{STATES}/{states[-1]}", detail=False):
-                name = path.rsplit("/", 1)[-1]
-                if name != WHOLE:
-                    self._store.copy(path, f"{self._root}/{name}")
-        except OSError as error:
-            raise self._unreachable(error) from error
+        if not states:
+            raise Recoverable(
+                f"{KEY} = {self.url!r}: no state of the run is here; expected a storage that every node sees"
+            )
+        with self._answering("a store that can be written: --resume goes on"):
+            for path in self._store.ls(self._state(states[-1]), detail=False):
+                if _name(path) != WHOLE:
+                    self._store.copy(path, f"{self._root}/{_name(path)}")
+
+    def _state(self, name: str) -> str:
+        return f"{self._root}/{STATES}/{name}"
 
     def _remove(self, path: str) -> None:
-        """As far as the storage lets: what is left is no state, and is written over."""
-        try:
+        """As far as the storage lets: `whole` goes first, and what is left without it is no state."""
+        with suppress(Exception):
+            self._store.rm_file(f"{path}/{WHOLE}")
+        with suppress(Exception):
             self._store.rm(path, recursive=True)
-        except OSError:
-            return
 
-    def _unreachable(self, error: OSError) -> Recoverable:
-        return Recoverable(f"{KEY} = {self.url!r}: {error}; expected a store that can be written: --resume goes on")
+    def _answering(self, expected: str) -> AbstractContextManager[None]:
+        return answering(f"{KEY} = {self.url!r}", expected)
+
+
+def _name(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]

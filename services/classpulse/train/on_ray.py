@@ -22,17 +22,17 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from classpulse.errors import BadInput, Fatal
 from classpulse.ray_cluster import connected, first_line
 from classpulse.train.kept import Kept
+from gesturedet.checkpoint import check_recipe, read_checkpoint
 from gesturedet.data.training_set import Example
+from gesturedet.engine import LAST
 from gesturedet.journal import FILE, read_log
 from gesturedet.parallel import Crew
+from gesturedet.port import fetch_coco_backbone
 from gesturedet.training_job import TrainJob
 from gesturedet.training_run import Run
 
 FAILURES = 5
 """So often a group that lost a process, or could not keep its state, is started again."""
-LAST_STATE = "end"
-"""After all states of its epochs, in the order of their names."""
-
 LISTEN_S = 0.5
 
 Tell = Callable[[str], None]
@@ -54,7 +54,7 @@ def train(job: TrainJob, out: str, group: Group, tell: Tell) -> None:
     there or too small, Recoverable where `out` does not answer, Fatal where the processes fail again and again.
     """
     kept = Kept(out)
-    kept.states()
+    _check_recipe(job, kept)
     with connected(group.address), tempfile.TemporaryDirectory() as scratch:
         _check_room(group)
         cuda = group.device == "cuda"
@@ -108,19 +108,29 @@ def _work(job: TrainJob, out: str, said: Any) -> None:
     """What each process does. Its own folder is gone at the end; what counts is kept at `out`."""
     context = ray.train.get_context()
     crew, kept = Crew(context.get_world_rank(), context.get_world_size()), Kept(out)
+    if job.coco is not None:
+        fetch_coco_backbone(job.coco.parent)  # on this node, where it is not there yet
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        if kept.fetch(folder) and crew.rank == 0:
-            said.add.remote(f"going on from {kept.states()[-1]}")
+        newest = crew.from_first(next(reversed(kept.states()), None) if crew.rank == 0 else None)
+        if newest is not None:
+            kept.fetch(folder, newest)
+        if newest is not None and crew.rank == 0:
+            said.add.remote(f"going on from {newest}")
 
         def saved(run: Run) -> None:
             if crew.rank == 0:
-                kept.keep(folder, f"{run.epoch:05d}-{run.step:07d}")
+                kept.keep(folder, _state(run.epoch, run.step))
                 said.add.remote(_progress(run, folder))
 
         replace(job, out=folder, continues=True, saved=saved)(crew)
         if crew.rank == 0:
-            kept.keep(folder, LAST_STATE)
+            kept.keep(folder, _state(job.recipe.epochs, 0))  # again, with what the last exam left
+
+
+def _state(epoch: int, step: int) -> str:
+    """Names rise as a run goes on, also one that gets more epochs."""
+    return f"{epoch:05d}-{step:07d}"
 
 
 def _progress(run: Run, folder: Path) -> str:
@@ -163,6 +173,18 @@ def no_bars(crew: Crew) -> Callable[[Iterable[Example], int], Iterable[Example]]
     return lambda loader, _epoch: loader
 
 
+def _check_recipe(job: TrainJob, kept: Kept) -> None:
+    """Raises BadInput where another recipe's run is kept; only the number of epochs may differ."""
+    if not (states := kept.states()):
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        kept.fetch(Path(scratch), states[-1])
+        try:
+            check_recipe(read_checkpoint(Path(scratch) / LAST), job.recipe)
+        except (ValueError, FileNotFoundError) as error:
+            raise BadInput([f"--out = {kept.url!r}: {error}"]) from error
+
+
 def _check_room(group: Group) -> None:
     """Raises BadInput where the cluster can never hold the group: Ray would wait for more nodes."""
     kind = "GPU" if group.device == "cuda" else "CPU"
@@ -179,7 +201,7 @@ def _reason(error: Any) -> str:
 def _reason_of(failures: dict[int, BaseException]) -> str:
     """Who is left behind by another only says that it lost its connection."""
     said = [first_line(_cause(failures[rank])) for rank in sorted(failures)]
-    own = [line for line in said if "gloo" not in line and "Connection" not in line]
+    own = [line for line in said if "gloo" not in line and "NCCL" not in line]
     return (own or said or [""])[0]
 
 

@@ -30,13 +30,13 @@ def folder(tmp_path: Path) -> Path:
 def fetched(kept: Kept, tmp_path: Path) -> dict[str, bytes]:
     into = tmp_path / "into"
     into.mkdir(exist_ok=True)
-    assert kept.fetch(into)
+    kept.fetch(into, kept.states()[-1])
     return {file.name: file.read_bytes() for file in into.iterdir()}
 
 
 def test_what_was_kept_is_fetched_as_it_was(kept: Kept, folder: Path, tmp_path: Path) -> None:
     assert not kept.begun()
-    assert not kept.fetch(folder)
+    assert kept.states() == []
     kept.keep(folder, "00000-0000100")
     assert kept.begun()
     assert fetched(kept, tmp_path) == {"last.pt": b"weights", "log.jsonl": b"{}\n"}
@@ -66,6 +66,32 @@ def test_a_state_that_a_kill_cut_short_is_none(folder: Path, tmp_path: Path) -> 
     assert kept.states() == ["00000-0000001"]
     kept.keep(folder, "00000-0000002")
     assert kept.states() == ["00000-0000001", "00000-0000002"]
+
+
+def test_a_state_is_whole_again_only_when_it_was_written_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(str(tmp_path / "out"))
+    kept.keep(folder, "00000-0000001")
+    kept.keep(folder, "00001-0000000")
+    monkeypatch.setattr(kept._store, "put_file", lambda *_: 1 / 0)
+    with pytest.raises(Recoverable, match="division by zero; expected a store that can be written"):
+        kept.keep(folder, "00001-0000000")
+    assert kept.states() == ["00000-0000001"]
+
+
+def test_a_place_whose_name_is_a_pattern_is_a_place(folder: Path, tmp_path: Path) -> None:
+    kept = Kept(str(tmp_path / "out[1]"))
+    kept.keep(folder, "00001-0000000")
+    assert kept.states() == ["00001-0000000"]
+
+
+def test_what_is_not_seen_from_here_is_named(folder: Path, tmp_path: Path) -> None:
+    kept = Kept(str(tmp_path / "out"))
+    with pytest.raises(Recoverable, match="no state of the run is here; expected a storage that every node sees"):
+        kept.finish()
+    with pytest.raises(Recoverable, match="expected a storage that every node sees"):
+        kept.fetch(folder, "00001-0000000")
 
 
 def test_a_full_disk_is_named_and_the_older_state_is_whole(
