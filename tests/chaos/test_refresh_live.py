@@ -5,6 +5,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 pytest.importorskip("ray.train", reason="refresh trains on Ray (the trainer extra)")
@@ -29,7 +30,8 @@ ROOMS = (1, 2)
 CAMERA = "live/school/room-1/front"
 BEFORE = find_release("classroom-640").card.digest
 PLAN = Plan(
-    pictures=(), base=(), drawn=0, val="", exams=(), quiet=(), recipe="product", epochs=1, workers=1, margin=0.0, champion=""
+    pictures=(), base=(), drawn=0, val="", exams=(), quiet=(), recipe="product", epochs=1, workers=1, device="cpu", margin=0.0,
+    champion=BEFORE,
 )  # fmt: skip
 
 
@@ -67,19 +69,19 @@ def line_of(bus: Bus) -> ModelLine:
     return Lines(bus, SystemClock()).lines()["main"]
 
 
-def refresh(bus: Bus, folder: Path, candidate: Path | str) -> Refresh:
+def refresh(bus: Bus, folder: Path, candidate: Path | str, plan: Plan = PLAN) -> Refresh:
     """One whose candidate is registered, so that only what is live remains."""
     release = load_release(candidate) if isinstance(candidate, Path) else find_release(candidate)
     registered = put(release, str(folder.parent / "models"))
     Lines(bus, SystemClock()).register(registered)
     kept = Folder(folder)
-    kept.begin(PLAN)
+    kept.begin(plan)
     done = {"pictures": {}, "train": {"epochs": 1, "from": BEFORE}, "release": {}, "gate": {"changes": [], "quiet": []}}
     for step, told in done.items():
         kept.tell(step, told)
     kept.tell(CANDIDATE, {"digest": registered.digest})
     live = Live(bus, SystemClock(), str(folder.parent / "models"), "main", partial(reports_of, bus))
-    return Refresh(kept, PLAN, live, Group(1), print)
+    return Refresh(kept, plan, live, Group(1), print)
 
 
 def test_a_candidate_that_does_as_well_is_promoted_and_one_that_sees_other_things_is_taken_back(
@@ -92,7 +94,8 @@ def test_a_candidate_that_does_as_well_is_promoted_and_one_that_sees_other_thing
     assert line_of(bus).champion == find_release("classroom").card.digest
 
     make_release(tmp_path / "fake")
-    worse = refresh(bus, tmp_path / "worse", tmp_path / "fake")
+    plan = msgspec.structs.replace(PLAN, champion=find_release("classroom").card.digest)
+    worse = refresh(bus, tmp_path / "worse", tmp_path / "fake", plan)
     with pytest.raises(Refused, match=r"canary: refused: .*agrees"):
         worse.run(canary=(CAMERA,), minutes=3.0, promote=True)
     assert line_of(bus).canary is None

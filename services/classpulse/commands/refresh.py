@@ -22,12 +22,15 @@ from classpulse.settings import Settings
 from gesturedet.card import PACKAGED, Release
 
 REPORTED_WITHIN_MS = 30_000
+LATER = {"out", "resume", "canary", "minutes", "promote", "refuse", "line", "address", "data"}
+"""What may be said when a refresh goes on; all else is written down when it begins."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def refresh(
+    context: typer.Context,
     pictures: Annotated[
         list[Path] | None, typer.Argument(help="Folders of new labelled pictures, VOC or COCO; none with --resume.")
     ] = None,
@@ -73,7 +76,7 @@ def refresh(
         name = line or settings.line
         known = folder.plan()
         if known is None:
-            _check_new(out, pictures, val, exam, quiet, resume=resume)
+            _check_new(out, pictures, val, exam, quiet, resume=resume or bool(refuse))
             champion = _champion(bus, settings, name)
             keep_release(champion, out / CHAMPION_FOLDER)
             keep_release(champion if begin is None else open_release(begin), out / BEGINNING_FOLDER)
@@ -87,19 +90,35 @@ def refresh(
                 recipe=recipe or str(champion.card.recipe.get("name", "product")),
                 epochs=epochs,
                 workers=workers,
+                device=device,
                 margin=margin,
                 champion=champion.card.digest,
             )
             folder.begin(known)
         elif not resume and not refuse:
             raise BadInput([f"--out = {str(out)!r}: holds a refresh; expected --resume to go on, or another folder"])
+        elif late := sorted(_given(context) - LATER):
+            raise BadInput(
+                [
+                    f"{', '.join(late)}: given with --resume; expected them where a refresh begins: it goes on as it began"
+                ]
+            )
         live = Live(bus, SystemClock(), settings.registry_url, name, lambda: reports_of(bus))
-        run = Refresh(folder, known, live, Group(known.workers, device, address), typer.echo)
+        run = Refresh(folder, known, live, Group(known.workers, known.device, address), typer.echo)
         if refuse:
             run.refuse(refuse)
             typer.echo(f"refused: {refuse}")
             return
         run.run(canary=_cameras(bus, canary), minutes=minutes, promote=promote)
+
+
+def _given(context: typer.Context) -> set[str]:
+    """The options that stand on the command line, by their Python names."""
+    return {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    }
 
 
 def _check_new(

@@ -27,6 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str
     epochs: int | None
     workers: int
+    device: str
     margin: float
     champion: str
 

@@ -13,18 +13,22 @@ from gesturedet.evaluation import JudgedPicture, average_precision, average_prec
 LEAST_IOU = 0.5
 CONFIDENCE = 0.95
 DIGITS = 4
+LEAST_ROOMS = 10
+"""A bootstrap over fewer says too little: over one, nothing at all."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One behaviour on one exam: average precision at IoU 0.5 of the champion and of a candidate on the same pictures.
 
-    `least`: above it lies the true change with 95 % confidence, by a bootstrap over rooms, both nets on the same draws.
+    `rooms`: so many show the behaviour. `least`: above it lies the true change with 95 % confidence, by a bootstrap over rooms,
+    both nets on the same draws.
     """
 
     exam: str
     precision: str
     behaviour: str
     truths: int
+    rooms: int
     before: float
     after: float
     least: float
@@ -66,6 +70,7 @@ def changes_of(
             precision=precision,
             behaviour=behaviour,
             truths=rankings[0].truths,
+            rooms=int((rankings[0].truths_by_group > 0).sum()),
             before=round(average_precision(rankings[0]), DIGITS),
             after=round(average_precision(rankings[1]), DIGITS),
             least=round(float(np.nanquantile(moved, 1.0 - CONFIDENCE)), DIGITS),
@@ -79,6 +84,11 @@ def verdict(changes: Sequence[Change], quiet: Sequence[Quiet], behaviours: Seque
         f" (95 %, {one.truths} objects); expected no worse than {-margin:+.3f}"
         for one in changes
         if one.least < -margin
+    ]
+    refused += [
+        f"{one.precision}: {one.behaviour} on {one.exam}: in {one.rooms} rooms; expected {LEAST_ROOMS} at least: fewer cannot show it"
+        for one in changes
+        if one.rooms < LEAST_ROOMS
     ]
     refused += [
         f"{one.precision}: {one.after} events in {one.hours:.1f} h of empty lessons; expected no more than the champion's {one.before}"

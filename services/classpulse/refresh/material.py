@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gesturedet.training_job import described
 
 DRAWN = "drawn"
 LEAKS_SHOWN = 3
+TAKEN = ("train", "val", "quiet")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Pictures:
     val: tuple[LabelledPicture, ...]
     exams: dict[str, tuple[LabelledPicture, ...]]
     sources: dict[str, str]
+
+    def sets(self) -> dict[str, tuple[LabelledPicture, ...]]:
+        """All of them by name."""
+        return {"train": self.train, "val": self.val, **self.exams}
 
 
 def recipe_for(plan: Plan) -> Recipe:
@@ -56,8 +61,10 @@ def read(plan: Plan, out: Path) -> Pictures:
     """Read every list. Raises BadInput naming what cannot be read."""
     labels = recipe_for(plan).labels
     trained: tuple[Listed, ...] = tuple(list_in(folder, "train") for folder in folders_of(plan, out))
-    val = list_in(Path(plan.val), "val")
-    exams = {_name(folder): (list_in(Path(folder), "test"),) for folder in plan.exams}
+    val, names = (Path(plan.val), "val"), [Path(folder).name for folder in plan.exams]
+    if len({*names, *TAKEN}) < len(names) + len(TAKEN):
+        raise BadInput([f"--exam = {names!r}: expected folders of different names, none of them {', '.join(TAKEN)}"])
+    exams = {name: (list_in(Path(folder), "test"),) for name, folder in zip(names, plan.exams, strict=True)}
     try:
         train = read_listed(trained, labels)
         chosen = read_listed((val,), labels)
@@ -74,7 +81,7 @@ def read(plan: Plan, out: Path) -> Pictures:
 
 def described_pictures(pictures: Pictures) -> dict[str, Any]:
     """Count, digest and check. Raises BadInput for a picture that examines or chooses and also trains, or cannot be read."""
-    sets = {"train": pictures.train, "val": pictures.val, **pictures.exams}
+    sets = pictures.sets()
     digests = {name: file_digests(found) for name, found in sets.items()}
     if leaks := list(_leaks(digests)):
         more = f" and {len(leaks) - LEAKS_SHOWN} more" if len(leaks) > LEAKS_SHOWN else ""
@@ -92,6 +99,17 @@ def described_pictures(pictures: Pictures) -> dict[str, Any]:
     }
 
 
+def check_shown(pictures: Pictures, published: Sequence[str], labels: Sequence[str]) -> None:
+    """Raises BadInput for a behaviour that no exam shows, or that the recipe has in another place than the champion."""
+    if tuple(labels[: len(published)]) != tuple(published):
+        raise BadInput([f"recipe: its labels are {list(labels)}; expected the champion's first, {list(published)}"])
+    shown = {int(one) for found in pictures.exams.values() for each in found for one in each.truth.class_ids}
+    if absent := [name for name in published if labels.index(name) + 1 not in shown]:
+        raise BadInput(
+            [f"--exam: {', '.join(absent)} on none; expected each behaviour of the champion's on one at least"]
+        )
+
+
 def _leaks(digests: dict[str, dict[str, str]]) -> Iterator[str]:
     """What examines must not train or choose, and what chooses must not train."""
     names = list(digests)
@@ -104,7 +122,3 @@ def _leaks(digests: dict[str, dict[str, str]]) -> Iterator[str]:
 
 def _source(listed: Listed, labels: tuple[str, ...]) -> str:
     return source_of(*listed, read_listed((listed,), labels))
-
-
-def _name(folder: str) -> str:
-    return Path(folder).name

@@ -16,14 +16,16 @@ from classpulse.bus.base import Bus
 from classpulse.clock import Clock
 from classpulse.errors import BadInput, Fatal
 from classpulse.lines import Lines, promoted, with_canary, without_canary
+from classpulse.records import ModelLine
 from classpulse.refresh.folder import REFUSED, Folder, Plan
 from classpulse.refresh.live import Reports, Watch
-from classpulse.refresh.material import Pictures, described_pictures, draw, folders_of, read, recipe_for
-from classpulse.refresh.trial import clips_of, tried, with_exams
+from classpulse.refresh.material import Pictures, check_shown, described_pictures, draw, folders_of, read, recipe_for
+from classpulse.refresh.trial import clips_of, described_clips, tried, with_exams
 from classpulse.registry import put
 from classpulse.train.job import described_job
 from classpulse.train.on_ray import Group, train
 from gesturedet.card import Release, load_release
+from gesturedet.data.digests import set_digest
 from gesturedet.engine import BEST
 from gesturedet.export import write_release
 from gesturedet.releasing import Material, Precision, draft_releases
@@ -32,6 +34,7 @@ PICTURES, TRAIN, RELEASE, GATE, CANDIDATE, CANARY, CHAMPION = STEPS = (
     "pictures", "train", "release", "gate", "candidate", "canary", "champion",
 )  # fmt: skip
 TRAINED, CANDIDATES, CHAMPION_FOLDER, BEGINNING_FOLDER = "trained", "candidates", "champion-was", "begins-with"
+TRYING = "canary-begun"
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 LOOK_AGAIN_MS = 1_000
 SAVE_EVERY = 50
@@ -72,18 +75,23 @@ class Refresh:
         self._do(RELEASE, self.release)
         self._do(GATE, self.gate)
         self._do(CANDIDATE, self.candidate)
-        if canary or self.folder.told(CANARY):
-            self._do(CANARY, lambda: self.canary(canary, minutes))
+        begun = self.folder.told(TRYING)
+        if canary or begun:
+            asked = (canary, minutes) if canary or not begun else (tuple(begun["cameras"]), begun["minutes"])
+            self._do(CANARY, lambda: self.canary(*asked))
         if promote:
             self._do(CHAMPION, self.promote)
 
     def pictures(self) -> dict[str, Any]:
-        """Draw, read, digest, and prove that no exam is trained on."""
+        """Draw, read, digest, and prove that no exam is trained on. Raises BadInput for what would only be found out hours later."""
         draw(self.plan, self.folder.path)
-        return described_pictures(self._read())
+        pictures, clips = read(self.plan, self.folder.path), clips_of(self.plan.quiet)
+        check_shown(pictures, self._champion().card.published, recipe_for(self.plan).labels)
+        return {**described_pictures(pictures), "quiet": described_clips(clips)}
 
     def train(self) -> dict[str, Any]:
         """Train from the champion, on Ray; what was begun goes on."""
+        self._read()
         out = self.folder.path / TRAINED
         job = described_job(
             folders_of(self.plan, self.folder.path),
@@ -131,54 +139,83 @@ class Refresh:
 
     def candidate(self) -> dict[str, Any]:
         """Make both precisions known; the one of the champion's precision is the candidate."""
-        lines = Lines(self.live.bus, self.live.clock)
         digests: dict[str, Any] = {}
         for kind in PRECISIONS:
             release = put(load_release(self.folder.path / CANDIDATES / kind), self.live.registry)
-            lines.register(release)
+            self._lines.register(release)
             digests[kind] = release.digest
         return {"digest": digests[self._champion().card.precision], **digests}
 
     def canary(self, cameras: tuple[str, ...], minutes: float) -> dict[str, Any]:
-        """Let it look at these cameras for so long, and take it back where it is worse than the champion."""
-        digest = self._candidate()
-        lines = Lines(self.live.bus, self.live.clock)
-        after = lines.change(self.live.line, lambda before: with_canary(before, digest, cameras))
-        watch = Watch(digest, frozenset(cameras), self.live.clock.now_ms())
-        until_ms = self.live.clock.monotonic_ms() + int(60_000 * minutes)
-        while self.live.clock.monotonic_ms() < until_ms and not watch.refused():
-            watch.hear(self.live.reports())
-            self.live.clock.sleep_ms(LOOK_AGAIN_MS)
-        worse = watch.worse()
-        if worse:
-            lines.change(self.live.line, without_canary, revision=after.revision)
+        """Let it look at these cameras for so long, and take it back where it is worse than the champion, or this ends before."""
+        digest, clock, before = self._candidate(), self.live.clock, dict(self.live.reports())
+
+        def begun(line: ModelLine) -> ModelLine:
+            return with_canary(self._unmoved(line), digest, cameras)
+
+        begun(self._line() or ModelLine(line=self.live.line, champion="", revision=0))
+        self.folder.tell(TRYING, {"cameras": list(cameras), "minutes": minutes})
+        after = self._lines.change(self.live.line, begun)
+        watch, worse = Watch(digest, frozenset(cameras), clock.now_ms(), before), ["it was not watched to the end"]
+        until_ms = clock.monotonic_ms() + int(60_000 * minutes)
+        try:
+            while clock.monotonic_ms() < until_ms and not watch.refusals:
+                watch.hear(self.live.reports())
+                clock.sleep_ms(LOOK_AGAIN_MS)
+            worse = watch.worse(clock.now_ms())
+        finally:
+            if worse:
+                self._take_back(digest)
         return {
             "cameras": list(cameras),
             "minutes": minutes,
-            "looked_at": watch.seen[True],
+            "looked_at": sum(watch.ours.looked_at.values()),
             "revision": after.revision,
             "refused": worse,
         }
 
     def promote(self) -> dict[str, Any]:
         """Make it the champion, where the line is as the canary left it. Raises BadInput where it never was a canary."""
-        tried_ = self.folder.told(CANARY)
-        if tried_ is None:
+        watched = self.folder.told(CANARY)
+        if watched is None:
             raise BadInput(["--promote: the candidate has looked nowhere yet; expected --canary CAMERA before"])
-        digest = self._candidate()
-        after = Lines(self.live.bus, self.live.clock).change(
-            self.live.line, lambda before: promoted(before, digest), revision=tried_["revision"]
-        )
-        return {"digest": digest, "line": self.live.line, "revision": after.revision}
+        digest, line = self._candidate(), self._line()
+        if line is None or line.champion != digest:  # else it was promoted, and nobody wrote it down
+            line = self._lines.change(
+                self.live.line, lambda before: promoted(before, digest), revision=watched["revision"]
+            )
+        return {"digest": digest, "line": self.live.line, "revision": line.revision}
 
     def refuse(self, why: str) -> None:
-        """A person refuses: no step follows, and a canary of this candidate looks no more."""
+        """A person refuses: no step follows, and a canary of this candidate looks no more. Raises BadInput for a champion."""
+        told, line = self.folder.told(CANDIDATE), self._line()
+        if told and line and line.champion == told["digest"]:
+            raise BadInput(
+                [f"--refuse: {line.champion[:SHOWN]} is the champion; expected `classpulse models rollback`"]
+            )
         self.folder.tell(REFUSED, {"refused": [why]})
-        told = self.folder.told(CANDIDATE)
-        lines = Lines(self.live.bus, self.live.clock)
-        line = lines.lines().get(self.live.line)
         if told and line and line.canary == told["digest"]:
-            lines.change(self.live.line, without_canary, revision=line.revision)
+            self._take_back(told["digest"])
+
+    def _unmoved(self, line: ModelLine) -> ModelLine:
+        """The line, where its champion still is what the candidate was compared with. Raises BadInput where it is not."""
+        if line.champion and line.champion != self.plan.champion:
+            expected = f"{self.plan.champion[:SHOWN]}, which the candidate was compared with"
+            raise BadInput([f"line {line.line!r}: its champion is {line.champion[:SHOWN]} now; expected {expected}"])
+        if line.canary not in (None, self._candidate()):
+            raise BadInput([f"line {line.line!r}: another release is its canary; expected none"])
+        return line
+
+    def _take_back(self, digest: str) -> None:
+        """Only this canary: the line may have moved on."""
+        self._lines.change(self.live.line, lambda line: without_canary(line) if line.canary == digest else line)
+
+    @property
+    def _lines(self) -> Lines:
+        return Lines(self.live.bus, self.live.clock)
+
+    def _line(self) -> ModelLine | None:
+        return self._lines.lines().get(self.live.line)
 
     def _do(self, step: str, work: Callable[[], dict[str, Any]]) -> None:
         """Do a step, or show what it gave before. Raises Refused where it is the last."""
@@ -194,7 +231,17 @@ class Refresh:
             raise Refused(f"{step}: refused: " + "; ".join(refused))
 
     def _read(self) -> Pictures:
-        return read(self.plan, self.folder.path)
+        """The pictures, which are those that were proved to be apart. Raises BadInput where some were changed since."""
+        pictures = read(self.plan, self.folder.path)
+        told = self.folder.told(PICTURES) or {}
+        changed = [name for name, found in pictures.sets().items() if set_digest(found) != told[name]["sha256"]]
+        if described_clips(clips_of(self.plan.quiet)) != told["quiet"]:
+            changed.append("quiet")
+        if changed:
+            raise BadInput(
+                [f"{name}: not what it was when this refresh began; expected another --out" for name in changed]
+            )
+        return pictures
 
     def _champion(self) -> Release:
         return load_release(self.folder.path / CHAMPION_FOLDER)
@@ -218,7 +265,8 @@ def summary(step: str, told: dict[str, Any]) -> str:
     match step:
         case "pictures":
             return (
-                ", ".join(f"{name} {one['pictures']}" for name, one in told.items()) + "; no picture is in two of them"
+                ", ".join(f"{name} {one.get('pictures') or one['clips']}" for name, one in told.items())
+                + "; no picture is in two of them"
             )
         case "train":
             return f"{told['epochs']} epochs from {told['from'][:SHOWN]}"

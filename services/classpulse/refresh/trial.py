@@ -1,10 +1,12 @@
 """Champion and candidate sit the same exams and watch the same empty lessons; what they show is judged by the gate."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import av
 import msgspec
@@ -68,6 +70,19 @@ def clips_of(paths: Sequence[str]) -> list[Path]:
     return found
 
 
+def described_clips(clips: Sequence[Path]) -> dict[str, Any]:
+    """Count and digest. Raises BadInput for a file that is no clip."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(hashlib.sha256(clip.read_bytes()).digest())
+        try:
+            with av.open(str(clip)) as container:
+                next(container.decode(video=0))
+        except (av.FFmpegError, StopIteration, IndexError) as error:
+            raise BadInput([f"--quiet: {clip}: {error or 'no picture in it'}; expected a clip"]) from error
+    return {"clips": len(clips), "sha256": digest.hexdigest()}
+
+
 def quiet_events(clips: Sequence[Path], release: Release) -> tuple[int, float]:
     """How many events a release gives where nothing happens, by the default rules, and in how many hours."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
@@ -89,6 +104,6 @@ def _quiet_events(clip: Path, release: Release) -> tuple[int, int]:
 
 
 def _classes(champion: Release, candidate: Release) -> dict[str, tuple[int, int]]:
-    """Each behaviour that the champion publishes, as the class that it is in each of the two nets."""
+    """Each behaviour that the champion publishes, as the class that it is in each of the two nets: `check_shown` saw to it."""
     one, other = champion.card.labels, candidate.card.labels
     return {name: (one.index(name) + 1, other.index(name) + 1) for name in champion.card.published}

@@ -41,6 +41,7 @@ BOXES: dict[str, Box] = {"hand-raising": (10, 10, 40, 40), "stand-up": (50, 10, 
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.xdist_group("refresh"),
     pytest.mark.filterwarnings("default"),  # the exporter and the quantiser warn about themselves
 ]
 
@@ -72,7 +73,7 @@ class Rig:
         self.bus = prepare_bus(Settings(data=folder / "data"))
         self.lines, self.registry = Lines(self.bus, SystemClock()), str(folder / "models")
         self.new = voc(folder / "new", "train", 0, 4)
-        self.exam = voc(folder / "exam", "test", 20, 4)
+        self.exam = voc(folder / "exam", "test", 20, 10)
         write_checkpoint(start(RECIPE, read_split(self.new, "train")), folder / "old.pt")
         half = dict.fromkeys(RECIPE.labels, 0.5)
         champion = export_release(
@@ -91,6 +92,7 @@ class Rig:
             recipe="tiny",
             epochs=1,
             workers=1,
+            device="cpu",
             margin=1.0,
             champion=self.champion,
         )
@@ -153,7 +155,7 @@ def test_pictures_become_a_registered_candidate_with_its_descent_and_figures(rig
     assert card.lineage[-1].startswith("refreshed by classpulse ")
     assert f"sha256 {rig.told('pictures')['train']['sha256']}" in card.data_seeds["train"]
     assert card.recipe["name"] == "tiny"
-    assert [(exam.pictures_from, exam.pictures) for exam in card.exams] == [("exam test: 4 pictures", 4)]
+    assert [(exam.pictures_from, exam.pictures) for exam in card.exams] == [("exam test: 10 pictures", 10)]
     assert "main" not in rig.lines.lines(), "nothing looks with it until a person says so"
 
 
@@ -179,18 +181,51 @@ def test_an_exam_that_is_trained_on_is_named_before_anything_is_trained(rig: Rig
     leaky = voc(rig.folder / "leaky", "test", 30, 2)
     (leaky / "JPEGImages" / "p30.jpg").write_bytes((rig.new / "JPEGImages" / "p0.jpg").read_bytes())
     with pytest.raises(BadInput, match=r"leaky: .*p30.jpg is the picture .*p0.jpg of train"):
-        rig.run(rig.folder / "leaking", exams=(str(leaky),))
+        rig.run(rig.aside("leaking", "pictures"), exams=(str(leaky),))
     assert rig.trained == 1
 
 
 def test_a_candidate_that_is_not_shown_to_be_as_good_is_refused_and_not_registered_and_stays_so(rig: Rig) -> None:
-    hands = voc(rig.folder / "hands", "test", 40, 2, {"hand-raising": BOXES["hand-raising"]})
+    few = voc(rig.folder / "few", "test", 40, 9)
     out = rig.aside("refused", "pictures", "gate", "candidate")
     for _ in range(2):
-        with pytest.raises(Refused, match=r"gate: refused: sleeping: on no exam; .*; stand-up: on no exam"):
-            rig.run(out, exams=(str(hands),))
+        with pytest.raises(
+            Refused, match=r"gate: refused: fp32: hand-raising on few: in 9 rooms; expected 10 at least"
+        ):
+            rig.run(out, exams=(str(few),))
     assert rig.said[-1].startswith("4/7 gate (before): ")
     assert not (out / "candidate.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"exams": ("a/exam", "b/exam")}, r"--exam = \['exam', 'exam'\]: expected folders of different names"),
+        ({"exams": ("a/train",)}, "none of them train, val, quiet"),
+        ({"quiet": ("{folder}/exam/ImageSets/Main/test.txt",)}, "--quiet: .*test.txt: .*; expected a clip"),
+        ({"exams": ("{folder}/hands",)}, "--exam: stand-up, sleeping on none; expected each behaviour"),
+    ],
+)
+def test_what_would_only_be_found_out_after_the_training_is_found_out_before(
+    changed: dict[str, Any], said: str, rig: Rig
+) -> None:
+    voc(rig.folder / "hands", "test", 60, 2, {"hand-raising": BOXES["hand-raising"]})
+    given = {key: tuple(path.format(folder=rig.folder) for path in paths) for key, paths in changed.items()}
+    with pytest.raises(BadInput, match=said):
+        rig.run(rig.aside(f"wrong-{len(said)}", "pictures"), **given)
+    assert rig.trained == 1
+
+
+def test_pictures_that_changed_since_they_were_proved_to_be_apart_are_noticed(rig: Rig) -> None:
+    out = rig.aside("changed", "gate", "candidate")
+    picture = rig.exam / "JPEGImages" / "p20.jpg"
+    before = picture.read_bytes()
+    picture.write_bytes(before + b"x")
+    try:
+        with pytest.raises(BadInput, match="exam: not what it was when this refresh began; expected another --out"):
+            rig.run(out)
+    finally:
+        picture.write_bytes(before)
 
 
 def test_what_has_looked_nowhere_is_not_promoted(rig: Rig) -> None:
