@@ -105,6 +105,16 @@ def test_a_worse_canary_is_taken_back_also_where_the_line_moved_on(rig: Rig) -> 
     assert (rig.line.champion, rig.line.canary) == (OTHER, None)
 
 
+def test_a_canary_that_somebody_put_in_its_place_stays(rig: Rig) -> None:
+    def others_try() -> None:
+        rig.lines.change("main", lambda line: with_canary(line, OTHER, (CAMERA,)))
+
+    rig.happens[10] = others_try
+    with pytest.raises(Refused, match="it does not look any more"):
+        rig.run(CAMERA)
+    assert rig.line.canary == OTHER
+
+
 def test_a_canary_that_nobody_watches_any_more_is_taken_back_and_goes_on_with_the_refresh(rig: Rig) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt

@@ -80,6 +80,19 @@ def test_a_state_is_whole_again_only_when_it_was_written_again(
     assert kept.states() == ["00000-0000001"]
 
 
+def test_while_a_state_is_written_again_it_is_none(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, during = Kept(str(tmp_path / "out")), list[list[str]]()
+    for name in ("00000-0000001", "00001-0000000"):
+        kept.keep(folder, name)
+    put_file = kept._store.put_file
+    monkeypatch.setattr(kept._store, "put_file", lambda *paths: (during.append(kept.states()), put_file(*paths)))
+    kept.keep(folder, "00001-0000000")
+    assert during == [["00000-0000001"]] * 2
+    assert kept.states() == ["00000-0000001", "00001-0000000"]
+
+
 def test_a_place_whose_name_is_a_pattern_is_a_place(folder: Path, tmp_path: Path) -> None:
     kept = Kept(str(tmp_path / "out[1]"))
     kept.keep(folder, "00001-0000000")
