@@ -4,10 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route live demo bus_kafka ingest_kafka aggregate_kafka route_kafka bridge fleet training
 LESSONS := services/classpulse/demo/lessons
+SLOW := kafka or ray or chaos
 # A process of tests that dies ends the run: pytest-xdist 3.8 replaces it, and may then wait for ever (pytest-xdist#1378).
 PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 
-.PHONY: demo up setup test test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean
+.PHONY: demo up setup test test-slow test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean
 
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo. RUNNER=ray: and with a fleet on Ray.
 # SWAP=classroom-640: promotes another release in the middle.
@@ -26,10 +27,14 @@ up: $(VENV)/.ready-cpu
 setup: $(VENV)/.ready-test
 
 test: $(VENV)/.ready-test
-	$(BIN)/pytest $(PARALLEL) -m "not kafka and not ray" $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(TEST_FLAGS)
+
+# On real brokers, on Ray, and all that is killed on purpose; test-kafka: the brokers alone.
+test-slow: $(VENV)/.ready-test
+	$(BIN)/pytest $(PARALLEL) -m "$(SLOW)" $(TEST_FLAGS)
 
 test-kafka: $(VENV)/.ready-test
-	$(BIN)/pytest $(PARALLEL) -m "kafka or ray" $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m kafka $(TEST_FLAGS)
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .
