@@ -49,9 +49,9 @@ class SecondLook:
         """What was told of each picture that is there, and what the candidate sees in it; each camera's in their order."""
         for partition in sorted({partition_of(frame.camera, FRAMES.partitions) for frame in self._told.values()}):
             for stored in stored_records(self._bus, FRAMES, partition):
-                frame = _frame(stored)
+                frame = frame_of(stored)
                 told = None if frame is None else self._told.pop(identity(frame), None)
-                picture = None if frame is None or told is None else _picture(frame)
+                picture = None if frame is None or told is None else picture_of(frame)
                 if told is not None and picture is not None:
                     self.compared += 1
                     yield told, self._eyes.see(picture)
@@ -64,7 +64,8 @@ def _oldest_ms(bus: Bus, partition: int) -> int | None:
     return page[0].appended_at_ms if page else None
 
 
-def _frame(stored: Stored) -> Frame | None:
+def frame_of(stored: Stored) -> Frame | None:
+    """The frame of a record of frames.v1; None for what is told between them, and for what cannot be read."""
     try:
         noun = decode(stored)
     except InvalidRecord:
@@ -72,7 +73,8 @@ def _frame(stored: Stored) -> Frame | None:
     return noun if isinstance(noun, Frame) else None
 
 
-def _picture(frame: Frame) -> Picture | None:
+def picture_of(frame: Frame) -> Picture | None:
+    """Its picture; None for one that is damaged."""
     try:
         return decode_picture(frame)
     except InvalidRecord:

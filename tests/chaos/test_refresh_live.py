@@ -13,12 +13,13 @@ pytest.importorskip("ray.train", reason="refresh trains on Ray (the trainer extr
 from classpulse.audit import audit
 from classpulse.bus.base import Bus, open_bus
 from classpulse.clock import SystemClock
-from classpulse.commands.refresh import reports_of
+from classpulse.commands.refresh import beside, reports_of
 from classpulse.lines import Lines, promoted
 from classpulse.records import ModelLine
-from classpulse.refresh.folder import Folder, Plan
-from classpulse.refresh.run import CANARY, CANDIDATE, CHAMPION, Live, Refresh, Refused
+from classpulse.refresh.folder import CHAMPION_FOLDER, Folder, Plan
+from classpulse.refresh.run import CANARY, CANDIDATE, CHAMPION, Live, Refresh, Refused, keep_release
 from classpulse.registry import put
+from classpulse.settings import Settings
 from classpulse.train.on_ray import Group
 from gesturedet.card import find_release, load_release
 from tests.chaos.route import LESSONS, up, wait_until
@@ -80,7 +81,10 @@ def refresh(bus: Bus, folder: Path, candidate: Path | str, plan: Plan = PLAN) ->
     for step, told in done.items():
         kept.tell(step, told)
     kept.tell(CANDIDATE, {"digest": registered.digest})
-    live = Live(bus, SystemClock(), str(folder.parent / "models"), "main", partial(reports_of, bus))
+    keep_release(find_release("classroom-640" if plan is PLAN else "classroom"), folder / CHAMPION_FOLDER)
+    settings = Settings(data=folder.parent / "data")
+    looks = partial(reports_of, bus), partial(beside, settings, folder)
+    live = Live(bus, SystemClock(), str(folder.parent / "models"), "main", *looks)
     return Refresh(kept, plan, live, Group(1), print)
 
 

@@ -1,5 +1,8 @@
 """`refresh`: from new labelled pictures to a new champion, a step at a time."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +14,16 @@ from classpulse.commands.fleet import AddressOption
 from classpulse.commands.options import DataOption, opened_bus, settings_of
 from classpulse.commands.reports import latest_reports
 from classpulse.commands.train import check_trainer
-from classpulse.detect.eyes import open_release
+from classpulse.detect.eyes import eyes_of, open_release
 from classpulse.errors import BadInput
 from classpulse.lines import Lines
 from classpulse.records import CameraReport
-from classpulse.refresh.folder import Folder, Plan
+from classpulse.refresh.beside import Beside
+from classpulse.refresh.folder import CHAMPION_FOLDER, Folder, Plan
 from classpulse.registry import fetch
 from classpulse.roster import Roster
 from classpulse.settings import Settings
-from gesturedet.card import PACKAGED, Release
+from gesturedet.card import PACKAGED, Release, load_release
 
 REPORTED_WITHIN_MS = 30_000
 LATER = {"out", "resume", "canary", "minutes", "promote", "refuse", "line", "address", "data"}
@@ -68,7 +72,7 @@ def refresh(
     down in --out: a refresh that was stopped goes on with --resume.
     """
     check_trainer()
-    from classpulse.refresh.run import BEGINNING_FOLDER, CHAMPION_FOLDER, Live, Refresh, keep_release  # noqa: PLC0415
+    from classpulse.refresh.run import BEGINNING_FOLDER, Live, Refresh, keep_release  # noqa: PLC0415
     from classpulse.train.on_ray import Group  # noqa: PLC0415
 
     settings, folder = settings_of(data), Folder(out)
@@ -103,7 +107,9 @@ def refresh(
                     f"{', '.join(late)}: given with --resume; expected them where a refresh begins: it goes on as it began"
                 ]
             )
-        live = Live(bus, SystemClock(), settings.registry_url, name, lambda: reports_of(bus))
+        live = Live(
+            bus, SystemClock(), settings.registry_url, name, partial(reports_of, bus), partial(beside, settings, out)
+        )
         run = Refresh(folder, known, live, Group(known.workers, known.device, address), typer.echo)
         if refuse:
             run.refuse(refuse)
@@ -167,6 +173,14 @@ def reports_of(bus: Bus) -> dict[str, CameraReport]:
     clock = SystemClock()
     cameras = len(Roster(bus, clock).cameras())
     return latest_reports(bus, cameras, stage="detect", since_ms=clock.now_ms() - REPORTED_WITHIN_MS)
+
+
+@contextmanager
+def beside(settings: Settings, out: Path, digest: str, cameras: tuple[str, ...]) -> Iterator[Callable[[], str]]:
+    """The champion of a refresh beside its canary. Pictures are read by detect's rights: nobody else may."""
+    eyes = eyes_of(load_release(out / CHAMPION_FOLDER), settings)
+    with opened_bus(settings, to_read=True, user="detect") as bus:
+        yield Beside(bus, eyes, digest, cameras).look
 
 
 def _absolute(paths: list[Path] | None) -> tuple[str, ...]:

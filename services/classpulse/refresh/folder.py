@@ -10,6 +10,7 @@ from classpulse.errors import BadInput
 from classpulse.files import put
 
 PLAN, REFUSED = "plan", "refused"
+CHAMPION_FOLDER = "champion-was"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

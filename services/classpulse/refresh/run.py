@@ -6,6 +6,7 @@ pictures → train → release → gate → candidate, and when a person says so
 import importlib.metadata
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,7 @@ from classpulse.clock import Clock
 from classpulse.errors import BadInput, Fatal
 from classpulse.lines import Lines, promoted, with_canary, without_canary
 from classpulse.records import ModelLine
-from classpulse.refresh.folder import REFUSED, Folder, Plan
+from classpulse.refresh.folder import CHAMPION_FOLDER, REFUSED, Folder, Plan
 from classpulse.refresh.live import Reports, Watch
 from classpulse.refresh.material import Pictures, check_shown, described_pictures, draw, folders_of, read, recipe_for
 from classpulse.refresh.trial import clips_of, described_clips, tried, with_exams
@@ -33,7 +34,7 @@ from gesturedet.releasing import Material, Precision, draft_releases
 PICTURES, TRAIN, RELEASE, GATE, CANDIDATE, CANARY, CHAMPION = STEPS = (
     "pictures", "train", "release", "gate", "candidate", "canary", "champion",
 )  # fmt: skip
-TRAINED, CANDIDATES, CHAMPION_FOLDER, BEGINNING_FOLDER = "trained", "candidates", "champion-was", "begins-with"
+TRAINED, CANDIDATES, BEGINNING_FOLDER = "trained", "candidates", "begins-with"
 TRYING = "canary-begun"
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 LOOK_AGAIN_MS = 1_000
@@ -49,13 +50,18 @@ class Refused(Fatal):
 
 @dataclass(frozen=True)
 class Live:
-    """Where a candidate is made known, tried and promoted. `reports`: what detect last said of each camera."""
+    """Where a candidate is made known, tried and promoted. `reports`: what detect last said of each camera.
+
+    `beside`: for a canary by its digest and its cameras, something that says what the champion, who looks at the same
+    pictures, has against it so far (`Beside.look`).
+    """
 
     bus: Bus
     clock: Clock
     registry: str
     line: str
     reports: Reports
+    beside: Callable[[str, tuple[str, ...]], AbstractContextManager[Callable[[], str]]]
 
 
 @dataclass(frozen=True)
@@ -159,10 +165,13 @@ class Refresh:
         watch, worse = Watch(digest, frozenset(cameras), clock.now_ms(), before), ["it was not watched to the end"]
         until_ms = clock.monotonic_ms() + int(60_000 * minutes)
         try:
-            while clock.monotonic_ms() < until_ms and not watch.refusals:
-                watch.hear(self.live.reports())
-                clock.sleep_ms(LOOK_AGAIN_MS)
-            worse = watch.worse(clock.now_ms())
+            with self.live.beside(digest, cameras) as look:
+                against = ""
+                while clock.monotonic_ms() < until_ms and not (watch.refusals or against):
+                    watch.hear(self.live.reports())
+                    against = look()
+                    clock.sleep_ms(LOOK_AGAIN_MS)
+            worse = [against] if against else watch.worse(clock.now_ms())
         finally:
             if worse:
                 self._take_back(digest)

@@ -1,6 +1,7 @@
 """The canary and the promotion of a refresh, on told reports: what is worse, moved on or broken off is taken back."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,10 @@ class Rig:
         self.said: list[str] = []
         self.looks = 0
         self.happens: dict[int, Callable[[], None]] = {}
-        self.refused_swap = ""
-        live = Live(self.bus, self.clock, "memory://models", "main", self.reports)
+        self.refused_swap = self.against = ""
+        live = Live(
+            self.bus, self.clock, "memory://models", "main", self.reports, lambda *_: nullcontext(lambda: self.against)
+        )
         self.refresh = Refresh(self.folder, plan, live, Group(1), self.said.append)
 
     @property
@@ -92,6 +95,14 @@ def test_a_canary_that_a_worker_refuses_is_taken_back_at_once(rig: Rig) -> None:
     assert (rig.line.champion, rig.line.canary) == (OLD, None)
     with pytest.raises(Refused, match="canary: refused"):
         rig.run(promote=True)
+
+
+def test_a_canary_that_the_champion_disagrees_with_is_taken_back_at_once(rig: Rig) -> None:
+    rig.happens[10] = lambda: setattr(rig, "against", "agrees with the champion on 5 %")
+    with pytest.raises(Refused, match="canary: refused: agrees with the champion on 5 %"):
+        rig.run(CAMERA, promote=True)
+    assert rig.looks == 10
+    assert (rig.line.champion, rig.line.canary) == (OLD, None)
 
 
 def test_a_worse_canary_is_taken_back_also_where_the_line_moved_on(rig: Rig) -> None:

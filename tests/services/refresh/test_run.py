@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from classpulse.clock import SystemClock
 from classpulse.errors import BadInput, Recoverable
 from classpulse.lines import Lines, promoted, with_canary
 from classpulse.refresh import run as module
-from classpulse.refresh.folder import Folder, Plan
-from classpulse.refresh.run import BEGINNING_FOLDER, CHAMPION_FOLDER, Live, Refresh, Refused, keep_release
+from classpulse.refresh.folder import CHAMPION_FOLDER, Folder, Plan
+from classpulse.refresh.run import BEGINNING_FOLDER, Live, Refresh, Refused, keep_release
 from classpulse.settings import Settings
 from classpulse.supervisor import prepare_bus
 from classpulse.train.on_ray import Group
@@ -104,7 +105,7 @@ class Rig:
     def refresh(self, out: Path | None = None, **changed: Any) -> Refresh:
         folder, plan = Folder(out or self.out), msgspec.structs.replace(self.plan, **changed)
         folder.begin(plan)
-        live = Live(self.bus, SystemClock(), self.registry, "main", dict)
+        live = Live(self.bus, SystemClock(), self.registry, "main", dict, lambda *_: nullcontext(str))
         return Refresh(folder, plan, live, Group(1), self.said.append)
 
     def run(self, out: Path | None = None, *, promote: bool = False, **changed: Any) -> list[str]:
