@@ -11,7 +11,7 @@ PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 .PHONY: demo up setup test test-slow test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean
 
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo. RUNNER=ray: and with a fleet on Ray.
-# SWAP=classroom-640: promotes another release in the middle.
+# SWAP=classroom: promotes another release in the middle.
 ifeq ($(BUS),kafka)
 demo: $(VENV)/.ready-$(if $(RUNNER),ray,kafka)
 	$(PYTHON) -m deploy.local.kafka.cluster --plain run -- sh -ec '$(BIN)/classpulse topics apply >/dev/null; \

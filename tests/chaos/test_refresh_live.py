@@ -92,7 +92,7 @@ def test_a_candidate_that_does_as_well_is_promoted_and_one_that_sees_other_thing
     bus: Bus, tmp_path: Path
 ) -> None:
     good = refresh(bus, tmp_path / "good", "classroom")
-    good.run(canary=(CAMERA,), minutes=0.75, promote=True)
+    good.run(canary=(CAMERA,), minutes=1.0, promote=True)
     assert (good.folder.told(CANARY) or {})["looked_at"] > 20
     assert good.folder.told(CHAMPION) is not None
     assert line_of(bus).champion == find_release("classroom").card.digest
