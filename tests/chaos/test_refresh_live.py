@@ -13,7 +13,8 @@ pytest.importorskip("ray.train", reason="refresh trains on Ray (the trainer extr
 from classpulse.audit import audit
 from classpulse.bus.base import Bus, open_bus
 from classpulse.clock import SystemClock
-from classpulse.commands.refresh import beside, reports_of
+from classpulse.commands.refresh import beside
+from classpulse.commands.reports import looks_now
 from classpulse.lines import Lines, promoted
 from classpulse.records import ModelLine
 from classpulse.refresh.folder import CHAMPION_FOLDER, Folder, Plan
@@ -59,7 +60,7 @@ def bus(site: Path, tmp_path: Path) -> Iterator[Bus]:
             lines = Lines(opened, SystemClock())
             lines.register(put(find_release("classroom-640"), str(tmp_path / "models")))
             lines.change("main", lambda line: promoted(line, BEFORE))
-            wait_until(lambda: len(reports_of(opened)) == len(ROOMS), site)
+            wait_until(lambda: len(looks_now(opened)) == len(ROOMS), site)
             yield opened
     finally:
         process.terminate()
@@ -83,7 +84,7 @@ def refresh(bus: Bus, folder: Path, candidate: Path | str, plan: Plan = PLAN) ->
     kept.tell(CANDIDATE, {"digest": registered.digest})
     keep_release(find_release("classroom-640" if plan is PLAN else "classroom"), folder / CHAMPION_FOLDER)
     settings = Settings(data=folder.parent / "data")
-    looks = partial(reports_of, bus), partial(beside, settings, folder)
+    looks = partial(looks_now, bus), partial(beside, settings, folder)
     live = Live(bus, SystemClock(), str(folder.parent / "models"), "main", *looks)
     return Refresh(kept, plan, live, Group(1), print)
 

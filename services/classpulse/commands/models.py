@@ -9,15 +9,13 @@ import typer
 from classpulse.bus.base import Bus
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
-from classpulse.commands.reports import latest_reports
+from classpulse.commands.reports import looks_now, whole_keys
 from classpulse.detect.eyes import open_release
 from classpulse.errors import BadInput
 from classpulse.lines import Lines, promoted, rolled_back, with_canary, without_canary
 from classpulse.records import ExamFigures, ModelLine, ModelRelease
 from classpulse.registry import fetch, put
-from classpulse.roster import Roster
 
-REPORTED_WITHIN_MS = 30_000
 SHOWN = 12
 """So many digits of a digest are enough to tell releases apart."""
 
@@ -166,16 +164,13 @@ def _known_cameras(bus: Bus, wanted: list[str]) -> tuple[str, ...]:
     """The whole keys of cameras. Raises BadInput for none and for unknown ones."""
     if not wanted:
         raise BadInput(["cameras: none; expected the cameras that the canary is to look at"])
-    roster = Roster(bus, SystemClock())
-    return tuple(sorted({roster.camera(key).camera for key in wanted}))
+    return whole_keys(bus, wanted)
 
 
 def _used(bus: Bus) -> dict[str, int]:
     """How many cameras each release looks at, as detect reports."""
-    cameras = len(Roster(bus, SystemClock()).cameras())
-    since_ms = SystemClock().now_ms() - REPORTED_WITHIN_MS
     found: dict[str, int] = {}
-    for report in latest_reports(bus, cameras, stage="detect", since_ms=since_ms).values():
+    for report in looks_now(bus).values():
         found[report.model] = found.get(report.model, 0) + 1
     return found
 

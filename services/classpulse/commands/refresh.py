@@ -12,20 +12,17 @@ from classpulse.bus.base import Bus
 from classpulse.clock import SystemClock
 from classpulse.commands.fleet import AddressOption
 from classpulse.commands.options import DataOption, opened_bus, settings_of
-from classpulse.commands.reports import latest_reports
+from classpulse.commands.reports import looks_now, whole_keys
 from classpulse.commands.train import check_trainer
 from classpulse.detect.eyes import eyes_of, open_release
 from classpulse.errors import BadInput
 from classpulse.lines import Lines
-from classpulse.records import CameraReport
 from classpulse.refresh.beside import Beside
 from classpulse.refresh.folder import CHAMPION_FOLDER, Folder, Plan
 from classpulse.registry import fetch
-from classpulse.roster import Roster
 from classpulse.settings import Settings
 from gesturedet.card import PACKAGED, Release, load_release
 
-REPORTED_WITHIN_MS = 30_000
 LATER = {"out", "resume", "canary", "minutes", "promote", "refuse", "line", "address", "data"}
 """What may be said when a refresh goes on; all else is written down when it begins."""
 
@@ -72,6 +69,7 @@ def refresh(
     down in --out: a refresh that was stopped goes on with --resume.
     """
     check_trainer()
+    from classpulse.refresh.material import recipe_for  # noqa: PLC0415 - imports torch and Ray
     from classpulse.refresh.run import BEGINNING_FOLDER, Live, Refresh, keep_release  # noqa: PLC0415
     from classpulse.train.on_ray import Group  # noqa: PLC0415
 
@@ -98,6 +96,7 @@ def refresh(
                 margin=margin,
                 champion=champion.card.digest,
             )
+            recipe_for(known)
             folder.begin(known)
         elif not resume and not refuse:
             raise BadInput([f"--out = {str(out)!r}: holds a refresh; expected --resume to go on, or another folder"])
@@ -108,14 +107,14 @@ def refresh(
                 ]
             )
         live = Live(
-            bus, SystemClock(), settings.registry_url, name, partial(reports_of, bus), partial(beside, settings, out)
+            bus, SystemClock(), settings.registry_url, name, partial(looks_now, bus), partial(beside, settings, out)
         )
         run = Refresh(folder, known, live, Group(known.workers, known.device, address), typer.echo)
         if refuse:
             run.refuse(refuse)
             typer.echo(f"refused: {refuse}")
             return
-        run.run(canary=_cameras(bus, canary), minutes=minutes, promote=promote)
+        run.run(canary=whole_keys(bus, canary or ()), minutes=minutes, promote=promote)
 
 
 def _given(context: typer.Context) -> set[str]:
@@ -160,19 +159,6 @@ def _champion(bus: Bus, settings: Settings, line: str) -> Release:
     if known and known.champion:
         return fetch(lines.release(known.champion))
     return open_release(str(settings.model or PACKAGED))
-
-
-def _cameras(bus: Bus, wanted: list[str] | None) -> tuple[str, ...]:
-    """The whole keys of the canary's cameras. Raises BadInput for unknown ones."""
-    roster = Roster(bus, SystemClock())
-    return tuple(sorted({roster.camera(key).camera for key in wanted or ()}))
-
-
-def reports_of(bus: Bus) -> dict[str, CameraReport]:
-    """What detect said last of each camera, within half a minute."""
-    clock = SystemClock()
-    cameras = len(Roster(bus, clock).cameras())
-    return latest_reports(bus, cameras, stage="detect", since_ms=clock.now_ms() - REPORTED_WITHIN_MS)
 
 
 @contextmanager

@@ -50,18 +50,7 @@ class Folder:
             raise BadInput([f"--out = {str(self.path)!r}: {path.name}: {error}; expected another folder"]) from error
 
     def begin(self, plan: Plan) -> None:
-        """Write down what is asked for. Raises BadInput where something else was."""
-        if (known := self.plan()) is not None and known != plan:
-            differing = [
-                f"{name} = {getattr(known, name)!r}"
-                for name in plan.__struct_fields__
-                if getattr(known, name) != getattr(plan, name)
-            ]
-            raise BadInput(
-                [
-                    f"--out = {str(self.path)!r}: was begun with {', '.join(differing)}; expected the same, or another folder"
-                ]
-            )
+        """Write down what is asked for."""
         self.path.mkdir(parents=True, exist_ok=True)
         put(self._of(PLAN), msgspec.json.format(msgspec.json.encode(plan)).decode() + "\n")
 

@@ -12,7 +12,7 @@ from classpulse.refresh.folder import Plan
 from gesturedet.data.digests import file_digests, set_digest, shared
 from gesturedet.data.sources import Listed, list_in, read_listed
 from gesturedet.data.voc import LabelledPicture, readable
-from gesturedet.recipes import Recipe, recipe_of
+from gesturedet.recipes import Recipe
 from gesturedet.releasing import source_of
 from gesturedet.training_job import described
 
@@ -36,9 +36,11 @@ class Pictures:
 
 
 def recipe_for(plan: Plan) -> Recipe:
-    """The recipe of a plan. Raises ValueError for a name that none has."""
-    recipe_of(plan.recipe)
-    return described(plan.recipe, None, plan.epochs, None)
+    """The recipe of a plan. Raises BadInput for a name that none has."""
+    try:
+        return described(plan.recipe, None, plan.epochs, None)
+    except ValueError as error:
+        raise BadInput([f"--recipe: {error}"]) from error
 
 
 def folders_of(plan: Plan, out: Path) -> list[Path]:

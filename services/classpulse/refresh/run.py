@@ -21,15 +21,15 @@ from classpulse.records import ModelLine
 from classpulse.refresh.folder import CHAMPION_FOLDER, REFUSED, Folder, Plan
 from classpulse.refresh.live import Reports, Watch
 from classpulse.refresh.material import Pictures, check_shown, described_pictures, draw, folders_of, read, recipe_for
-from classpulse.refresh.trial import clips_of, described_clips, tried, with_exams
+from classpulse.refresh.trial import clips_of, described_clips, tried
 from classpulse.registry import put
 from classpulse.train.job import described_job
 from classpulse.train.on_ray import Group, train
-from gesturedet.card import Release, load_release
+from gesturedet.card import CARD_FILE, MODEL_FILE, Release, load_release, write_card
 from gesturedet.data.digests import set_digest
-from gesturedet.engine import BEST
-from gesturedet.export import write_release
+from gesturedet.engine import BEST, SAVE_EVERY
 from gesturedet.releasing import Material, Precision, draft_releases
+from gesturedet.whole_files import write_both
 
 PICTURES, TRAIN, RELEASE, GATE, CANDIDATE, CANARY, CHAMPION = STEPS = (
     "pictures", "train", "release", "gate", "candidate", "canary", "champion",
@@ -38,7 +38,6 @@ TRAINED, CANDIDATES, BEGINNING_FOLDER = "trained", "candidates", "begins-with"
 TRYING = "canary-begun"
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 LOOK_AGAIN_MS = 1_000
-SAVE_EVERY = 50
 SHOWN = 12
 
 Tell = Callable[[str], None]
@@ -131,16 +130,18 @@ class Refresh:
 
     def gate(self) -> dict[str, Any]:
         """Exams and empty lessons, beside the champion; the candidates' cards get what they showed."""
-        candidates = {kind: load_release(self.folder.path / CANDIDATES / kind) for kind in PRECISIONS}
-        bare: dict[str, Release] = {
-            kind: Release(msgspec.structs.replace(one.card, exams=()), one.onnx_bytes)
-            for kind, one in candidates.items()
-        }
-        found, cards = tried(
-            self._champion(), bare, self._read(), clips_of(self.plan.quiet), margin=self.plan.margin, tell=self.tell
+        folders = {kind: self.folder.path / CANDIDATES / kind for kind in PRECISIONS}
+        candidates: dict[str, Release] = {kind: load_release(folder) for kind, folder in folders.items()}
+        found, examined = tried(
+            self._champion(),
+            candidates,
+            self._read(),
+            clips_of(self.plan.quiet),
+            margin=self.plan.margin,
+            tell=self.tell,
         )
-        for kind, one in cards.items():
-            with_exams(one, self.folder.path / CANDIDATES / kind)
+        for kind, folder in folders.items():
+            keep_release(examined[kind], folder)
         return cast("dict[str, Any]", msgspec.to_builtins(found))
 
     def candidate(self) -> dict[str, Any]:
@@ -262,11 +263,7 @@ class Refresh:
 
 def keep_release(release: Release, path: Path) -> None:
     """Lay a release beside what is made from it: a line moves on meanwhile, a refresh does not."""
-    path.mkdir(parents=True, exist_ok=True)
-    net = path / "net.onnx"
-    net.write_bytes(release.onnx_bytes)
-    write_release(path, net, release.card)
-    net.unlink()
+    write_both((path / MODEL_FILE, release.onnx_bytes), (path / CARD_FILE, write_card(release.card)))
 
 
 def summary(step: str, told: dict[str, Any]) -> str:

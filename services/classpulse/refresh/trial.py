@@ -16,9 +16,8 @@ from classpulse.errors import BadInput
 from classpulse.refresh.gate import Change, Quiet, Verdict, changes_of, verdict
 from classpulse.refresh.lessons import events, seen
 from classpulse.refresh.material import Pictures
-from gesturedet.card import MODEL_FILE, Release
+from gesturedet.card import Release
 from gesturedet.evaluation import JudgedPicture
-from gesturedet.export import write_release
 from gesturedet.releasing import examined, look
 
 CHAMPION = "champion"
@@ -36,10 +35,10 @@ def tried(
     margin: float,
     tell: Callable[[str], None],
 ) -> tuple[Verdict, dict[str, Release]]:
-    """Let all of them look, and judge; gives the candidates with the figures of their exams on their cards, too."""
+    """Let all of them look, and judge; gives the candidates with the figures of these exams on their cards, too."""
     everyone = {CHAMPION: champion, **candidates}
     changes: list[Change] = []
-    cards = {name: release.card for name, release in candidates.items()}
+    cards = {name: msgspec.structs.replace(one.card, exams=()) for name, one in candidates.items()}
     for exam, shown in pictures.exams.items():
         looks: dict[str, Sequence[JudgedPicture]] = {}
         for name, release in everyone.items():
@@ -88,11 +87,6 @@ def quiet_events(clips: Sequence[Path], release: Release) -> tuple[int, float]:
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         each = list(pool.map(_quiet_events, clips, repeat(release)))
     return sum(count for count, _ in each), round(sum(ms for _, ms in each) / MS_PER_HOUR, 4)
-
-
-def with_exams(release: Release, folder: Path) -> Release:
-    """Write a release's card anew beside its net, which stays as it is."""
-    return write_release(folder, folder / MODEL_FILE, release.card)
 
 
 def _quiet_events(clip: Path, release: Release) -> tuple[int, int]:

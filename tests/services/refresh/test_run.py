@@ -234,11 +234,6 @@ def test_what_has_looked_nowhere_is_not_promoted(rig: Rig) -> None:
         rig.run(promote=True)
 
 
-def test_another_plan_in_the_same_folder_is_refused(rig: Rig) -> None:
-    with pytest.raises(BadInput, match=r"was begun with margin = 1.0; expected the same, or another folder"):
-        rig.refresh(margin=0.5)
-
-
 def test_a_person_refuses_and_no_step_follows(rig: Rig) -> None:
     candidate = rig.told("candidate")
     rig.lines.change("main", lambda line: promoted(line, candidate["int8"]))

@@ -8,7 +8,7 @@ import pytest
 from classpulse.aggregate.rules import DEFAULT_RULES
 from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Lesson, RoomConfig, Rule
-from classpulse.site import Site, load_site, parse_camera, parse_room, parse_site
+from classpulse.site import Site, load_site, parse_camera, parse_site
 from classpulse.site_fields import CAMERA_FIELDS, ROOM_FIELDS
 
 BASE = Path("/site")
@@ -394,10 +394,3 @@ def test_a_school_that_forwards_has_cameras_of_its_own_only() -> None:
     (fault,) = faults(settings={"district": "kafka://one:9092"}, rooms=[ROOM], cameras=[BRIDGED])
     expected = "this site forwards to settings.district; expected a camera of its own"
     assert fault == f"cameras[0].source = 'bridge://': {expected}"
-
-
-def test_the_names_of_hidden_rooms_are_refused() -> None:
-    expected = "rooms that begin with canary- are hidden, for canary lessons; expected another name"
-    with pytest.raises(BadInput, match=f"room.room = 't/s/canary-1': {expected}"):
-        parse_room({"room": "t/s/canary-1"}, base=Path())
-    assert parse_room({"room": "canary-1/canary-1/canary"}, base=Path()).room == "canary-1/canary-1/canary"
