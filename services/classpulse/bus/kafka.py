@@ -61,8 +61,14 @@ class KafkaBus:
         self._closed = False
         with self._link.connecting(), self._link.making() as client:
             self._admin = KafkaAdminClient(**client)
+            # It reads what is there and waits for nothing: what it asks for meanwhile would keep the next look waiting.
             self._reader = KafkaConsumer(
-                **client, **READING, group_id=None, auto_offset_reset="earliest", fetch_max_bytes=FETCH_BYTES
+                **client,
+                **READING,
+                group_id=None,
+                auto_offset_reset="earliest",
+                fetch_max_bytes=FETCH_BYTES,
+                fetch_max_wait_ms=LOOK_AGAIN_MS,
             )
 
     @staticmethod
@@ -257,7 +263,7 @@ class KafkaBus:
         self._reader.seek(partition, start)
         give_up_ms = self._clock.monotonic_ms() + DEADLINE_MS
         while self._reader.position(partition, timeout_ms=DEADLINE_MS) < end:
-            for records in self._reader.poll(timeout_ms=100, max_records=PAGE_RECORDS).values():
+            for records in self._reader.poll(timeout_ms=LOOK_AGAIN_MS, max_records=PAGE_RECORDS).values():
                 give_up_ms = self._clock.monotonic_ms() + DEADLINE_MS
                 for record in records:
                     if record.offset >= end:

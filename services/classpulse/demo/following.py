@@ -77,7 +77,7 @@ class Follower:
     def look(self) -> int:
         """Take in everything committed since the last look; gives the number of records. May raise Recoverable."""
         ends = {Place(t.name, p): end for t in FOLLOWED for p, (_, end) in self._bus.ends(t).items()}
-        return sum(self._follow(place) for place in list(self._next) if self._next[place] < ends[place])
+        return sum(self._follow(place, ends[place]) for place in list(self._next))
 
     @property
     def done(self) -> bool:
@@ -94,10 +94,12 @@ class Follower:
         """How far the room that is furthest behind is behind."""
         return max((room.behind_ms for room in self.rooms.values()), default=0)
 
-    def _follow(self, place: Place) -> int:
+    def _follow(self, place: Place, end: int) -> int:
+        """Up to `end`, behind which the markers of transactions may lie, that are no records."""
         taken = 0
-        while page := self._bus.fetch(place, self._next[place], max_records=PAGE_RECORDS, max_bytes=PAGE_BYTES):
-            self._next[place] = page[-1].offset + 1
+        while self._next[place] < end:
+            page = self._bus.fetch(place, self._next[place], max_records=PAGE_RECORDS, max_bytes=PAGE_BYTES)
+            self._next[place] = page[-1].offset + 1 if page else end
             taken += len(page)
             for record in page:
                 self._take(record)
