@@ -8,7 +8,7 @@ import msgspec
 from classpulse.accounts import Account
 from classpulse.aggregate.rules import rules_of
 from classpulse.bus.base import Bus
-from classpulse.codec import decode
+from classpulse.codec import Stored, decode
 from classpulse.demo.accounts import accounts, clip_frames
 from classpulse.demo.bundled import Lesson
 from classpulse.demo.latency import capture_to_event_ms
@@ -18,8 +18,8 @@ from classpulse.drawing.lanes import TrueSpan
 from classpulse.errors import InvalidRecord
 from classpulse.page import Panel
 from classpulse.reading import Cell, RoomTimeline, Span, read_room, room_configs, stored_records
-from classpulse.records import FrameDetections, IngestState, RoomConfig
-from classpulse.topics import DETECTIONS, INGEST_STATE, partition_of
+from classpulse.records import CameraReport, FrameDetections, IngestState, RoomConfig
+from classpulse.topics import DETECTIONS, INGEST_STATE, REPORTS, partition_of
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,18 @@ def measured(bus: Bus, lessons: Sequence[Lesson], *, whole: bool = True) -> Resu
 
 def frames_per_s(bus: Bus, rooms: Iterable[str]) -> float | None:
     """Frames that became detections, over the time from the first to the last of them; None for fewer than two."""
-    at_ms: list[int] = []
-    for partition in sorted({partition_of(room, DETECTIONS.partitions) for room in rooms}):
-        for record in stored_records(bus, DETECTIONS, partition):
-            try:
-                noun = decode(record)
-            except InvalidRecord:
-                continue
-            if isinstance(noun, FrameDetections):
-                at_ms.append(record.appended_at_ms)
+    partitions = sorted({partition_of(room, DETECTIONS.partitions) for room in rooms})
+    records = (record for partition in partitions for record in stored_records(bus, DETECTIONS, partition))
+    at_ms = [record.appended_at_ms for record in records if isinstance(_noun(record), FrameDetections)]
     if len(at_ms) < 2 or max(at_ms) == min(at_ms):
         return None
     return 1000 * len(at_ms) / (max(at_ms) - min(at_ms))
+
+
+def refusals(bus: Bus) -> list[str]:
+    """Why detect workers did not take a release in, as they reported."""
+    nouns = (_noun(record) for record in stored_records(bus, REPORTS, 0))
+    return sorted({noun.refused_swap for noun in nouns if isinstance(noun, CameraReport) and noun.refused_swap})
 
 
 def started_at_ms(bus: Bus, camera: str) -> int | None:
@@ -99,6 +99,14 @@ def played(spans: Iterable[TrueBehaviour], until_ms: int) -> list[TrueBehaviour]
         span if span.ended_ms <= until_ms else msgspec.structs.replace(span, ended_ms=until_ms, visible=False)
         for span in held
     ]
+
+
+def _noun(record: Stored) -> object:
+    """What a record says; None for one that nobody can read."""
+    try:
+        return decode(record)
+    except InvalidRecord:
+        return None
 
 
 def _room(bus: Bus, lesson: Lesson, *, whole: bool) -> _Room:

@@ -12,7 +12,7 @@ from classpulse.bus.base import Bus, open_bus
 from classpulse.clock import Clock, SystemClock
 from classpulse.demo.bundled import Lesson, bundled_lessons, local_zone, site_text
 from classpulse.demo.following import Follower
-from classpulse.demo.measuring import measured
+from classpulse.demo.measuring import measured, refusals
 from classpulse.demo.report import write_all
 from classpulse.demo.route import Route
 from classpulse.demo.screens import LiveScreen, LogScreen, Screen, show_result
@@ -42,6 +42,7 @@ class Middle:
 
     def __init__(self, bus: Bus, clock: Clock, registry: str, release: Release | None, lessons: list[Lesson]) -> None:
         self._lines, self._registry, self._release = Lines(bus, clock), registry, release
+        self.promoted: str | None = None
         self._at_s = max(lesson.truth.duration_ms for lesson in lessons) / 2000
 
     def pass_by(self, elapsed_s: float) -> None:
@@ -51,6 +52,7 @@ class Middle:
         told, self._release = put(self._release, self._registry), None
         self._lines.register(told)
         self._lines.change("main", lambda line: promoted(line, told.digest))
+        self.promoted = told.digest
 
 
 class Ending(Enum):
@@ -93,10 +95,13 @@ def run_demo(out: Path, *, headless: bool, seconds: float | None, bus_url: str =
             return 1
         result = measured(bus, lessons, whole=ending is Ending.PLAYED)
         files = write_all(result, bus, lessons, out)
+        refused = refusals(bus) if middle.promoted not in (None, *result.models) else []
         _forget_pictures(bus)
     finally:
         bus.close()
     show_result(console, result, files, None if bus_url else data)
+    for why in refused:
+        console.print(f"not swapped: {why}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     if ending in (Ending.PLAYED, Ending.CUT):
         return 0
     console.print(f"the demo is not whole: {ending.value}\n{words}", style="bold red", markup=False, highlight=False)

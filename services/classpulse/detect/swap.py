@@ -69,7 +69,7 @@ class Comparison:
     matched: int = 0
     old_ms: list[int] = field(default_factory=list)
     new_ms: list[int] = field(default_factory=list)
-    busy: float = 0.0
+    busy: list[float] = field(default_factory=list)
 
     def add(self, sample: Sample, found: Sequence[Detection], took_ms: int, common: frozenset[str]) -> None:
         """One picture; behaviours that only one of both knows say nothing."""
@@ -79,18 +79,30 @@ class Comparison:
         self.matched += 2 * pairs(old, new)
         self.old_ms.append(sample.took_ms)
         self.new_ms.append(took_ms)
-        self.busy = max(self.busy, sample.busy)
+        self.busy.append(sample.busy)
+
+    @property
+    def pace_ms(self) -> tuple[int, int]:
+        """What a picture takes the present eyes and the new ones at their quickest; 0 before the first.
+
+        The new ones look while the present ones do, and so share what those have alone: medians say that of the load, not of the net.
+        """
+        return min(self.old_ms, default=0), min(self.new_ms, default=0)
+
+    @property
+    def load(self) -> float:
+        """Which part of its time the worker would look with the new eyes."""
+        old, new = self.pace_ms
+        return statistics.median(self.busy) * new / max(1, old) if self.busy else 0.0
 
     def fault(self) -> str | None:
         """What speaks against the release; None where nothing does."""
         if self.boxes >= JUDGED_BOXES and self.matched < LEAST_MATCHED * self.boxes:
             share = self.matched / self.boxes
             return f"agrees with {share:.0%} of {self.boxes} boxes on {len(self.new_ms)} pictures; expected {LEAST_MATCHED:.0%}"
-        if self.new_ms:
-            old, new = max(1.0, statistics.median(self.old_ms)), statistics.median(self.new_ms)
-            busy = self.busy * new / old
-            if busy > MOST_BUSY:
-                return f"takes {new:.0f} ms a picture instead of {old:.0f}, {busy:.0%} of the time; expected {MOST_BUSY:.0%} at most"
+        if self.load > MOST_BUSY:
+            old, new = self.pace_ms
+            return f"takes {new} ms a picture instead of {old}, {self.load:.0%} of the time; expected {MOST_BUSY:.0%} at most"
         return None
 
 
@@ -199,10 +211,12 @@ class Swap:
             found.add(sample, seen, took_ms, self._common)
         self._wants.clear()
         _log.info(
-            "release %s: %d of %d boxes matched on %d pictures",
+            "release %s: %d of %d boxes matched on %d pictures; %d ms a picture before, %d with it, %.0f %% of the time",
             self.digest[:12],
             found.matched,
             found.boxes,
             len(found.new_ms),
+            *found.pace_ms,
+            100 * found.load,
         )
         return "not wanted any more" if self._given_up.is_set() else found.fault()

@@ -1,21 +1,25 @@
 import os
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
+from classpulse.codec import encode
 from classpulse.demo.bundled import bundled_lessons
 from classpulse.demo.following import Follower
+from classpulse.demo.measuring import refusals
 from classpulse.demo.route import Route
 from classpulse.demo.run import MARK, Ending, Middle, emptied, watch
 from classpulse.errors import BadInput, Recoverable
 from classpulse.lines import Lines
+from classpulse.records import CameraReport
 from classpulse.registry import fetch
 from classpulse.supervisor import hold
-from classpulse.topics import MODELS
+from classpulse.topics import MODELS, REPORTS
 from gesturedet.card import find_release
 from tests.services.demo.log import ROOM, START_MS, a_played_lesson
 
@@ -76,6 +80,19 @@ def test_a_release_is_promoted_once_when_half_the_lessons_were_played(tmp_path: 
         line = Lines(bus, clock).lines()["main"]
         assert (line.champion, line.revision) == (release.card.digest, 1)
     assert fetch(Lines(bus, clock).release(line.champion)) == release
+
+
+def test_what_stood_in_the_way_of_a_release_is_told_once_however_often_it_was_reported() -> None:
+    bus = MemoryBus()
+    bus.create([REPORTS])
+    told = [("", 1), ("ab12: too slow", 2), ("ab12: too slow", 3)]
+    reports = [
+        CameraReport(camera=f"{ROOM}/front", at_ms=at_ms, stage="detect", state="up", refused_swap=why)
+        for why, at_ms in told
+    ]
+    with closing(bus.member("detect", ())) as member:
+        member.commit([encode(report, topic=REPORTS, at_ms=report.at_ms) for report in reports], {})
+    assert refusals(bus) == ["ab12: too slow"]
 
 
 def test_a_new_folder_becomes_a_demos(tmp_path: Path) -> None:
