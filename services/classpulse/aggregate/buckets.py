@@ -51,6 +51,7 @@ class Part(msgspec.Struct, array_like=True):
     """What one camera saw, and missed, in one bucket.
 
     `people`: per behaviour how many were seen when. `missing`: captured frames that never became detections, by reason.
+    `revision`: the room's bucket that was published last because of this camera, in second `revised_s` of event time; -1: none.
     """
 
     start_ms: int
@@ -62,6 +63,8 @@ class Part(msgspec.Struct, array_like=True):
     missing: dict[str, int] = {}
     models: list[str] = []
     events: dict[str, int] = {}
+    revision: int = -1
+    revised_s: int = -1
 
     def lay_due(self, start_ms: int, end_ms: int) -> None:
         """Somebody was to be observed."""

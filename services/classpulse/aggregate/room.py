@@ -41,14 +41,9 @@ REVISED_PER_RECORD = 2
 """A record that changes more buckets than this (a long silence) revises the newest ones only."""
 
 
-PieceName = (
-    tuple[Literal["frontier", "plan"]]
-    | tuple[Literal["camera"], str]
-    | tuple[Literal["bucket"], int]
-    | tuple[Literal["part"], int, str]
-)
-"""Of state: how far the room has come, its plan, a camera's story and its part of the newest bucket it told of, a bucket's
-revision, a camera's part of an older bucket."""
+PieceName = tuple[Literal["frontier", "plan"]] | tuple[Literal["camera"], str] | tuple[Literal["part"], int, str]
+"""Of state: how far the room has come, its plan, a camera's story and its part of the newest bucket it told of, a camera's part
+of an older bucket."""
 
 
 class Publication(NamedTuple):
@@ -86,7 +81,6 @@ class Room:
         self.parts: dict[int, dict[str, Part]] = {}
         self.newest: dict[str, int] = {}
         self.clock_ms = 0
-        self.revisions: dict[int, tuple[int, int]] = {}
         self.changed: set[PieceName] = set()
         self.config = RoomConfig(room=key)
         self.rules: dict[str, Rule] = rules_of(self.config)
@@ -191,7 +185,7 @@ class Room:
                     if fact.event.phase == "started":
                         self._part(camera, max(fact.at_ms, open_ms), touched).count_event(fact.event.behaviour)
                     published.append(Publication(fact.event, fact.at_ms, fact.trace))
-        return published + self._revised(touched)
+        return published + self._revised(camera, touched)
 
     def _lay_passed(self, camera: str, fact: Passed, touched: set[int]) -> None:
         """Due time goes into the parts; time that was `off` only makes sure that the bucket exists."""
@@ -248,22 +242,27 @@ class Room:
             self.newest[camera] = start_ms
             self.changed.add(("camera", camera))
 
-    def _revised(self, touched: set[int]) -> list[Publication]:
+    def _revised(self, camera: str, touched: set[int]) -> list[Publication]:
         """Provisional buckets, at most one a second of event time each."""
         second = self.clock_ms // 1000
         newest = sorted(touched)[-REVISED_PER_RECORD:]
-        return [self._revision(start_ms) for start_ms in newest if second > self.revisions.get(start_ms, (0, -1))[1]]
+        return [self._revision(start_ms, camera) for start_ms in newest if second > self._last_revision(start_ms)[1]]
 
-    def _revision(self, start_ms: int) -> Publication:
-        """The bucket as it is now."""
-        end_ms = self.frontier.grid.around(start_ms)[1]
-        return Publication(self._bucket(start_ms, end_ms, final=False), self.clock_ms, None)
+    def _revision(self, start_ms: int, camera: str) -> Publication:
+        """The bucket as it is now; a camera that has a part of it remembers which revision that was."""
+        part = self.parts[start_ms][camera]
+        bucket = self._bucket(start_ms, part.end_ms, final=False)
+        part.revision, part.revised_s = bucket.revision, self.clock_ms // 1000
+        self._keep(start_ms, camera)
+        self._stale.discard(start_ms)
+        return Publication(bucket, self.clock_ms, None)
+
+    def _last_revision(self, start_ms: int) -> tuple[int, int]:
+        """(the bucket's revision published last, the second of event time it was published in); -1 where none was."""
+        parts = self.parts.get(start_ms, {}).values()
+        return max(((part.revision, part.revised_s) for part in parts), default=(-1, -1))
 
     def _bucket(self, start_ms: int, end_ms: int, *, final: bool) -> TimelineBucket:
-        revision = self.revisions.get(start_ms, (-1, -1))[0] + 1
-        self.revisions[start_ms] = (revision, self.clock_ms // 1000)
-        self.changed.add(("bucket", start_ms))
-        self._stale.discard(start_ms)
         unseen = {c: within(runs, start_ms, end_ms) for c, runs in self.frontier.unseen.items()}
         return joined(
             self.key,
@@ -271,7 +270,7 @@ class Room:
             self.parts.get(start_ms, {}),
             unseen={camera: runs for camera, runs in unseen.items() if runs},
             views=self.config.views,
-            revision=revision,
+            revision=self._last_revision(start_ms)[0] + 1,
             final=final,
         )
 
@@ -323,7 +322,9 @@ class Room:
             self.changed.add(("frontier",))
             self.owing = True
             self._stale = {start_ms for start_ms in self._stale if start_ms >= final_until_ms}
-        return [] if holders else [self._revision(start_ms) for start_ms in sorted(self._stale)]
+        if holders:
+            return []
+        return [self._revision(start_ms, min(self.parts[start_ms])) for start_ms in sorted(self._stale)]
 
     def _last_told(self) -> int:
         """The end of the bucket that holds the latest time told, or its start where nothing is known of it."""
@@ -358,8 +359,6 @@ class Room:
                 del self.newest[camera]
                 self.changed.add(("camera", camera))
             self.changed.add(("part", start_ms, camera))
-        self.revisions.pop(start_ms, None)
-        self.changed.add(("bucket", start_ms))
         self._stale.discard(start_ms)
         unseen = self.frontier.unseen
         for camera, runs in list(unseen.items()):

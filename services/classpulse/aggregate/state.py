@@ -1,9 +1,8 @@
 """aggregate's memory on the bus: a room as many small msgpack pieces, of which only the changed ones are written.
 
 Pieces of room R are keyed `R/plan`, `R/frontier`, `R/camera/C` (a camera's story, and what it saw in the newest bucket it told
-of), `R/part/START_MS/C` (what it saw in an older bucket that is still open) and `R/bucket/START_MS` (the revision published
-last). A piece that is gone is deleted by key. The topic is partitioned like detections and written in the same atomic step as
-the outputs and positions it belongs to.
+of) and `R/part/START_MS/C` (what it saw in an older bucket that is still open). A piece that is gone is deleted by key. The
+topic is partitioned like detections and written in the same atomic step as the outputs and positions it belongs to.
 """
 
 from collections.abc import Iterable
@@ -23,7 +22,6 @@ _frontier = msgspec.msgpack.Decoder(Frontier).decode
 _plan = msgspec.msgpack.Decoder(RoomPlan).decode
 _camera = msgspec.msgpack.Decoder(tuple[Story, Part | None]).decode
 _part = msgspec.msgpack.Decoder(Part).decode
-_revision = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 
 class Remembered:
@@ -53,8 +51,6 @@ def name_of(piece: PieceName) -> str:
     match piece:
         case ("camera", camera):
             return f"camera/{camera.rpartition('/')[2]}"
-        case ("bucket", start_ms):
-            return f"bucket/{start_ms}"
         case ("part", start_ms, camera):
             return f"part/{start_ms}/{camera.rpartition('/')[2]}"
         case (name,):
@@ -67,8 +63,6 @@ def payload_of(room: Room, piece: PieceName) -> bytes | None:
     match piece:
         case ("camera", camera):
             found = _told(room, camera)
-        case ("bucket", start_ms):
-            found = room.revisions.get(start_ms)
         case ("part", start_ms, camera):
             found = room.parts.get(start_ms, {}).get(camera)
         case ("plan",):
@@ -114,8 +108,6 @@ def _restore(room: Room, entry: StateEntry) -> None:
             room.stories[story.camera] = story
             if part is not None:
                 room.parts.setdefault(part.start_ms, {})[story.camera] = part
-        case "bucket", [start_ms]:
-            room.revisions[int(start_ms)] = _revision(entry.payload)
         case "part", [start_ms, camera]:
             room.parts.setdefault(int(start_ms), {})[f"{room.key}/{camera}"] = _part(entry.payload)
         case _:

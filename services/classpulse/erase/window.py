@@ -209,7 +209,7 @@ def _letter_of(record: Stored) -> str | None:
 
 def _state_in(room: Room, window: Window) -> Iterator[str]:
     """Pieces of aggregate's memory from which something of the window may still come."""
-    for start_ms in sorted({*room.parts, *room.revisions}):
+    for start_ms in sorted(room.parts):
         if window.touches(*room.frontier.grid.around(start_ms)):
             yield f"the bucket from {rfc3339(start_ms)} on"
     for runs in room.frontier.unseen.values():

@@ -166,10 +166,11 @@ def told(noun: Record, offset: int = 0) -> Stored:
 
 
 def remembered(rooms: Rooms) -> list[tuple[object, ...]]:
-    """All that rooms know, to be compared."""
+    """All that rooms know, to be compared; a room of which only a silence was told knows nothing, and lies nowhere."""
     return [
-        (room.plan, room.clock_ms, room.frontier, room.stories, room.parts, room.newest, room.revisions, room.owing)
+        (room.plan, room.clock_ms, room.frontier, room.stories, room.parts, room.newest, room.owing)
         for _, room in sorted(rooms.rooms().items())
+        if room.plan is not None or room.stories
     ]
 
 

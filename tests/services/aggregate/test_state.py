@@ -6,7 +6,7 @@ import pytest
 from classpulse.aggregate.rooms import MOST_FINALS, Rooms
 from classpulse.aggregate.state import Remembered, restored
 from classpulse.errors import Fatal
-from classpulse.records import Hole, Record, StateEntry
+from classpulse.records import Hole, Idle, Record, StateEntry, TimelineBucket
 from tests.services.aggregate.stories import (
     CAM,
     ROOM,
@@ -41,7 +41,7 @@ def test_only_what_a_record_changed_is_written() -> None:
     assert names(rooms) == []
     first = frame(0, 1_000, at(1), camera=A)
     rooms.take(told(first), first)
-    assert names(rooms) == ["bucket/0", "camera/a"]
+    assert names(rooms) == ["camera/a"]
     second = frame(1, 1_200, at(1), camera=A)
     rooms.take(told(second), second)
     assert names(rooms) == ["camera/a"], "no revision was published in this second"
@@ -54,15 +54,14 @@ def test_a_camera_ahead_of_another_leaves_its_older_buckets_in_pieces_of_their_o
     rooms.changes()
     ahead, further = frame(1, 10_900, at(1), camera=A), frame(2, 11_000, at(1), camera=A)
     rooms.take(told(ahead), ahead)
-    assert names(rooms) == ["bucket/0", "bucket/10000", "camera/a", "part/0/a"]
+    assert names(rooms) == ["camera/a", "part/0/a"]
     rooms.take(told(further), further)
-    assert names(rooms) == ["bucket/10000", "camera/a"], "the part that is older stays as it is"
+    assert names(rooms) == ["camera/a"], "the part that is older stays as it is"
 
 
 def test_a_final_bucket_is_deleted_from_the_state() -> None:
     result = play([plan(CAM), *frames(0, 12_000)], batches=[1], restarts=[0])
     assert sorted(name.removeprefix(f"{ROOM}/") for name in result.state) == [
-        "bucket/10000",
         "camera/cam",
         "frontier",
         "plan",
@@ -72,6 +71,23 @@ def test_a_final_bucket_is_deleted_from_the_state() -> None:
 def test_a_bucket_that_came_and_went_within_one_step_is_never_written() -> None:
     result = play([plan(CAM), *frames(0, 12_000)], batches=[1_000], restarts=[0])
     assert not any("/0/" in name or name.endswith("bucket/0") for name in result.state)
+
+
+def test_a_revision_is_written_with_the_camera_that_remembers_it_though_another_one_told() -> None:
+    rooms = Rooms()
+    off = [beat(-1, 1_000, "off", camera=camera) for camera in (A, B)]
+    for noun in (plan(A, B), *off, Idle(room=ROOM, camera=A, at_ms=10_500)):
+        rooms.take(told(noun), noun)
+    rooms.changes()
+    late = Idle(room=ROOM, camera=B, at_ms=10_600)
+    published = [one.noun for one in rooms.take(told(late), late)]
+    assert [(bucket.start_ms, bucket.revision) for bucket in published if isinstance(bucket, TimelineBucket)] == [
+        (0, 1),
+        (10_000, 1),
+    ]
+    assert names(rooms) == ["camera/a", "camera/b", "part/0/a", "part/0/b"], (
+        "its first camera remembers a bucket's revision"
+    )
 
 
 def rich() -> list[Record]:
