@@ -7,13 +7,24 @@ from typing import Any
 import fsspec
 
 from classpulse.errors import BadInput, ClassPulseError, Recoverable
+from classpulse.settings import has_password, masked
+
+EXTRAS = {"s3": "s3", "s3a": "s3"}
+"""Which extra of ours brings what a scheme needs."""
 
 
 def store_of(url: str, *, key: str) -> tuple[Any, str]:
-    """The storage of a URL and the path in it. Raises BadInput naming `key` for one that fsspec does not know."""
+    """The storage of a URL and the path in it. Raises BadInput naming `key` for one that cannot be opened, or says a password."""
+    if has_password(url):  # it would go where the URL goes: onto the bus, and into logs
+        expected = "expected none: credentials lie where the storage's own library looks for them"
+        raise BadInput([f"{key} = {masked(url)!r}: a password in the URL; {expected}"])
     try:
         store, path = fsspec.core.url_to_fs(url)
-    except (ValueError, ImportError) as error:
+    except ImportError as error:
+        extra = EXTRAS.get(url.partition("://")[0])
+        expected = f"expected `pip install '.[{extra}]'`" if extra else "expected that it is installed"
+        raise BadInput([f"{key} = {url!r}: {error}; {expected}"]) from error
+    except ValueError as error:
         raise BadInput([f"{key} = {url!r}: {error}; expected a folder, or a URL that fsspec knows"]) from error
     return store, path.rstrip("/")
 
@@ -26,4 +37,5 @@ def answering(what: str, expected: str) -> Iterator[None]:
     except ClassPulseError:
         raise
     except Exception as error:  # every storage has errors of its own: botocore's are no OSErrors
-        raise Recoverable(f"{what}: {error}; expected {expected}") from error
+        said = " ".join(f"{type(error).__name__}: {error}".split())  # some say no more than a path, some nothing
+        raise Recoverable(f"{what}: {said}; expected {expected}") from error
