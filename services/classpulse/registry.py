@@ -1,14 +1,12 @@
 """Where releases lie: a folder each, named by the digest of its net, on any storage that fsspec knows. Never half there.
 
-The card is written last and moved into its place whole, and a folder without a card is no release. Who reads one checks the net
+The card is written last, whole or not at all, and a folder without a card is no release. Who reads one checks the net
 against its digest, so a store that lies is found out.
 """
 
-import uuid
-
 from classpulse.errors import BadInput
 from classpulse.records import ExamFigures, ModelRelease
-from classpulse.stores import answering, store_of
+from classpulse.stores import answering, make_folder, store_of, write_whole
 from gesturedet.card import CARD_FILE, MODEL_FILE, ModelCard, Release, digest_of, read_card, write_card
 
 
@@ -19,11 +17,9 @@ def put(release: Release, registry: str) -> ModelRelease:
     folder = f"{root}/{digest}"
     with answering(f"registry = {registry!r}", "a store that can be written"):
         if not store.exists(f"{folder}/{CARD_FILE}"):
-            store.makedirs(folder, exist_ok=True)
+            make_folder(store, folder)
             store.pipe_file(f"{folder}/{MODEL_FILE}", release.onnx_bytes)
-            draft = f"{folder}/{CARD_FILE}.{uuid.uuid4().hex[:8]}"
-            store.pipe_file(draft, write_card(release.card))
-            store.mv(draft, f"{folder}/{CARD_FILE}")
+            write_whole(store, f"{folder}/{CARD_FILE}", write_card(release.card))
     return described(release.card, store.unstrip_protocol(folder))
 
 
