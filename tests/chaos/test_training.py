@@ -1,4 +1,4 @@
-"""A training run whose processes are killed, and whose disk is full, on a real Ray: it comes to the same curve."""
+"""A training run whose processes are killed, and whose disk is full, on a real Ray, in a folder and on S3: it comes to the same curve."""
 
 import importlib.util
 import os
@@ -21,6 +21,7 @@ from gesturedet.checkpoint import read_checkpoint
 from gesturedet.journal import read_log
 from gesturedet.parallel import run_together
 from tests.model.gesturedet.voc_folder import write_voc
+from tests.s3_server import SECRET, serving_s3
 from tests.services.train.trainer_process import job_of
 from tests.support import ROOT, require
 
@@ -54,11 +55,11 @@ def undisturbed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_a_run_whose_processes_are_killed_twice_and_whose_disk_is_full_comes_to_the_same_curve(
     pictures: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    with training(pictures, tmp_path) as trainer:
+    with training(pictures, tmp_path, f"{tmp_path}/out") as trainer:
         for kill, steps in enumerate((2, 6)):
-            wait_until(lambda steps=steps: steps_kept(tmp_path) >= steps, trainer)
+            wait_until(lambda steps=steps: steps_kept(f"{tmp_path}/out") >= steps, trainer)
             workers_of(trainer)[kill].kill()
-        wait_until(lambda: steps_kept(tmp_path) >= 12, trainer)
+        wait_until(lambda: steps_kept(f"{tmp_path}/out") >= 12, trainer)
         for worker in workers_of(trainer):
             resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         assert trainer.wait(LIMIT_S) == 0, said(tmp_path)
@@ -68,14 +69,29 @@ def test_a_run_whose_processes_are_killed_twice_and_whose_disk_is_full_comes_to_
     check(tmp_path / "out", undisturbed)
 
 
+@pytest.mark.s3
+def test_a_run_that_is_kept_on_s3_goes_on_there_after_its_trainer_was_killed(
+    pictures: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = "s3://runs/first/out"
+    with serving_s3(tmp_path, monkeypatch, "runs") as server:
+        with training(pictures, tmp_path, out) as trainer:
+            wait_until(lambda: steps_kept(out) >= 2, trainer)
+        with training(pictures, tmp_path, out) as trainer:
+            assert trainer.wait(LIMIT_S) == 0, said(tmp_path)
+        assert "going on from 0000" in said(tmp_path)
+        assert SECRET not in said(tmp_path)
+        check(server.buckets / "runs" / "first" / "out", undisturbed)
+
+
 @contextmanager
-def training(pictures: Path, folder: Path, workers: int = 2) -> Iterator["subprocess.Popen[bytes]"]:
+def training(pictures: Path, folder: Path, out: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A trainer in a process of its own, whose output goes to `said`, and everything that it started ended with it."""
     path = os.pathsep.join((str(ROOT / "services"), str(ROOT / "model"), str(ROOT)))
     command = [sys.executable, "-m", "tests.services.train.trainer_process"]
     with (folder / "said").open("wb") as log:
         trainer = subprocess.Popen(
-            [*command, str(pictures), str(folder / "out"), str(workers)],
+            [*command, str(pictures), out, "2"],
             env={**os.environ, "PYTHONPATH": path},
             cwd=ROOT,
             stdout=log,
@@ -96,9 +112,9 @@ def workers_of(trainer: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     return [child for child in children if child.cmdline() and child.cmdline()[0].startswith(WORKER)]
 
 
-def steps_kept(folder: Path) -> int:
+def steps_kept(out: str) -> int:
     """So many steps are behind the newest state that is kept."""
-    states = Kept(str(folder / "out")).states()
+    states = Kept(out).states()
     if not states:
         return 0
     epoch, step = map(int, states[-1].split("-"))

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from classpulse.errors import Recoverable
-from classpulse.stores import answering, store_of
+from classpulse.stores import answering, make_folder, store_of
 from gesturedet.engine import LAST
 
-STATES, WHOLE = "states", "whole"
+STATES, WHOLE, PROBE = "states", "whole", "probe"
 KEPT = 2
 KEY = "--out"
 
@@ -39,13 +39,20 @@ class Kept:
                 return []
             return sorted(_name(path) for path in folders if self._store.exists(f"{path.rstrip('/')}/{WHOLE}"))
 
+    def check(self) -> None:
+        """Write a file and take it away again. Raises Recoverable: better now than when there is a state to keep."""
+        with self._answering("a store that can be written"):
+            make_folder(self._store, f"{self._root}/{STATES}")
+            self._store.pipe_file(f"{self._root}/{STATES}/{PROBE}", b"")
+            self._store.rm_file(f"{self._root}/{STATES}/{PROBE}")
+
     def keep(self, folder: Path, name: str) -> None:
         """Copy the files of a folder as the newest state; names rise. Where that fails the older ones are still there."""
         target = self._state(name)
         with self._answering("a store that can be written; what was kept before is whole: --resume goes on"):
             try:
                 self._remove(target)
-                self._store.makedirs(target, exist_ok=True)
+                make_folder(self._store, target)
                 for file in sorted(folder.iterdir()):
                     self._store.put_file(str(file), f"{target}/{file.name}")
                 self._store.pipe_file(f"{target}/{WHOLE}", b"")
@@ -72,7 +79,7 @@ class Kept:
         with self._answering("a store that can be written: --resume goes on"):
             for path in self._store.ls(self._state(states[-1]), detail=False):
                 if _name(path) != WHOLE:
-                    self._store.copy(path, f"{self._root}/{_name(path)}")
+                    self._store.cp_file(path, f"{self._root}/{_name(path)}")
 
     def _state(self, name: str) -> str:
         return f"{self._root}/{STATES}/{name}"
@@ -82,7 +89,9 @@ class Kept:
         with suppress(Exception):
             self._store.rm_file(f"{path}/{WHOLE}")
         with suppress(Exception):
-            self._store.rm(path, recursive=True)
+            for file in self._store.ls(path, detail=False):  # rm and copy would take a name with [ ] for a pattern
+                self._store.rm_file(file)
+            self._store.rmdir(path)
 
     def _answering(self, expected: str) -> AbstractContextManager[None]:
         return answering(f"{KEY} = {self.url!r}", expected)

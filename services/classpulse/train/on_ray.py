@@ -55,6 +55,7 @@ def train(job: TrainJob, out: str, group: Group, tell: Tell) -> None:
     """
     kept = Kept(out)
     _check_recipe(job, kept)
+    kept.check()
     with connected(group.address), tempfile.TemporaryDirectory() as scratch:
         _check_room(group)
         cuda = group.device == "cuda"

@@ -7,11 +7,13 @@ import pytest
 
 pytest.importorskip("ray.train", reason="training on Ray needs it (the trainer extra)")
 
-from classpulse.train.on_ray import no_bars
+from classpulse.errors import Recoverable
+from classpulse.train.on_ray import Group, no_bars, train
 from gesturedet.data.training_set import EpochSampler
 from gesturedet.journal import read_log
 from gesturedet.parallel import run_together
 from tests.model.gesturedet.voc_folder import write_voc
+from tests.s3_server import serving_s3
 from tests.services.train.trainer_process import job_of
 
 pytestmark = pytest.mark.ray
@@ -35,3 +37,14 @@ def test_equal_batches_come_to_the_same_loss_on_two_processes_up_to_batch_norm(t
         lines = read_log(tmp_path / str(processes) / "log.jsonl")
         losses.append(sum(line["train"]["loss"] for line in lines if "epochs" in line))
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
+@pytest.mark.s3
+def test_a_place_that_cannot_be_written_is_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        serving_s3(tmp_path, monkeypatch, "runs"),
+        pytest.raises(Recoverable, match=r"--out = 's3://mistyped/out': .*bucket does not exist.*that can be written"),
+    ):
+        train(job_of(tmp_path / "no-pictures"), "s3://mistyped/out", Group(1), print)

@@ -1,6 +1,8 @@
 """States of a training run: whole or not there, the last two of them, on any storage."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,21 @@ pytest.importorskip("torch", reason="training needs torch (the train extra)")
 
 from classpulse.errors import BadInput, Recoverable
 from classpulse.train.kept import Kept
+from tests.s3_server import serving_s3
 
 
-@pytest.fixture(params=["folder", "file", "memory"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
-    url = {"folder": str(tmp_path / "out"), "file": f"file://{tmp_path}/out", "memory": f"memory://{tmp_path.name}"}
-    return Kept(url[request.param])
+@pytest.fixture(params=["folder", "file", "memory", pytest.param("s3", marks=pytest.mark.s3)])
+def kept(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+    url = {
+        "folder": str(tmp_path / "out"),
+        "file": f"file://{tmp_path}/out",
+        "memory": f"memory://{tmp_path.name}",
+        "s3": "s3://runs/out[1]",
+    }
+    with ExitStack() as stack:
+        if request.param == "s3":
+            stack.enter_context(serving_s3(tmp_path, monkeypatch, "runs"))
+        yield Kept(url[request.param])
 
 
 @pytest.fixture
@@ -47,14 +58,14 @@ def test_the_newest_is_fetched_and_the_one_before_it_stays(kept: Kept, folder: P
         (folder / "last.pt").write_bytes(b"%d" % number)
         kept.keep(folder, f"00000-000000{number}")
     assert kept.states() == ["00000-0000002", "00000-0000003"]
+    assert not [path for path in kept._store.find(kept._root) if "0000001" in path]
     assert fetched(kept, tmp_path)["last.pt"] == b"3"
 
 
-def test_at_the_end_the_files_lie_where_they_were_asked_for(folder: Path, tmp_path: Path) -> None:
-    kept = Kept(str(tmp_path / "out"))
+def test_at_the_end_the_files_lie_where_they_were_asked_for(kept: Kept, folder: Path) -> None:
     kept.keep(folder, "end")
     kept.finish()
-    assert (tmp_path / "out" / "last.pt").read_bytes() == b"weights"
+    assert kept._store.cat_file(f"{kept._root}/last.pt") == b"weights"
     assert kept.begun()
 
 
@@ -129,6 +140,34 @@ def test_a_full_disk_is_named_and_the_older_state_is_whole(
 def test_a_folder_is_the_same_for_a_process_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Kept("out").url == f"file://{tmp_path}/out"
+
+
+def test_looking_whether_it_can_be_written_leaves_nothing(kept: Kept, folder: Path) -> None:
+    kept.check()
+    assert not kept.begun()
+    kept.keep(folder, "00000-0000001")
+    kept.check()
+    assert kept.states() == ["00000-0000001"]
+
+
+def test_where_nothing_can_be_written_it_is_said_before_there_is_a_state(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Recoverable, match=r"--out = 'file://.*/file/out': .*; expected a store that can be written"):
+        Kept(str(tmp_path / "file" / "out")).check()
+
+
+@pytest.mark.s3
+def test_a_bucket_that_does_not_exist_is_not_made(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving_s3(tmp_path, monkeypatch, "runs"):
+        kept = Kept("s3://mistyped/out")
+        for write in (kept.check, lambda: kept.keep(folder, "00000-0000001")):
+            with pytest.raises(
+                Recoverable, match=r"--out = 's3://mistyped/out': .*bucket does not exist.*; expected a"
+            ):
+                write()
+        assert kept.states() == []
 
 
 def test_a_storage_that_nobody_knows_is_named() -> None:
