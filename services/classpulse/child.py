@@ -69,6 +69,7 @@ class Child:
         environ: Mapping[str, str],
         clock: Clock,
         committed: Callable[[Copy], int],
+        refusals: int = REFUSALS,
     ) -> None:
         self.copy = copy
         self.restarts = 0
@@ -79,7 +80,7 @@ class Child:
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
         self._started_ms = self._due_ms = self._committed_at_start = 0
         self._wait_ms = FIRST_WAIT_MS
-        self._refusals = 0
+        self._refusals, self._most_refusals = 0, refusals
         self._last_exit: int | None = None
 
     @property
@@ -163,7 +164,7 @@ class Child:
         lived_ms = self._clock.monotonic_ms() - self._started_ms
         committed = self._committed(self.copy) > self._committed_at_start
         self._refusals = self._refusals + 1 if process.returncode == BAD_INPUT and not committed else 0
-        if self._refusals == REFUSALS:
+        if self._refusals == self._most_refusals:
             raise BadInput(self._why())
         if committed and lived_ms >= PROGRESS_MS:
             self._wait_ms = FIRST_WAIT_MS
@@ -176,7 +177,7 @@ class Child:
 
     def _why(self) -> list[str]:
         said = [w.removeprefix(SPOKEN) for w in self._words if w.startswith(SPOKEN)] or list(self._words)[-3:]
-        given_up = f"{self.copy.name}: exit code {BAD_INPUT} {REFUSALS} times in a row; not started again"
+        given_up = f"{self.copy.name}: exit code {BAD_INPUT} {self._most_refusals} times in a row; not started again"
         return [f"{given_up}, because:", *said] if said else [f"{given_up}; it gave no reason"]
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:

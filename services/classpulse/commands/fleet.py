@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from classpulse.bus.base import check_bus
-from classpulse.child import FLEET, VIEW_FILE, Child, Copy
+from classpulse.child import BAD_INPUT, FLEET, VIEW_FILE, Child, Copy
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, ParentOption, aligned, settings_of
 from classpulse.commands.stages import CountOption, IndexOption
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 AddressOption = Annotated[
     str,
-    typer.Option("--address", help="Ray cluster: HOST:PORT of its head, or auto for the one on this machine."),
+    typer.Option(
+        "--address",
+        help="Ray cluster: HOST:PORT of its head, from one of its nodes; ray://HOST:PORT of its client server, from anywhere; or auto.",
+    ),
 ]
 LeastOption = Annotated[int | None, typer.Option(min=0, help="Fewest workers; default: as many as --most.")]
 MostOption = Annotated[int | None, typer.Option(min=1, help="Most workers; default: as many as the nodes carry.")]
@@ -71,11 +74,18 @@ def up(
     settings.data.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     child = Child(
-        Copy(FLEET, 0, 1), STAGE_COMMAND, {**os.environ, **settings.to_env()}, SystemClock(), lambda _: _turns(path)
+        Copy(FLEET, 0, 1),
+        STAGE_COMMAND,
+        {**os.environ, **settings.to_env()},
+        SystemClock(),
+        lambda _: _turns(path),
+        refusals=1,
     )
     child.start()
     try:
         _show(child, path, stop, headless=headless)
+    except BadInput:
+        raise typer.Exit(BAD_INPUT) from None  # its own words were passed on
     finally:
         child.ask_to_stop()
         child.wait(STOP_WITHIN_MS)

@@ -59,7 +59,9 @@ class Remote:
             raise Fatal(
                 f"fleet: its supervisor is gone: {first_line(error)}; expected it to be raised again"
             ) from error
-        except (RayError, ConnectionError) as error:
+        except ConnectionError as error:  # of Ray's client, which does not connect again once it has given up
+            raise Fatal(f"fleet: its cluster is gone: {first_line(error)}; expected it to be raised again") from error
+        except RayError as error:
             raise Recoverable(f"fleet: {type(error).__name__}: {first_line(error)}") from error
 
 

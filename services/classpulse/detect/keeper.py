@@ -4,6 +4,8 @@ A process of its own, under a supervisor: a process that Ray's head has left end
 """
 
 import logging
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -12,7 +14,7 @@ from classpulse.child import VIEW_FILE
 from classpulse.detect.cluster import Remote, raised
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Orders
-from classpulse.errors import Recoverable
+from classpulse.errors import BadInput, Recoverable
 from classpulse.files import put
 from classpulse.process import stop_on_signals
 from classpulse.ray_cluster import connected
@@ -22,22 +24,35 @@ LOOK_S = 1.0
 END_WITHIN_S = 2.5
 """Below what a supervisor gives its stages."""
 
+STUCK_S = 120
+"""Longer than Ray takes to say that it cannot connect. A call through its client waits ten minutes for a machine that has vanished."""
+
 _log = logging.getLogger("classpulse.fleet")
 
 
 def keep(settings: Settings) -> None:
-    """Until a signal says stop. Raises BadInput where there is no cluster."""
-    with connected(settings.ray_address):
+    """Until a signal says stop. Raises BadInput where there is no cluster, Recoverable where it was there before."""
+    path = settings.data / VIEW_FILE
+    signal.alarm(STUCK_S)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(connected(settings.ray_address))
+        except BadInput as error:
+            if not path.exists():
+                raise
+            raise Recoverable(f"{error}; its fleet is raised again when it is back") from error
         stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
         fleet = raise_fleet(settings)
         _log.info("raised on %s", settings.ray_address or "a cluster of its own")
         while not stop.wait(LOOK_S):
+            signal.alarm(STUCK_S)
             try:
-                write(fleet.view(), settings.data / VIEW_FILE)
+                write(fleet.view(), path)
             except Recoverable as error:
                 _log.warning("%s; looking again", error)
         killed = fleet.ended(END_WITHIN_S)
         _log.info("the fleet has ended%s", f"; {killed} workers had to be killed" if killed else "")
+    signal.alarm(0)
 
 
 def raise_fleet(settings: Settings) -> Remote:

@@ -20,7 +20,7 @@ from ray.exceptions import RayError
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from classpulse.errors import BadInput, Fatal
-from classpulse.ray_cluster import connected, first_line
+from classpulse.ray_cluster import CLIENT, connected, first_line
 from classpulse.train.kept import Kept
 from gesturedet.checkpoint import check_recipe, read_checkpoint
 from gesturedet.data.training_set import Example
@@ -53,6 +53,12 @@ def train(job: TrainJob, out: str, group: Group, tell: Tell) -> None:
     `tell`: is given a line whenever a state is kept, and when a process is lost. Raises BadInput for a cluster that is not
     there or too small, Recoverable where `out` does not answer, Fatal where the processes fail again and again.
     """
+    if group.address.startswith(CLIENT):
+        raise BadInput(
+            [
+                f"--address = {group.address!r}: a training run is led from a node; expected HOST:PORT of Ray's head, or auto"
+            ]
+        )
     kept = Kept(out)
     _check_recipe(job, kept)
     kept.check()

@@ -1,0 +1,179 @@
+"""A fleet on a cluster of somebody else's, reached through Ray's client: whatever dies."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from deploy.local.kafka.cluster import Cluster
+
+from classpulse.bus.base import open_bus
+from classpulse.child import VIEW_FILE
+from classpulse.detect.fleet import View
+from classpulse.topics import TOPICS
+from tests.brokers import MORTAL, require_kafka
+from tests.chaos.route import LIMIT_S, wait_until
+from tests.ray_heads import Head, environ, head
+
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.ray, pytest.mark.xdist_group("kafka-fleet")]
+
+WORKER, SUPERVISOR = "ray::WorkerActor", "ray::Supervisor"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker with all topics."""
+    require_kafka()
+    with Cluster(tmp_path_factory.mktemp("kafka") / "node", 1, secure=False, wrapper=MORTAL).lasting() as cluster:
+        bus = open_bus(cluster.url())
+        bus.create(tuple(TOPICS.values()))
+        bus.close()
+        yield cluster.url()
+
+
+@pytest.fixture(scope="module")
+def ray_head() -> Iterator[Head]:
+    """A cluster of one node with one core."""
+    with head(cpus=1) as one:
+        yield one
+
+
+class Ups:
+    """`fleet up` here and there, each with a folder of its own, and the other commands."""
+
+    def __init__(self, folder: Path, broker: str, head: Head) -> None:
+        self.folder, self._head = folder, head
+        self.started: list[subprocess.Popen[bytes]] = []
+        self._environ = environ(CLASSPULSE_BUS=broker, CLASSPULSE_MODEL="classroom-640", OMP_NUM_THREADS="1")
+
+    def up(self, name: str, *options: str) -> "subprocess.Popen[bytes]":
+        where = ("--data", str(self.folder / name), "--address", self._head.client)
+        with self.log_file(name).open("ab") as log:
+            process = subprocess.Popen(
+                [*COMMAND, "up", "--headless", *where, *options], env=self._environ, stdout=log, stderr=log
+            )
+        self.started.append(process)
+        return process
+
+    def say(self, *words: str, client: bool = False) -> str:
+        """What another command prints, which must succeed."""
+        told = self.run(*words, client=client)
+        assert told.returncode == 0, told.stderr
+        return told.stdout
+
+    def run(self, *words: str, client: bool = False) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*COMMAND, *words, "--address", self._head.client if client else self._head.address],
+            env=self._environ, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+
+    def log_file(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def log(self, name: str) -> str:
+        return self.log_file(name).read_text()
+
+    def view(self, name: str) -> View | None:
+        path = self.folder / name / VIEW_FILE
+        return msgspec.json.decode(path.read_bytes(), type=View) if path.exists() else None
+
+    def until(self, name: str, condition: Callable[[View], bool]) -> View:
+        """The first view that is so."""
+        found: list[View] = []
+
+        def so() -> bool:
+            now = self.view(name)
+            found[:] = [now] if now is not None and condition(now) else []
+            return bool(found)
+
+        (self.folder / "up.log").unlink(missing_ok=True)
+        (self.folder / "up.log").symlink_to(self.log_file(name))
+        wait_until(so, self.folder / "site")
+        return found[0]
+
+
+COMMAND = (sys.executable, "-m", "classpulse.cli", "fleet")
+
+
+@pytest.fixture
+def ups(broker: str, ray_head: Head, tmp_path: Path) -> Iterator[Ups]:
+    """Ends the fleet at the end."""
+    ups = Ups(tmp_path, broker, ray_head)
+    yield ups
+    for process in ups.started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=LIMIT_S)
+    ups.run("down")
+
+
+def works(view: View) -> bool:
+    """Whether all that are wanted look."""
+    return len(view.slots) == view.wanted > 0 and all(slot.state == "running" for slot in view.slots)
+
+
+def pids(view: View) -> list[int]:
+    return [slot.health.pid for slot in view.slots if slot.health is not None]
+
+
+def test_it_is_raised_shown_ordered_and_ended_through_rays_client(ups: Ups) -> None:
+    assert re.search("there is none on this cluster", ups.run("status", client=True).stderr)
+    first = ups.up("first")
+    view = ups.until("first", works)
+    assert "1 workers, 1 wanted" in ups.say("status", client=True)
+
+    ups.say("drain", view.nodes[0].name, client=True)
+    ups.until("first", lambda now: now.orders.drained == {view.nodes[0].id} and not now.slots)
+    ups.say("drain", view.nodes[0].name, "--undo", client=True)
+    assert "wanted: 1 of the 1" in ups.say("scale", "1", "3", client=True)
+    ups.until("first", works)
+
+    assert ups.say("down", client=True) == "the fleet has ended\n"
+    ups.until("first", lambda now: works(now) and pids(now) != pids(view))
+    assert ups.log("first").count("raised on") == 2, "its keeper raises it again"
+
+    first.send_signal(signal.SIGINT)
+    assert first.wait(timeout=LIMIT_S) == 0
+    assert re.search("there is none on this cluster", ups.run("status", client=True).stderr)
+
+
+def test_a_head_that_was_killed_and_is_back_gets_its_fleet_again_as_it_was_ordered(ups: Ups, ray_head: Head) -> None:
+    ups.up("first")
+    before = ups.until("first", works)
+    ray_head.kill()
+    wait_until(lambda: ups.log("first").count("raised again when it is back") >= 2, ups.folder / "site")
+    ray_head.start()
+    after = ups.until("first", lambda now: now.capacity == 1 and now.nodes[0].id != before.nodes[0].id)
+    assert works(ups.until("first", works)), after
+
+
+def test_versions_that_differ_are_one_line(ups: Ups, ray_head: Head) -> None:
+    other = "import ray; ray.__version__ = '2.0.0'; from classpulse.cli import main; main()"
+    told = subprocess.run(
+        [sys.executable, "-c", other, "fleet", "status", "--address", ray_head.client],
+        env=environ(), capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    assert told.returncode == 2
+    assert re.fullmatch(
+        r"classpulse: --address = 'ray://.*': .*cluster was started with: Ray: 2\.\d+\.\d+ .*Ray: 2\.0\.0 .*; expected .*\n",
+        told.stderr,
+    )
+
+
+def test_a_heads_own_address_needs_a_node_of_it_on_this_machine(ups: Ups, ray_head: Head) -> None:
+    alone = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("may not leave this machine's processes out of sight (unshare)")
+    told = subprocess.run(
+        [*alone, *COMMAND, "status", "--address", ray_head.address],
+        env=environ(RAY_GCS_SERVER_REQUEST_TIMEOUT_SECONDS="5"),
+        capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    assert told.returncode == 2
+    assert re.search(
+        r"with a node of that cluster on this machine \(`ray start --address`\).*ray://HOST:PORT", told.stderr
+    )
