@@ -1,4 +1,4 @@
-"""A fleet on a cluster of somebody else's, reached through Ray's client: whatever dies."""
+"""A fleet on a cluster of somebody else's, reached through Ray's client: what it remembers, whatever dies."""
 
 import re
 import signal
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from deploy.local.kafka.cluster import Cluster
 
@@ -144,11 +145,43 @@ def test_it_is_raised_shown_ordered_and_ended_through_rays_client(ups: Ups) -> N
 def test_a_head_that_was_killed_and_is_back_gets_its_fleet_again_as_it_was_ordered(ups: Ups, ray_head: Head) -> None:
     ups.up("first")
     before = ups.until("first", works)
+    ups.say("scale", "0")
+    ups.until("first", lambda now: not now.slots)
     ray_head.kill()
     wait_until(lambda: ups.log("first").count("raised again when it is back") >= 2, ups.folder / "site")
     ray_head.start()
     after = ups.until("first", lambda now: now.capacity == 1 and now.nodes[0].id != before.nodes[0].id)
-    assert works(ups.until("first", works)), after
+    assert (after.orders.least, after.orders.most, after.slots) == (0, 0, ())
+    ups.say("scale", "1")
+    ups.until("first", works)
+
+
+def test_orders_outlive_the_supervisor_and_all_workers(ups: Ups, ray_head: Head) -> None:
+    ray_head.join(cpus=1)
+    ups.up("first", "--most", "2")
+    view = ups.until("first", lambda now: works(now) and now.capacity == 2)
+    drained, left = view.nodes[0].id, view.nodes[1].id
+    ups.say("drain", drained)
+    view = ups.until("first", lambda now: now.capacity == 1 and works(now))
+
+    victims = [*ray_head.processes(SUPERVISOR), *ray_head.processes(WORKER)]
+    assert len(victims) == 2, victims
+    for victim in victims:
+        victim.suspend()  # nobody sees the others die
+    for victim in victims:
+        victim.kill()
+    psutil.wait_procs(victims, timeout=LIMIT_S)
+    seen: list[View] = []
+
+    def again(now: View) -> bool:
+        seen.append(now)
+        return now.turns < view.turns and works(now)
+
+    after = ups.until("first", again)
+    assert all(now.orders.drained == {drained} for now in seen)
+    assert [slot.node for slot in after.slots] == [left]
+    assert after.orders.probes == view.orders.probes, "and nothing is probed again"
+    assert ups.log("first").count("raised on") == 1
 
 
 def test_versions_that_differ_are_one_line(ups: Ups, ray_head: Head) -> None:

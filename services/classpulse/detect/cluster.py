@@ -39,9 +39,8 @@ class Remote:
     def ended(self, within_s: float) -> int:
         """Drain every worker, then end the supervisor; gives how many workers had to be killed."""
         clock = SystemClock()
-        self.scale(0, 0)
         until_ms = clock.monotonic_ms() + int(1000 * within_s)
-        while (left := self.view().slots) and clock.monotonic_ms() < until_ms:
+        while (left := self._ask("end").slots) and clock.monotonic_ms() < until_ms:
             clock.sleep_ms(LOOK_AGAIN_MS)
         ray.kill(self._actor, no_restart=True)
         killed = (

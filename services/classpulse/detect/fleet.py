@@ -95,6 +95,7 @@ class Fleet:
         self._ground, self._clock, self._most_workers = ground, clock, most_workers
         working, told = ground.adopt()
         self.orders = told if told.revision > orders.revision else orders
+        self._ending = False
         now_ms = clock.monotonic_ms()
         self.slots = {number: Slot(number, node, now_ms, now_ms) for number, node in working.items()}
         self.nodes: dict[str, Node] = {}
@@ -119,10 +120,15 @@ class Fleet:
         return View(tuple(self.nodes.values()), slots, self.orders, self.wanted, self.capacity, self._turns)
 
     def order(self, **changes: object) -> None:
-        """Change what is wanted, and let every worker remember it."""
-        self.orders = replace(self.orders, revision=self.orders.revision + 1, **changes)  # type: ignore[arg-type]
+        """Change what is wanted, once it is kept for a supervisor to come."""
+        orders = replace(self.orders, revision=self.orders.revision + 1, **changes)  # type: ignore[arg-type]
+        self._ground.remember(orders)
+        self.orders = orders
         self._aim = None if changes.keys() & {"least", "most"} else self._aim
-        self._ground.tell([number for number, slot in self.slots.items() if slot.node is not None], self.orders)
+
+    def end(self) -> None:
+        """Drain every worker, whatever was ordered."""
+        self._ending = True
 
     @property
     def draining(self) -> bool:
@@ -137,6 +143,8 @@ class Fleet:
     @property
     def wanted(self) -> int:
         """How many workers there are to be, as far as the nodes carry them."""
+        if self._ending:
+            return 0
         most = self.capacity if self.orders.most is None else min(self.orders.most, self.capacity)
         least = most if self.orders.least is None else min(max(1, self.orders.least), most)
         return least if self._aim is None else max(least, min(most, self._aim))
@@ -256,7 +264,7 @@ class Fleet:
 
     def _start(self, slot: Slot, node: Node, now_ms: int) -> None:
         slot.node, slot.started_ms, slot.heard_ms = node.id, now_ms, now_ms
-        self._ground.start(slot.number, node, node.amount / self._room_of(node), self.orders)
+        self._ground.start(slot.number, node, node.amount / self._room_of(node))
 
     def _name(self, node: str | None) -> str:
         return self.nodes[node].name if node in self.nodes else "a node that is gone"

@@ -62,10 +62,10 @@ class Ground(Protocol):
         ...
 
     def adopt(self) -> tuple[dict[int, str], Orders]:
-        """Who works already (slot → node), and the latest orders they were told."""
+        """Who works already (slot → node), and the orders of the supervisor before this one."""
         ...
 
-    def start(self, slot: int, node: Node, share: float, orders: Orders) -> None:
+    def start(self, slot: int, node: Node, share: float) -> None:
         """Start a worker that takes `share` of the node's device."""
         ...
 
@@ -73,8 +73,8 @@ class Ground(Protocol):
         """How these workers are: None for one that did not answer, absent where there is none."""
         ...
 
-    def tell(self, slots: Collection[int], orders: Orders) -> None:
-        """Let the workers remember the orders."""
+    def remember(self, orders: Orders) -> None:
+        """Keep them for a supervisor to come."""
         ...
 
     def drain(self, slot: int) -> None:

@@ -1,6 +1,7 @@
 """Who keeps a fleet: raises it on its cluster, writes how it is to a file once a second, and ends it when told to stop.
 
-A process of its own, under a supervisor: a process that Ray's head has left ends itself, and a fresh one raises the fleet again.
+A process of its own, under a supervisor: a process that Ray's head has left ends itself, and a fresh one raises the fleet again, with
+what it had been ordered.
 """
 
 import logging
@@ -35,14 +36,15 @@ def keep(settings: Settings) -> None:
     path = settings.data / VIEW_FILE
     signal.alarm(STUCK_S)
     with ExitStack() as stack:
+        known = _known(path)
         try:
             stack.enter_context(connected(settings.ray_address))
         except BadInput as error:
-            if not path.exists():
+            if known is None:
                 raise
             raise Recoverable(f"{error}; its fleet is raised again when it is back") from error
         stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
-        fleet = raise_fleet(settings)
+        fleet = raise_fleet(settings, None if known is None else known.orders)
         _log.info("raised on %s", settings.ray_address or "a cluster of its own")
         while not stop.wait(LOOK_S):
             signal.alarm(STUCK_S)
@@ -55,9 +57,17 @@ def keep(settings: Settings) -> None:
     signal.alarm(0)
 
 
-def raise_fleet(settings: Settings) -> Remote:
-    """The fleet of the cluster that this process is connected to, made where there is none."""
-    return raised(settings, Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
+def raise_fleet(settings: Settings, orders: Orders | None = None) -> Remote:
+    """The fleet of the cluster that this process is connected to; made where there is none, with `orders`."""
+    return raised(settings, orders or Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
+
+
+def _known(path: Path) -> View | None:
+    """The fleet as a keeper before this one saw it last."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=View)
+    except FileNotFoundError:
+        return None
 
 
 def write(view: View, path: Path) -> None:

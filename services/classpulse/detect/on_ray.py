@@ -1,7 +1,7 @@
 """The fleet on Ray: workers and their supervisor as detached actors. Pixels go from the broker to the worker; Ray carries words.
 
 Actors hold plain classes (`FleetWorker`, `Fleet`) that know nothing of Ray. The supervisor is found by its name; Ray starts it
-again when it dies, and the workers, which live on meanwhile, tell it what it had been ordered.
+again when it dies, and it finds the workers, which live on meanwhile, and what it had been ordered, in the head's key-value store.
 """
 
 import logging
@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import ray
 from ray.exceptions import RayError
+from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from classpulse.clock import SystemClock
@@ -31,6 +33,7 @@ from classpulse.telemetry import start_logging
 from classpulse.topics import FRAMES
 
 SUPERVISOR = "fleet"
+ORDERS = b"fleet"
 TURN_S = 1.0
 SOON_S = 0.1
 ANSWER_S = 1.0
@@ -42,11 +45,10 @@ _log = logging.getLogger("classpulse.fleet")
 
 
 class WorkerActor:
-    """A worker with the orders it was told last."""
+    """A worker."""
 
-    def __init__(self, settings: Settings, slot: int, device: Device, orders: Orders) -> None:
+    def __init__(self, settings: Settings, slot: int, device: Device) -> None:
         start_logging(f"detect-{slot}", settings.log_level)
-        self._orders = orders
         self._worker = FleetWorker(settings, slot, device)
 
     def health(self) -> Health:
@@ -57,13 +59,10 @@ class WorkerActor:
         """As `FleetWorker.drain`."""
         self._worker.drain()
 
-    def remember(self, orders: Orders) -> None:
-        """For a supervisor to come."""
-        self._orders = orders
-
-    def tell(self) -> tuple[str, Orders]:
-        """The node where this is, and the orders."""
-        return ray.get_runtime_context().get_node_id(), self._orders
+    def node(self) -> str:
+        """Where this is."""
+        found: str = ray.get_runtime_context().get_node_id()
+        return found
 
 
 class SupervisorActor:
@@ -93,6 +92,13 @@ class SupervisorActor:
             drained = self._fleet.orders.drained
             self._fleet.order(drained=drained | {node} if on else drained - {node})
         self._ordered.set()
+
+    def end(self) -> View:
+        """As `Fleet.end`, with what there still is."""
+        with self._lock:
+            self._fleet.end()
+            self._ordered.set()
+            return self._fleet.view()
 
     def _run(self) -> None:
         while True:
@@ -138,12 +144,11 @@ class RayGround:
 
     def adopt(self) -> tuple[dict[int, str], Orders]:
         """Ask every worker that has a name; of two in one slot the one that answers last stays."""
-        latest = Orders()
         for name in sorted(one["name"] for one in ray.util.list_named_actors(all_namespaces=True) if is_worker(one)):
             slot = int(name.split("/")[1])
             try:
                 actor = ray.get_actor(name, namespace=NAMESPACE)
-                node, orders = ray.get(actor.tell.remote(), timeout=ASK_S)
+                node = ray.get(actor.node.remote(), timeout=ASK_S)
             except (RayError, ValueError) as error:
                 _log.warning("worker %s: %s; not adopted", name, error)
                 with suppress(RayError, ValueError):
@@ -152,10 +157,9 @@ class RayGround:
             if slot in self._actors:
                 ray.kill(self._actors[slot])
             self._actors[slot], self._where[slot] = actor, node
-            latest = max(latest, orders, key=lambda one: one.revision)
-        return dict(self._where), latest
+        return dict(self._where), _remembered()
 
-    def start(self, slot: int, node: Node, share: float, orders: Orders) -> None:
+    def start(self, slot: int, node: Node, share: float) -> None:
         """A detached actor on that node and no other."""
         kind = ray.remote(WorkerActor).options(
             name=f"worker/{slot}/{uuid.uuid4().hex[:8]}",
@@ -164,7 +168,7 @@ class RayGround:
             max_restarts=0,
             **_options(node, share),
         )
-        self._actors[slot] = kind.remote(self._settings, slot, node.device, orders)
+        self._actors[slot] = kind.remote(self._settings, slot, node.device)
         self._where[slot] = node.id
 
     def health(self, slots: Collection[int]) -> dict[int, Health | None]:
@@ -188,10 +192,9 @@ class RayGround:
             del self._asked[slot]
         return answers
 
-    def tell(self, slots: Collection[int], orders: Orders) -> None:
-        """Without waiting."""
-        for slot in slots:
-            self._actors[slot].remember.remote(orders)
+    def remember(self, orders: Orders) -> None:
+        """In the key-value store of Ray's head: nothing else of a cluster outlives supervisor and workers."""
+        internal_kv._internal_kv_put(ORDERS, msgspec.json.encode((_own_id(), orders)), namespace=NAMESPACE)  # noqa: SLF001
 
     def drain(self, slot: int) -> None:
         """Without waiting."""
@@ -211,6 +214,19 @@ class RayGround:
     def dismiss(self, slot: int) -> None:
         """As a task, without waiting: what it does to the group passes by itself after a session's length."""
         ray.remote(num_cpus=0, max_retries=0)(fleet_worker.dismiss).remote(self._settings, slot)
+
+
+def _remembered() -> Orders:
+    """What this supervisor had been ordered before Ray started it again. Another one's orders went with its fleet."""
+    kept = internal_kv._internal_kv_get(ORDERS, namespace=NAMESPACE)  # noqa: SLF001 - Ray has no public way to it
+    owner, orders = msgspec.json.decode(kept, type=tuple[str, Orders]) if kept else ("", Orders())
+    return orders if owner == _own_id() else Orders()
+
+
+def _own_id() -> str:
+    """Of the actor that this is: the same when Ray has started it again."""
+    found: str = ray.get_runtime_context().get_actor_id()
+    return found
 
 
 def _kill(pid: int) -> None:

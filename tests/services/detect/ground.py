@@ -25,9 +25,8 @@ class FakeGround:
         self.drained: list[int] = []
         self.killed: list[int] = []
         self.dismissed: list[int] = []
-        self.told: list[tuple[frozenset[int], Orders]] = []
         self.orders = Orders()
-        self.stubborn = False
+        self.stubborn = self.forgetful = False
 
     def nodes(self) -> list[Node]:
         return self.there
@@ -43,18 +42,18 @@ class FakeGround:
     def adopt(self) -> tuple[dict[int, str], Orders]:
         return dict(self.working), self.orders
 
-    def start(self, slot: int, node: Node, share: float, orders: Orders) -> None:
+    def start(self, slot: int, node: Node, share: float) -> None:
         assert slot not in self.working, "two workers in one slot"
         self.started.append((slot, node.id, share))
         self.working[slot] = node.id
         self.healths[slot] = healthy()
-        self.orders = orders
 
     def health(self, slots: Collection[int]) -> dict[int, Health | None]:
         return {slot: self.healths[slot] for slot in slots if slot in self.working}
 
-    def tell(self, slots: Collection[int], orders: Orders) -> None:
-        self.told.append((frozenset(slots), orders))
+    def remember(self, orders: Orders) -> None:
+        if self.forgetful:
+            raise ConnectionError("no head")
         self.orders = orders
 
     def drain(self, slot: int) -> None:

@@ -210,6 +210,37 @@ def test_a_fresh_supervisor_adopts_who_works_and_what_was_ordered() -> None:
     assert set(rig.states.values()) == {"running"}
 
 
+def test_orders_outlive_the_supervisor_and_all_workers() -> None:
+    rig = Rig(node("a"), node("b")).raised()
+    rig.fleet.order(drained=frozenset({"b"}))
+    rig.turn(4)
+    for slot in list(rig.ground.working):
+        rig.ground.die(slot)
+    rig.ground.started.clear()
+    rig.fleet = rig.successor()
+    rig.turn(3)
+    assert rig.fleet.orders.drained == {"b"}
+    assert {where for _, where, _ in rig.ground.started} == {"a"}
+    assert rig.ground.asked == ["a", "b"], "nothing is probed again"
+
+
+def test_what_cannot_be_kept_for_a_supervisor_to_come_is_not_ordered() -> None:
+    rig = Rig(node("a")).raised()
+    before = rig.fleet.orders
+    rig.ground.forgetful = True
+    with pytest.raises(ConnectionError, match="no head"):
+        rig.fleet.order(least=0, most=0)
+    rig.turn()
+    assert (rig.fleet.orders, len(rig.states)) == (before, 2)
+
+
+def test_one_that_ends_drains_everybody_and_its_orders_stay() -> None:
+    rig = Rig(node("a"), least=1).raised()
+    rig.fleet.end()
+    rig.turn(3)
+    assert (rig.states, rig.fleet.wanted, rig.fleet.orders.least) == ({}, 0, 1)
+
+
 def test_more_come_while_frames_wait_and_go_when_they_are_long_not_needed() -> None:
     rig = Rig(node("a"), workers=4, least=1, most=3).raised()
     assert len(rig.ground.working) == 1
