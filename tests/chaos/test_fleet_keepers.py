@@ -1,4 +1,4 @@
-"""A fleet on a cluster of somebody else's, reached through Ray's client: what it remembers, whatever dies."""
+"""A fleet on a cluster of somebody else's, reached through Ray's client: who keeps it, and what it remembers, whatever dies."""
 
 import re
 import signal
@@ -15,6 +15,8 @@ from deploy.local.kafka.cluster import Cluster
 from classpulse.bus.base import open_bus
 from classpulse.child import VIEW_FILE
 from classpulse.detect.fleet import View
+from classpulse.detect.ground import Keeper
+from classpulse.process import node
 from classpulse.topics import TOPICS
 from tests.brokers import MORTAL, require_kafka
 from tests.chaos.route import LIMIT_S, wait_until
@@ -125,7 +127,8 @@ def test_it_is_raised_shown_ordered_and_ended_through_rays_client(ups: Ups) -> N
     assert re.search("there is none on this cluster", ups.run("status", client=True).stderr)
     first = ups.up("first")
     view = ups.until("first", works)
-    assert "1 workers, 1 wanted" in ups.say("status", client=True)
+    assert view.orders.keeper == Keeper(node(), first.pid)
+    assert f"kept by pid {first.pid} on {node()}" in ups.say("status", client=True)
 
     ups.say("drain", view.nodes[0].name, client=True)
     ups.until("first", lambda now: now.orders.drained == {view.nodes[0].id} and not now.slots)
@@ -182,6 +185,41 @@ def test_orders_outlive_the_supervisor_and_all_workers(ups: Ups, ray_head: Head)
     assert [slot.node for slot in after.slots] == [left]
     assert after.orders.probes == view.orders.probes, "and nothing is probed again"
     assert ups.log("first").count("raised on") == 1
+
+
+def test_a_second_keeper_is_refused_until_the_first_is_gone(ups: Ups, ray_head: Head) -> None:
+    first = ups.up("first")
+    view = ups.until("first", works)
+    second = ups.up("second")
+    assert second.wait(timeout=LIMIT_S) == 2
+    told = [line for line in ups.log("second").splitlines() if line.startswith("classpulse: ")]
+    assert len(told) == 1
+    assert re.match(
+        rf"classpulse: fleet: kept by pid {first.pid} on {node()}; expected `classpulse fleet status` to see it, or its end"
+        r" there .*`classpulse fleet down`",
+        told[0],
+    )
+    assert f"kept by pid {first.pid}" in ups.run("up", "--detach").stderr
+
+    keeper = psutil.Process(first.pid).children()[0]
+    keeper.kill()
+    ups.until("first", lambda now: ups.log("first").count("raised on") == 2 and pids(now) == pids(view))
+
+    first.kill()
+    first.wait()
+    third = ups.up("third")
+    after = ups.until("third", works)
+    assert after.orders.keeper == Keeper(node(), third.pid)
+    assert pids(after) == pids(view), "the workers were adopted"
+
+
+def test_one_that_was_detached_is_adopted_with_its_orders(ups: Ups) -> None:
+    assert ups.run("up", "--detach", "--least", "1").returncode == 0
+    ups.say("scale", "1", "5")
+    assert "kept by nobody" in ups.say("status")
+    first = ups.up("first", "--most", "2")
+    view = ups.until("first", works)
+    assert (view.orders.most, view.orders.keeper) == (5, Keeper(node(), first.pid))
 
 
 def test_versions_that_differ_are_one_line(ups: Ups, ray_head: Head) -> None:

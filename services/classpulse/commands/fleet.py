@@ -101,7 +101,7 @@ def keep(index: IndexOption = 0, count: CountOption = 1, parent: ParentOption = 
     start_logging("fleet", settings.log_level)
     from classpulse.detect.keeper import keep as kept  # noqa: PLC0415 - imports Ray
 
-    kept(settings)
+    kept(settings, parent or os.getpid())
 
 
 @app.command()
@@ -173,7 +173,7 @@ def _detach(settings: Settings) -> None:
     from classpulse.ray_cluster import connected  # noqa: PLC0415 - imports Ray
 
     with connected(settings.ray_address):
-        raise_fleet(settings).view()
+        raise_fleet(settings, None)
 
 
 def _settings(data: Path | None, address: str, least: int | None, most: int | None) -> Settings:
@@ -247,7 +247,8 @@ def lines(view: View) -> Iterator[str]:
     """A fleet as text: its nodes, and its workers below them."""
     probes, drained = view.orders.probes, view.orders.drained
     names = {node.id: node.name for node in view.nodes}
-    yield f"{len(view.slots)} workers, {view.wanted} wanted, {view.capacity} carried by {len(view.nodes)} nodes"
+    keeper = view.orders.keeper or "nobody: `classpulse fleet up` keeps it, `fleet down` ends it"
+    yield f"{len(view.slots)} workers, {view.wanted} wanted, {view.capacity} carried by {len(view.nodes)} nodes; kept by {keeper}"
     rows = []
     for node in view.nodes:
         probe = probes.get(node.id)

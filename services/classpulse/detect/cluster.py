@@ -8,7 +8,7 @@ from ray.exceptions import ActorDiedError, RayError
 
 from classpulse.clock import SystemClock
 from classpulse.detect.fleet import View
-from classpulse.detect.ground import Orders
+from classpulse.detect.ground import Keeper, Orders
 from classpulse.detect.on_ray import ASK_S, SUPERVISOR, SupervisorActor, is_worker
 from classpulse.errors import BadInput, Fatal, Recoverable
 from classpulse.ray_cluster import NAMESPACE, first_line
@@ -26,6 +26,11 @@ class Remote:
     def view(self) -> View:
         """What there is now."""
         found: View = self._ask("view")
+        return found
+
+    def kept(self, by: Keeper | None) -> tuple[View, int | None]:
+        """As `Fleet.kept`, with what there is now."""
+        found: tuple[View, int | None] = self._ask("kept", by)
         return found
 
     def scale(self, least: int | None, most: int | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from classpulse.clock import Clock
 from classpulse.detect.fleet_worker import Health
-from classpulse.detect.ground import Ground, Node, Orders
+from classpulse.detect.ground import Ground, Keeper, Node, Orders
 
 STUCK_MS = 45_000
 """A worker that has not come round for so long is stuck: above what a step and three calls at their deadlines may take."""
@@ -33,6 +33,9 @@ PROVEN_MS = 60_000
 """A worker that lived so long may be replaced without a wait when it dies."""
 
 PROBE_AGAIN_MS = 60_000
+
+KEPT_MS = 15_000
+"""A keeper that has not been heard for so long is gone: it says so once a second, and no call of it takes so long."""
 
 LATE_MS = 2_000
 """Frames that wait longer for their worker ask for another worker, where there may be more."""
@@ -96,7 +99,7 @@ class Fleet:
         working, told = ground.adopt()
         self.orders = told if told.revision > orders.revision else orders
         self._ending = False
-        now_ms = clock.monotonic_ms()
+        now_ms = self._kept_ms = clock.monotonic_ms()
         self.slots = {number: Slot(number, node, now_ms, now_ms) for number, node in working.items()}
         self.nodes: dict[str, Node] = {}
         self._probing: dict[str, int] = {}
@@ -125,6 +128,17 @@ class Fleet:
         self._ground.remember(orders)
         self.orders = orders
         self._aim = None if changes.keys() & {"least", "most"} else self._aim
+
+    def kept(self, by: Keeper | None) -> int | None:
+        """Let `by` keep it from now on; None: nobody. Where another does, nothing changes: gives for how many ms it was not heard."""
+        now_ms, keeper = self._clock.monotonic_ms(), self.orders.keeper
+        silent_ms = now_ms - self._kept_ms
+        if keeper not in (None, by) and silent_ms < KEPT_MS:
+            return silent_ms
+        if keeper != by:
+            self.order(keeper=by)
+        self._kept_ms = now_ms
+        return None
 
     def end(self) -> None:
         """Drain every worker, whatever was ordered."""

@@ -33,10 +33,22 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who raised a fleet and raises it again: the process that a person or a supervisor started, not the one it starts for Ray."""
+
+    host: str
+    pid: int
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """What people want of a fleet, and what it found out: with these a new supervisor goes on. The highest revision holds.
 
     Between `least` and `most` workers follow what waits; where both are equal, nothing moves. None: what the nodes carry.
+    `keeper`: None where nobody raises it again.
     """
 
     revision: int = 0
@@ -44,6 +56,7 @@ class Orders:
     most: int | None = None
     drained: frozenset[str] = frozenset()
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    keeper: Keeper | None = None
 
 
 class Ground(Protocol):

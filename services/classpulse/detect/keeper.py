@@ -1,7 +1,7 @@
 """Who keeps a fleet: raises it on its cluster, writes how it is to a file once a second, and ends it when told to stop.
 
 A process of its own, under a supervisor: a process that Ray's head has left ends itself, and a fresh one raises the fleet again, with
-what it had been ordered.
+what it had been ordered. A fleet has one keeper; whoever finds another at work is refused.
 """
 
 import logging
@@ -12,16 +12,18 @@ from pathlib import Path
 import msgspec
 
 from classpulse.child import VIEW_FILE
+from classpulse.clock import SystemClock
 from classpulse.detect.cluster import Remote, raised
 from classpulse.detect.fleet import View
-from classpulse.detect.ground import Orders
+from classpulse.detect.ground import Keeper, Orders
 from classpulse.errors import BadInput, Recoverable
 from classpulse.files import put
-from classpulse.process import stop_on_signals
+from classpulse.process import node, stop_on_signals
 from classpulse.ray_cluster import connected
 from classpulse.settings import Settings
 
 LOOK_S = 1.0
+CLAIM_AGAIN_MS = 500
 END_WITHIN_S = 2.5
 """Below what a supervisor gives its stages."""
 
@@ -31,9 +33,12 @@ STUCK_S = 120
 _log = logging.getLogger("classpulse.fleet")
 
 
-def keep(settings: Settings) -> None:
-    """Until a signal says stop. Raises BadInput where there is no cluster, Recoverable where it was there before."""
-    path = settings.data / VIEW_FILE
+def keep(settings: Settings, pid: int) -> None:
+    """Until a signal says stop; `pid`: who is to be known as the keeper.
+
+    Raises BadInput where there is no cluster, or its fleet has another keeper; Recoverable where the cluster was there before.
+    """
+    path, by = settings.data / VIEW_FILE, Keeper(node(), pid)
     signal.alarm(STUCK_S)
     with ExitStack() as stack:
         known = _known(path)
@@ -44,22 +49,52 @@ def keep(settings: Settings) -> None:
                 raise
             raise Recoverable(f"{error}; its fleet is raised again when it is back") from error
         stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
-        fleet = raise_fleet(settings, None if known is None else known.orders)
+        fleet = raise_fleet(settings, by, None if known is None else known.orders)
         _log.info("raised on %s", settings.ray_address or "a cluster of its own")
         while not stop.wait(LOOK_S):
             signal.alarm(STUCK_S)
             try:
-                write(fleet.view(), path)
+                write(_view(fleet, by), path)
             except Recoverable as error:
                 _log.warning("%s; looking again", error)
+        _view(fleet, by)  # one that was taken over meanwhile is not ended
         killed = fleet.ended(END_WITHIN_S)
         _log.info("the fleet has ended%s", f"; {killed} workers had to be killed" if killed else "")
     signal.alarm(0)
 
 
-def raise_fleet(settings: Settings, orders: Orders | None = None) -> Remote:
-    """The fleet of the cluster that this process is connected to; made where there is none, with `orders`."""
-    return raised(settings, orders or Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
+def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = None) -> Remote:
+    """The fleet of the cluster that this process is connected to, kept by `by` from now on; made where there is none, with `orders`.
+
+    Raises BadInput where another keeps it. One that is silent is waited for until it speaks or is certainly gone.
+    """
+    fleet = raised(settings, orders or Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
+    clock, before_ms = SystemClock(), 0
+    while True:
+        try:
+            view, silent_ms = fleet.kept(by)
+        except Recoverable as error:  # on a busy machine a supervisor takes long to start
+            _log.warning("%s; asking again", error)
+            continue
+        if silent_ms is None:
+            return fleet
+        if silent_ms < before_ms:
+            raise _refused(view)
+        before_ms = silent_ms
+        clock.sleep_ms(CLAIM_AGAIN_MS)
+
+
+def _view(fleet: Remote, by: Keeper) -> View:
+    """What there is, said by who keeps it. Raises BadInput where another does by now."""
+    view, silent_ms = fleet.kept(by)
+    if silent_ms is not None:
+        raise _refused(view)
+    return view
+
+
+def _refused(view: View) -> BadInput:
+    remedy = "`classpulse fleet status` to see it, or its end there first (`classpulse fleet down` alone: it is raised again)"
+    return BadInput([f"fleet: kept by {view.orders.keeper}; expected {remedy}"])
 
 
 def _known(path: Path) -> View | None:

@@ -25,7 +25,7 @@ from classpulse.detect import fleet_worker
 from classpulse.detect.devices import Device
 from classpulse.detect.fleet import Fleet, View
 from classpulse.detect.fleet_worker import FleetWorker, Health
-from classpulse.detect.ground import Node, Orders, Probe
+from classpulse.detect.ground import Keeper, Node, Orders, Probe
 from classpulse.detect.probe import probe
 from classpulse.ray_cluster import NAMESPACE
 from classpulse.settings import Settings
@@ -92,6 +92,12 @@ class SupervisorActor:
             drained = self._fleet.orders.drained
             self._fleet.order(drained=drained | {node} if on else drained - {node})
         self._ordered.set()
+
+    def kept(self, by: Keeper | None) -> tuple[View, int | None]:
+        """As `Fleet.kept`, with what there is."""
+        with self._lock:
+            silent_ms = self._fleet.kept(by)
+            return self._fleet.view(), silent_ms
 
     def end(self) -> View:
         """As `Fleet.end`, with what there still is."""

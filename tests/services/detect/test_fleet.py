@@ -7,6 +7,7 @@ import pytest
 from classpulse.detect.fleet import (
     DRAIN_MS,
     IDLE_MS,
+    KEPT_MS,
     OPENING_MS,
     PROBE_AGAIN_MS,
     PROVEN_MS,
@@ -14,7 +15,7 @@ from classpulse.detect.fleet import (
     STARTING_MS,
     STUCK_MS,
 )
-from classpulse.detect.ground import Probe
+from classpulse.detect.ground import Keeper, Probe
 from tests.services.detect.ground import TURN_MS, FakeGround, Rig, healthy, node
 
 
@@ -239,6 +240,49 @@ def test_one_that_ends_drains_everybody_and_its_orders_stay() -> None:
     rig.fleet.end()
     rig.turn(3)
     assert (rig.states, rig.fleet.wanted, rig.fleet.orders.least) == ({}, 0, 1)
+
+
+HERE, THERE = Keeper("a", 1), Keeper("b", 1)
+
+
+def test_whoever_comes_first_keeps_it_as_long_as_he_is_heard() -> None:
+    rig = Rig(node("a"))
+    assert rig.fleet.kept(HERE) is None
+    for _ in range(2 * KEPT_MS // TURN_MS):
+        rig.turn()
+        assert rig.fleet.kept(THERE) == TURN_MS, "another is told how long ago that was"
+        assert rig.fleet.kept(None) == TURN_MS
+        assert rig.fleet.kept(HERE) is None
+    assert rig.fleet.orders.keeper == HERE
+
+
+def test_a_keeper_that_is_silent_for_long_has_a_successor_and_is_refused_when_it_is_back() -> None:
+    rig = Rig(node("a"))
+    rig.fleet.kept(HERE)
+    rig.turn(KEPT_MS // TURN_MS - 1)
+    assert rig.fleet.kept(THERE) == KEPT_MS - TURN_MS
+    rig.turn()
+    assert rig.fleet.kept(THERE) is None
+    assert (rig.fleet.orders.keeper, rig.fleet.kept(HERE)) == (THERE, 0)
+
+
+def test_one_that_nobody_keeps_is_adopted_as_it_was_ordered_and_may_be_left_to_itself() -> None:
+    rig = Rig(node("a"), least=1)
+    assert rig.fleet.kept(None) is None
+    assert rig.fleet.kept(HERE) is None
+    assert (rig.fleet.orders.keeper, rig.fleet.orders.least) == (HERE, 1)
+    rig.turn(KEPT_MS // TURN_MS)
+    assert rig.fleet.kept(None) is None
+    assert rig.fleet.orders.keeper is None
+
+
+def test_a_fresh_supervisor_knows_the_keeper_and_gives_it_time_to_be_heard() -> None:
+    rig = Rig(node("a"))
+    rig.fleet.kept(HERE)
+    rig.clock.advance(KEPT_MS)
+    rig.fleet = rig.successor()
+    assert rig.fleet.kept(THERE) == 0
+    assert rig.fleet.kept(HERE) is None
 
 
 def test_more_come_while_frames_wait_and_go_when_they_are_long_not_needed() -> None:
