@@ -24,6 +24,7 @@ import psutil
 from aggregate import story
 from deploy.local.kafka.cluster import Cluster
 from measured import spread, write_result
+from prometheus_client import CollectorRegistry
 
 from classpulse.aggregate.aggregate import Aggregate
 from classpulse.aggregate.main import PACE
@@ -34,6 +35,7 @@ from classpulse.codec import Outgoing, encode
 from classpulse.records import CameraConfig, FrameDetections, RoomConfig
 from classpulse.roster import Roster
 from classpulse.stage import Loop
+from classpulse.telemetry import Metrics, OnRegistry
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, TOPICS
 
 T = TypeVar("T")
@@ -113,11 +115,11 @@ def alone(task: Callable[..., T], *arguments: object) -> T:
 
 def aggregated(url: str, rooms: int, most_records: int) -> dict[str, float]:
     """Aggregate all of the log as one member, in steps of so many records at most."""
-    clock, bus = SystemClock(), open_bus(url)
+    clock, bus, metrics = SystemClock(), open_bus(url), Metrics(OnRegistry(CollectorRegistry()))
     before = psutil.Process().memory_info().rss
     member = bus.member(Aggregate.name, [DETECTIONS])
-    stage = Aggregate(bus, clock, member.assignment)
-    loop = Loop(stage, bus, member, clock, replace(PACE, max_records=most_records))
+    stage = Aggregate(bus, clock, member.assignment, metrics=metrics)
+    loop = Loop(stage, bus, member, clock, replace(PACE, max_records=most_records), metrics=metrics)
     while not member.assignment():
         loop.turn()
     began, cpu_began = time.perf_counter(), time.process_time()
@@ -188,11 +190,11 @@ def restore(url: str, written_s: float) -> dict[str, Any]:
 
 def restored_s(url: str) -> float:
     """Seconds until a fresh process knows every room."""
-    bus, clock = open_bus(url), SystemClock()
+    bus, clock, metrics = open_bus(url), SystemClock(), Metrics(OnRegistry(CollectorRegistry()))
     member = bus.member(Aggregate.name, [DETECTIONS])
     while len(member.assignment()) < DETECTIONS.partitions:
         member.poll(max_records=0, max_bytes=0, timeout_ms=100)
-    stage = Aggregate(bus, clock, member.assignment)
+    stage = Aggregate(bus, clock, member.assignment, metrics=metrics)
     began = time.perf_counter()
     stage.idle(clock.now_ms())
     seconds = time.perf_counter() - began

@@ -4,8 +4,23 @@ import os
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
+
+from classpulse.telemetry import Metrics, OnRegistry
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class Shown(Metrics):
+    """Metrics of a test's own, and what they show."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        super().__init__(OnRegistry(self.registry))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """None for a series that is not shown."""
+        return self.registry.get_sample_value(f"classpulse_{name}", labels)
 
 
 def require(part: str, available: object, why: str) -> None:

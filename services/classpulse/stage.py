@@ -17,7 +17,7 @@ from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import InvalidRecord, RecordTooLarge, Recoverable
 from classpulse.faults import fault
 from classpulse.records import DeadLetter, Record
-from classpulse.telemetry import DEADLETTERS, OLDEST_UNPROCESSED, READER_LAG, STAGE_DURATION, TRANSACTIONS
+from classpulse.telemetry import Metrics
 from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
 
 LAG_EVERY_MS = 2_000
@@ -99,8 +99,10 @@ class Pulse:
 class Loop:
     """Runs one stage as one member of its group until told to stop. `pulse` may be looked at from any thread."""
 
-    def __init__(self, stage: Stage, bus: Bus, member: Member, clock: Clock, pace: Pace | None = None) -> None:
-        self.stage, self.bus, self.member, self.clock = stage, bus, member, clock
+    def __init__(
+        self, stage: Stage, bus: Bus, member: Member, clock: Clock, pace: Pace | None = None, *, metrics: Metrics
+    ) -> None:
+        self.stage, self.bus, self.member, self.clock, self.metrics = stage, bus, member, clock, metrics
         self.pace = pace or Pace()
         self._idle_due_ms = self._lag_due_ms = 0
         self._took = False
@@ -155,7 +157,9 @@ class Loop:
         step = self.stage.step(taken, self.member.expired())
         step.dead += [(one.stored, one.noun) for one in taken if isinstance(one.noun, InvalidRecord)]
         step.outputs += [self._dead_letter(record, error) for record, error in step.dead]
-        STAGE_DURATION.labels(self.stage.name, "step").observe((self.clock.monotonic_ms() - started) / 1000)
+        self.metrics.stage_duration_seconds.labels(self.stage.name, "step").observe(
+            (self.clock.monotonic_ms() - started) / 1000
+        )
         return step, {Place(r.topic, r.partition): r.offset + 1 for r in polled}
 
     def _commit(self, step: Step, positions: Mapping[Place, int], stop: threading.Event | None) -> None:
@@ -168,9 +172,9 @@ class Loop:
             except RecordTooLarge as error:
                 outputs = [o for o in outputs if o.size_bytes <= TOPICS[o.topic].max_record_bytes]
                 _log.error("%s: %s; it alone is left out", self.stage.name, error)
-                TRANSACTIONS.labels("too_large").inc()
+                self.metrics.transactions.labels("too_large").inc()
             except Recoverable as error:
-                TRANSACTIONS.labels("retried").inc()
+                self.metrics.transactions.labels("retried").inc()
                 _log.warning("%s: commit: %s; taking no input until it succeeds", self.stage.name, error)
                 self._beat()
                 if stop is not None and stop.is_set():
@@ -178,7 +182,7 @@ class Loop:
                 self.clock.sleep_ms(retry_ms)
                 retry_ms = min(2 * retry_ms, self.pace.retry_most_ms)
             else:
-                TRANSACTIONS.labels("committed").inc()
+                self.metrics.transactions.labels("committed").inc()
                 return
 
     def _append_idle(self, stop: threading.Event | None) -> None:
@@ -199,7 +203,7 @@ class Loop:
         places = self.member.assignment()
         topics = [topic_named(name) for name in sorted({place.topic for place in places})]
         records = sum(unread(self.bus, self.stage.name, topic) for topic in topics)
-        READER_LAG.labels(self.stage.name).set(records)
+        self.metrics.reader_lag_records.labels(self.stage.name).set(records)
         if records and not self._took:  # what was polled has told its own age
             self._tell_age([record for place in sorted(places) for record in self._next_of(place)])
 
@@ -214,11 +218,11 @@ class Loop:
         """How long the oldest of these records has waited, in milliseconds."""
         now_ms = self.clock.now_ms()
         age_ms = max(0, now_ms - min((record.appended_at_ms for record in waiting), default=now_ms))
-        OLDEST_UNPROCESSED.labels(self.stage.name).set(age_ms / 1000)
+        self.metrics.oldest_unprocessed_seconds.labels(self.stage.name).set(age_ms / 1000)
         return age_ms
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
-        DEADLETTERS.labels(error.reason).inc()
+        self.metrics.deadletters.labels(error.reason).inc()
         _log.error(
             "%s: dead letter %s/%d@%d: %s", self.stage.name, record.topic, record.partition, record.offset, error
         )

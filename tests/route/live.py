@@ -12,6 +12,7 @@ from classpulse.reading import RoomTimeline, read_room
 from classpulse.records import CameraConfig
 from tests.route.rig import FRONT, NOW_MS, ROOM, STEP_MS, Bright, Route
 from tests.services.ingest.making import SHORT, Act, ScriptedSource, wait_for
+from tests.support import Shown
 
 PATIENCE_S = 60
 
@@ -45,6 +46,7 @@ class LiveRoute(Route):
             self.bus,
             self.clock,
             pressure=Pressure(self.bus, self.clock),
+            metrics=Shown(),
             rng=random.Random(1),
             limits=SHORT,
             source_of=lambda _: source,

@@ -19,6 +19,7 @@ from classpulse.records import CameraConfig, DeadLetter, Detection, Record, Room
 from classpulse.stage import Loop, Pace
 from classpulse.topics import CAMERAS, DEAD_LETTERS, DETECTIONS, FRAMES, ROOMS, TIMELINES, TOPICS
 from tests.services.ingest.making import Act, ScriptedSource, StillPicture, play
+from tests.support import Shown
 
 ROOM = "district/school/room"
 FRONT, BACK = f"{ROOM}/front", f"{ROOM}/back"
@@ -107,15 +108,21 @@ class Route:
         self._drain(self.aggregating())
 
     def worker(self) -> Detect:
-        return Detect(BrightSight(), Deliveries(self.bus, self.clock), self.clock, freshness_ms=FRESHNESS_MS)
+        return Detect(
+            BrightSight(), Deliveries(self.bus, self.clock), self.clock, metrics=Shown(), freshness_ms=FRESHNESS_MS
+        )
 
     def detecting(self, stage: Detect) -> Loop:
-        return Loop(stage, self.bus, self.bus.member("detect", [FRAMES]), self.clock, Pace(timeout_ms=0))
+        return Loop(
+            stage, self.bus, self.bus.member("detect", [FRAMES]), self.clock, Pace(timeout_ms=0), metrics=Shown()
+        )
 
     def aggregating(self) -> Loop:
         member = self.bus.member("aggregate", [DETECTIONS])
-        stage = Aggregate(self.bus, self.clock, member.assignment, bucket_ms=10_000, on_its_way_ms=FRESHNESS_MS)
-        return Loop(stage, self.bus, member, self.clock, Pace(timeout_ms=0))
+        stage = Aggregate(
+            self.bus, self.clock, member.assignment, metrics=Shown(), bucket_ms=10_000, on_its_way_ms=FRESHNESS_MS
+        )
+        return Loop(stage, self.bus, member, self.clock, Pace(timeout_ms=0), metrics=Shown())
 
     def _drain(self, loop: Loop) -> None:
         for _ in range(10):

@@ -1,18 +1,17 @@
 """What exists is documented, and what is documented exists."""
 
 import re
+import threading
 from dataclasses import fields
 from typing import get_args
 
 import pytest
-from prometheus_client import Counter, Gauge, Histogram
 
-from classpulse import telemetry
 from classpulse.records import CameraState
 from classpulse.settings import PREFIX, TESTS_PREFIX, Settings
-from classpulse.telemetry import REGISTRY
+from classpulse.telemetry import Metrics, Row
 from classpulse.topics import DAY_MS, MIB, MINUTE_MS, TOPICS, Topic
-from tests.support import ROOT
+from tests.support import ROOT, Shown
 
 
 def rows(page: str) -> list[list[str]]:
@@ -50,30 +49,84 @@ def test_a_topics_row_says_what_the_code_says(name: str) -> None:
     assert cells[5] == ", ".join(topic.nouns)
 
 
+def documented_metrics() -> dict[str, list[str]]:
+    return {cells[0].strip("`"): cells for cells in rows("metrics.md") if cells[0].startswith("`classpulse_")}
+
+
+def plain(text: str) -> str:
+    """A cell's text without links and marks."""
+    return re.sub(r"\[(.*?)\]\(.*?\)", r"\1", text).replace("`", "")
+
+
 def test_every_metric_has_its_row_and_every_row_its_metric() -> None:
-    exposed = set()
-    for family in REGISTRY.collect():
-        exposed.add(family.name + "_total" if family.type == "counter" else family.name)
-    documented = {cells[0].strip("`") for cells in rows("metrics.md") if cells[0].startswith("`classpulse_")}
-    assert documented == exposed
+    assert documented_metrics().keys() == {row.shown for row in Metrics.table()}
+
+
+def test_a_metrics_row_says_what_the_code_says() -> None:
+    documented = documented_metrics()
+    for row in Metrics.table():
+        cells = documented[row.shown]
+        assert (cells[1], plain(cells[2])) == (", ".join(row.labels), row.meaning), row.shown
+
+
+@pytest.mark.parametrize("row", Metrics.table(), ids=lambda row: row.name)
+def test_a_metric_is_shown_as_its_row_in_the_table_says(row: Row) -> None:
+    metrics = Shown()
+    made = getattr(metrics, row.name.removeprefix("classpulse_"))
+    made = made.labels(*("x" for _ in row.labels)) if row.labels else made
+    getattr(made, {"counter": "inc", "gauge": "set", "histogram": "observe"}[row.kind])(3)
+    (family,) = metrics.registry.collect()
+    shown = [sample for sample in family.samples if sample.name in (row.shown, f"{row.shown}_sum")]
+    assert [(sample.value, tuple(sample.labels)) for sample in shown] == [(3, row.labels)]
+    assert (family.documentation, family.type) == (row.meaning, row.kind)
+
+
+def test_what_a_process_does_not_count_it_does_not_show() -> None:
+    metrics = Shown()
+    assert list(metrics.registry.collect()) == []
+    metrics.frames_captured.inc()
+    assert [family.name for family in metrics.registry.collect()] == ["classpulse_frames_captured"]
+
+
+def test_every_process_has_metrics_of_its_own() -> None:
+    one, other = Shown(), Shown()
+    one.frames_captured.inc()
+    assert (one.value("frames_captured_total"), other.value("frames_captured_total")) == (1, None)
+
+
+def test_a_metric_named_by_many_threads_at_once_is_one() -> None:
+    metrics, ready = Shown(), threading.Barrier(8)
+
+    def count() -> None:
+        ready.wait(10)
+        metrics.frames_captured.inc()
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert metrics.value("frames_captured_total") == 8
+
+
+def test_what_takes_time_is_measured_around_two_seconds_and_up_to_a_minute() -> None:
+    seconds = [row for row in Metrics.table() if row.kind == "histogram" and row.name.endswith("_seconds")]
+    assert seconds
+    for row in seconds:
+        assert 2.0 in row.buckets
+        assert row.buckets[-1] == 60.0
 
 
 def test_every_state_of_a_camera_is_explained() -> None:
-    (meaning,) = (cells[2] for cells in rows("metrics.md") if cells[0] == "`classpulse_camera_state`")
+    meaning = documented_metrics()["classpulse_camera_state"][2]
     assert re.findall(r"`(\w+)` \(", meaning) == list(get_args(CameraState))
 
 
-def test_every_metric_is_labelled_as_its_row_says() -> None:
-    labels = {cells[0].strip("`"): cells[1] for cells in rows("metrics.md") if cells[0].startswith("`classpulse_")}
-    made = {one for one in vars(telemetry).values() if isinstance(one, Counter | Gauge | Histogram)}
-    assert len(made) == len(labels)
-    for one in made:
-        name = f"{one._name}_total" if isinstance(one, Counter) else one._name
-        assert labels[name] == ", ".join(one._labelnames), name
-
-
 def test_metrics_are_made_in_one_place() -> None:
-    assert {name for name, text in sources() if "prometheus_client" in text} == {"telemetry.py"}
+    made = re.compile(
+        r"prometheus_client.*(Counter|Gauge|Histogram|Summary)|(Counter|Gauge|Histogram)\(.*, row.meaning"
+    )
+    assert {name for name, text in sources() if made.search(text)} == {"telemetry.py", "ray_metrics.py"}
 
 
 def test_no_variable_is_read_that_is_no_setting() -> None:
@@ -88,6 +141,6 @@ def sources() -> list[tuple[str, str]]:
 
 
 def test_every_metric_has_the_prefix_and_base_units() -> None:
-    for family in REGISTRY.collect():
-        assert re.fullmatch(r"classpulse_[a-z_]+", family.name)
-        assert not family.name.endswith(("_ms", "_milliseconds", "_kb"))
+    for row in Metrics.table():
+        assert re.fullmatch(r"classpulse_[a-z_]+", row.name)
+        assert not row.name.endswith(("_ms", "_milliseconds", "_kb", "_total"))

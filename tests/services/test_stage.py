@@ -12,8 +12,8 @@ from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import Fenced, InvalidRecord, Recoverable, StorageFull
 from classpulse.records import DeadLetter, Heartbeat, Hole
 from classpulse.stage import ALLOWED_SKEW_MS, Loop, Pace, Step, Taken
-from classpulse.telemetry import OLDEST_UNPROCESSED, READER_LAG
 from classpulse.topics import DEAD_LETTERS, DETECTIONS, FRAMES, TOPICS
+from tests.support import Shown
 
 CAMERA = "t/s/room/cam"
 
@@ -58,11 +58,19 @@ class Rig:
         self.bus = MemoryBus(clock=self.clock)
         self.bus.create(tuple(TOPICS.values()))
         self.stage = Echo()
+        self.metrics = Shown()
         self.source = self.bus.member("source", ())
         self.loop = self.new_loop()
 
     def new_loop(self) -> Loop:
-        return Loop(self.stage, self.bus, self.bus.member("echo", (FRAMES,)), self.clock, Pace(timeout_ms=0))
+        return Loop(
+            self.stage,
+            self.bus,
+            self.bus.member("echo", (FRAMES,)),
+            self.clock,
+            Pace(timeout_ms=0),
+            metrics=self.metrics,
+        )
 
     def beat(self, at_ms: int | None = None) -> Outgoing:
         at_ms = self.clock.now_ms() if at_ms is None else at_ms
@@ -171,7 +179,7 @@ class FullDisk:
 def test_a_full_disk_stops_input_until_there_is_room_and_loses_nothing(rig: Rig) -> None:
     rig.source.commit([rig.beat(1)], {})
     member = FullDisk(rig.bus.member("echo", (FRAMES,)), refusals=4)
-    loop = Loop(rig.stage, rig.bus, member, rig.clock, Pace(timeout_ms=0))  # type: ignore[arg-type]
+    loop = Loop(rig.stage, rig.bus, member, rig.clock, Pace(timeout_ms=0), metrics=rig.metrics)  # type: ignore[arg-type]
     before = rig.clock.now_ms()
     assert loop.turn() == 1
     assert rig.clock.now_ms() > before, "it waited between the tries"
@@ -187,7 +195,7 @@ def test_who_waits_for_a_disk_comes_round_and_who_waits_for_a_net_does_not(rig: 
             super().commit(outputs, positions)
 
     member = Watched(rig.bus.member("echo", (FRAMES,)), refusals=3)
-    loop = Loop(rig.stage, rig.bus, member, rig.clock, Pace(timeout_ms=0))  # type: ignore[arg-type]
+    loop = Loop(rig.stage, rig.bus, member, rig.clock, Pace(timeout_ms=0), metrics=rig.metrics)  # type: ignore[arg-type]
     rig.source.commit([rig.beat()], {})
     rig.clock.advance(1)
     loop.turn()
@@ -227,9 +235,8 @@ def test_an_output_too_large_fails_alone(rig: Rig) -> None:
 
 def test_lag_and_the_age_of_the_oldest_unprocessed_record_are_told(rig: Rig) -> None:
     def told() -> tuple[float, float]:
-        gauges = (READER_LAG, OLDEST_UNPROCESSED)
-        lag, age_s = (next(iter(g.collect())).samples for g in gauges)
-        return tuple(next(s.value for s in samples if s.labels["stage"] == "echo") for samples in (lag, age_s))  # type: ignore[return-value]
+        names = ("reader_lag_records", "oldest_unprocessed_seconds")
+        return tuple(rig.metrics.value(name, stage="echo") for name in names)  # type: ignore[return-value]
 
     rig.loop.turn()
     assert told() == (0, 0)

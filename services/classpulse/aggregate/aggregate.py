@@ -18,7 +18,7 @@ from classpulse.errors import Fatal, InvalidRecord
 from classpulse.faults import fault
 from classpulse.records import BehaviourEvent, Idle, RoomPlan, StateEntry, Told
 from classpulse.stage import Step, Taken
-from classpulse.telemetry import CAPTURE_TO_EVENT
+from classpulse.telemetry import Metrics
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, partition_of
 
 _log = logging.getLogger("classpulse.aggregate")
@@ -52,10 +52,11 @@ class Aggregate:
         clock: Clock,
         assignment: Callable[[], frozenset[Place]],
         *,
+        metrics: Metrics,
         bucket_ms: int = 10_000,
         on_its_way_ms: int = 5_000,
     ) -> None:
-        self._bus, self._assignment = bus, assignment
+        self._bus, self._assignment, self._metrics = bus, assignment, metrics
         self._on_its_way_ms = on_its_way_ms
         self._plans = Plans(bus, clock, bucket_ms)
         self._partitions: dict[int, Rooms] = {}
@@ -88,7 +89,7 @@ class Aggregate:
     def committed(self, step: Step, now_ms: int) -> None:
         """Events can be read now: how long after the capture of the frame that satisfied their rule."""
         for captured_at_ms in step.latencies_ms:
-            CAPTURE_TO_EVENT.observe(max(0, now_ms - captured_at_ms) / 1000)
+            self._metrics.capture_to_event_seconds.observe(max(0, now_ms - captured_at_ms) / 1000)
 
     def idle(self, now_ms: int) -> list[Outgoing]:
         """Plans that changed, cameras that fell silent, and rooms that owe more final buckets: logged to the input."""

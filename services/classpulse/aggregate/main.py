@@ -4,13 +4,15 @@ import logging
 import threading
 from dataclasses import replace
 
+from prometheus_client import CollectorRegistry
+
 from classpulse.aggregate.aggregate import Aggregate
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
 from classpulse.faults import arm
 from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
-from classpulse.telemetry import serve_metrics, start_logging
+from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
 from classpulse.topics import DETECTIONS, TOPICS
 
 PACE = Pace(max_records=3_000, max_bytes=4 * 1024 * 1024, idle_every_ms=1_000)
@@ -27,16 +29,22 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     _log.info("settings: %s", settings.describe())
     if settings.fault:
         arm(settings.fault)
-    serve_metrics(settings.metrics_port)
+    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
+    metrics = Metrics(OnRegistry(registry))
     clock = SystemClock()
     bus = open_bus(settings.bus_as("aggregate"))
     try:
         bus.create(tuple(TOPICS.values()))
         member = bus.member(Aggregate.name, [DETECTIONS], index=index, count=count)
         stage = Aggregate(
-            bus, clock, member.assignment, bucket_ms=settings.bucket_ms, on_its_way_ms=settings.freshness_ms
+            bus,
+            clock,
+            member.assignment,
+            metrics=metrics,
+            bucket_ms=settings.bucket_ms,
+            on_its_way_ms=settings.freshness_ms,
         )
-        Loop(stage, bus, member, clock, replace(PACE, timeout_ms=settings.commit_ms)).run(stop)
+        Loop(stage, bus, member, clock, replace(PACE, timeout_ms=settings.commit_ms), metrics=metrics).run(stop)
         member.close()
     finally:
         bus.close()

@@ -5,6 +5,8 @@ import threading
 from functools import partial
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from classpulse import files
 from classpulse.bridge.crossing import Crossing
 from classpulse.bridge.forward import Bridge
@@ -15,7 +17,7 @@ from classpulse.faults import arm
 from classpulse.roster import Roster
 from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
-from classpulse.telemetry import serve_metrics, start_logging
+from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
 from classpulse.topics import DETECTIONS, TOPICS
 
 BATCH_RECORDS = 1_024
@@ -36,7 +38,8 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     district = settings.district_bus()
     check_bus(district, key="district")
     logging.getLogger("kafka").addHandler(logging.NullHandler())  # away for hours, it says so several times a second
-    serve_metrics(settings.metrics_port)
+    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
+    metrics = Metrics(OnRegistry(registry))
     clock = SystemClock()
     bus = open_bus(settings.bus_as("bridge"))
     try:
@@ -45,7 +48,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
         dial = partial(take_place, district, identity(settings.data), index)
         crossing = Crossing(local, dial, clock, pause_ms=settings.commit_ms)
         pace = Pace(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES, timeout_ms=settings.commit_ms)
-        Loop(Bridge(Roster(bus, clock).cameras, clock), bus, crossing, clock, pace).run(stop)
+        Loop(Bridge(Roster(bus, clock).cameras, clock), bus, crossing, clock, pace, metrics=metrics).run(stop)
         crossing.close()
     finally:
         bus.close()

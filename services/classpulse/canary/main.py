@@ -3,11 +3,13 @@
 import logging
 import threading
 
+from prometheus_client import CollectorRegistry
+
 from classpulse.bus.base import open_bus
 from classpulse.canary.rounds import Canary
 from classpulse.clock import SystemClock
 from classpulse.settings import Settings
-from classpulse.telemetry import serve_metrics, start_logging
+from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
 from classpulse.topics import TOPICS
 
 FIRST_MS = 30_000
@@ -20,12 +22,12 @@ def run(settings: Settings, *, every_s: int, late_s: int, stop: threading.Event)
     """Play a round every so often until `stop` is set. Raises BadInput for a wrong bus, Fatal."""
     start_logging("canary", settings.log_level)
     _log.info("settings: %s every=%d late=%d", settings.describe(), every_s, late_s)
-    serve_metrics(settings.metrics_port)
+    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
     clock = SystemClock()
     bus = open_bus(settings.bus_as("operator"))
     try:
         bus.create(tuple(TOPICS.values()))
-        canary = Canary(bus, clock, late_ms=1000 * late_s)
+        canary = Canary(bus, clock, metrics=Metrics(OnRegistry(registry)), late_ms=1000 * late_s)
         canary.clear()
         due_ms = clock.monotonic_ms() + min(FIRST_MS, 1000 * every_s)
         while not stop.wait(max(0, due_ms - clock.monotonic_ms()) / 1000):

@@ -21,7 +21,7 @@ from classpulse.errors import InvalidRecord, Recoverable
 from classpulse.reading import offset_at, stored_records
 from classpulse.records import HIDDEN, CameraConfig, CameraReport, RoomConfig, hidden, room_of
 from classpulse.roster import Declared, Roster, is_bridged
-from classpulse.telemetry import CANARY_DELAY, CANARY_MISSED
+from classpulse.telemetry import Metrics
 from classpulse.topics import DETECTIONS, EVENTS, FRAMES, INGEST_STATE, REPORTS, TOPICS, partition_of
 
 LOOK_S = 0.5
@@ -37,7 +37,8 @@ _log = logging.getLogger("classpulse.canary")
 class Canary:
     """Plays rounds of lessons. `late_ms`: an event that can be read no later than so much after it was due came in time."""
 
-    def __init__(self, bus: Bus, clock: Clock, *, late_ms: int, clip: Path = CLIP) -> None:
+    def __init__(self, bus: Bus, clock: Clock, *, metrics: Metrics, late_ms: int, clip: Path = CLIP) -> None:
+        self._metrics = metrics
         self._bus, self._clock, self._late_ms, self._clip = bus, clock, late_ms, clip
         self._known = known_events(clip)
         self._roster = Roster(bus, clock)
@@ -80,10 +81,10 @@ class Canary:
         """Whose turn it is: where nobody is known to look, whoever does."""
         turns = self._nodes.turns()
         for node in self._nodes.names - self._shown:
-            CANARY_MISSED.labels(node)
+            self._metrics.canary_missed.labels(node)
         for node in self._shown - self._nodes.names:
-            CANARY_MISSED.remove(node)
-            CANARY_DELAY.remove(node)
+            self._metrics.canary_missed.remove(node)
+            self._metrics.canary_delay_seconds.remove(node)
         self._shown = self._nodes.names
         return turns or [Turn("", None, "")]
 
@@ -157,9 +158,9 @@ class Canary:
     def _judge(self, turn: Turn, verdict: Verdict) -> None:
         self._nodes.judge(turn.node, missed=verdict.missed)
         for delay_ms in verdict.delays_ms:
-            CANARY_DELAY.labels(verdict.node).observe(delay_ms / 1000)
+            self._metrics.canary_delay_seconds.labels(verdict.node).observe(delay_ms / 1000)
         if verdict.missed:
-            CANARY_MISSED.labels(verdict.node).inc()
+            self._metrics.canary_missed.labels(verdict.node).inc()
             _log.warning("node %s: canary lesson missed: %s", verdict.node, verdict.why)
         else:
             delays = ", ".join(f"{delay_ms / 1000:.1f}" for delay_ms in verdict.delays_ms)

@@ -12,6 +12,7 @@ from classpulse.detect.devices import Device
 from classpulse.detect.main import GROUP, Worker, opened
 from classpulse.errors import ClassPulseError
 from classpulse.settings import Settings
+from classpulse.telemetry import Metrics
 
 WorkerState = Literal["opening", "running", "drained", "failed"]
 
@@ -43,8 +44,8 @@ class Health:
 class FleetWorker:
     """A worker in one slot of the group, from now on until it is drained or fails."""
 
-    def __init__(self, settings: Settings, slot: int, device: Device) -> None:
-        self._settings, self._slot, self._device = settings, slot, device
+    def __init__(self, settings: Settings, slot: int, device: Device, metrics: Metrics) -> None:
+        self._settings, self._slot, self._device, self._metrics = settings, slot, device, metrics
         self._clock: Clock = SystemClock()
         self._began_ms = self._clock.monotonic_ms()
         self._stop = threading.Event()
@@ -82,7 +83,12 @@ class FleetWorker:
     def _run(self) -> None:
         try:
             with opened(
-                self._settings, self._stop, index=self._slot, count=self._slot + 1, device=self._device
+                self._settings,
+                self._stop,
+                self._metrics,
+                index=self._slot,
+                count=self._slot + 1,
+                device=self._device,
             ) as self._worker:
                 if self._worker is not None:
                     self._state = "running"

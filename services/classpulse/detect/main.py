@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
+from prometheus_client import CollectorRegistry
 
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
@@ -19,7 +20,7 @@ from classpulse.faults import arm
 from classpulse.process import node
 from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
-from classpulse.telemetry import MODEL_INFO, serve_metrics, start_logging
+from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
 from classpulse.topics import FRAMES, TOPICS
 
 GROUP = "detect"
@@ -35,8 +36,8 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     _log.info("settings: %s", settings.describe())
     if settings.fault:
         arm(settings.fault)
-    serve_metrics(settings.metrics_port)
-    with opened(settings, stop, index=index, count=count) as worker:
+    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
+    with opened(settings, stop, Metrics(OnRegistry(registry)), index=index, count=count) as worker:
         if worker is not None:
             worker.loop.run(stop)
 
@@ -51,7 +52,13 @@ class Worker(NamedTuple):
 
 @contextmanager
 def opened(
-    settings: Settings, stop: threading.Event, *, index: int, count: int, device: Device | None = None
+    settings: Settings,
+    stop: threading.Event,
+    metrics: Metrics,
+    *,
+    index: int,
+    count: int,
+    device: Device | None = None,
 ) -> Iterator[Worker | None]:
     """Copy `index` of `count`, a member of its group for as long as this lasts; None when `stop` was set before it could look.
 
@@ -66,13 +73,14 @@ def opened(
         if eyes is None:
             yield None
             return
-        MODEL_INFO.labels(eyes.digest).set(1)
-        sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes)
+        sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes, metrics=metrics)
         member = bus.member(GROUP, [FRAMES], index=index, count=count)
         pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS))
         deliveries = Deliveries(bus, clock)
-        with Detect(sight, deliveries, clock, freshness_ms=settings.freshness_ms, node=node()) as stage:
-            yield Worker(sight, stage, Loop(stage, bus, member, clock, pace))
+        with Detect(
+            sight, deliveries, clock, metrics=metrics, freshness_ms=settings.freshness_ms, node=node()
+        ) as stage:
+            yield Worker(sight, stage, Loop(stage, bus, member, clock, pace, metrics=metrics))
         member.close()
     finally:
         bus.close()

@@ -27,9 +27,10 @@ from classpulse.detect.fleet import Fleet, View
 from classpulse.detect.fleet_worker import FleetWorker, Health
 from classpulse.detect.ground import Keeper, Node, Orders, Probe
 from classpulse.detect.probe import probe
+from classpulse.detect.ray_metrics import OnRay
 from classpulse.ray_cluster import NAMESPACE
 from classpulse.settings import Settings
-from classpulse.telemetry import start_logging
+from classpulse.telemetry import Metrics, start_logging
 from classpulse.topics import FRAMES
 
 SUPERVISOR = "fleet"
@@ -49,7 +50,7 @@ class WorkerActor:
 
     def __init__(self, settings: Settings, slot: int, device: Device) -> None:
         start_logging(f"detect-{slot}", settings.log_level)
-        self._worker = FleetWorker(settings, slot, device)
+        self._worker = FleetWorker(settings, slot, device, Metrics(OnRay(f"{slot}")))
 
     def health(self) -> Health:
         """As `FleetWorker.health`."""

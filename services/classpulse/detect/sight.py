@@ -17,7 +17,7 @@ from classpulse.detect.swap import Eyes, Sample, Swap
 from classpulse.errors import ClassPulseError, Recoverable
 from classpulse.lines import Lines
 from classpulse.records import Detection, ModelLine, ModelRelease
-from classpulse.telemetry import MODEL_INFO, MODEL_SWAPS
+from classpulse.telemetry import Metrics
 
 LOOK_EVERY_MS = 1_000
 TRY_AGAIN_MS = 10_000
@@ -49,8 +49,10 @@ class _Role:
 class LineSight:
     """Follows one line of models.v1. Used from the worker's thread; releases come in from threads of their own."""
 
-    def __init__(self, bus: Bus, clock: Clock, line: str, open_: Opener, eyes: Eyes) -> None:
+    def __init__(self, bus: Bus, clock: Clock, line: str, open_: Opener, eyes: Eyes, *, metrics: Metrics) -> None:
         self._lines, self._clock, self._name, self._open = Lines(bus, clock), clock, line, open_
+        self._metrics = metrics
+        metrics.model_info.labels(eyes.digest).set(1)
         self._champion, self._canary = _Role(eyes), _Role()
         self._line: ModelLine | None = None
         self._due_ms = 0
@@ -143,7 +145,7 @@ class LineSight:
         if (eyes := swap.ready) is not None:
             before = self._eyes(role).digest
             role.former, role.eyes, role.flipped_ms, role.swap = role.eyes, eyes, now_ms, None
-            MODEL_SWAPS.labels("done").inc()
+            self._metrics.model_swap.labels("done").inc()
             self._tell(before, eyes.digest)
         elif swap.refused is not None:
             role.swap = None
@@ -161,7 +163,7 @@ class LineSight:
         if stand_in is None and role is not self._canary:
             return False
         broken, role.eyes, role.former = self._eyes(role).digest, stand_in, None
-        MODEL_SWAPS.labels("rolled_back").inc()
+        self._metrics.model_swap.labels("rolled_back").inc()
         self._tell(broken, self._eyes(role).digest)
         role.refused[broken] = f"broke off ({why})"
         _log.error("release %s: %s; looking with what was there before", broken[:12], role.refused[broken])
@@ -181,12 +183,12 @@ class LineSight:
 
     def _refuse(self, role: _Role, digest: str, why: str) -> None:
         role.refused[digest] = why
-        MODEL_SWAPS.labels("refused").inc()
+        self._metrics.model_swap.labels("refused").inc()
         _log.error("release %s: refused: %s; going on without it", digest[:12], why)
 
     def _tell(self, before: str, after: str) -> None:
-        MODEL_INFO.labels(before).set(0)
-        MODEL_INFO.labels(after).set(1)
+        self._metrics.model_info.labels(before).set(0)
+        self._metrics.model_info.labels(after).set(1)
         _log.info("release %s looks now, in the place of %s", after[:12], before[:12])
 
     def _note(self, began_ms: int, took_ms: int) -> None:

@@ -29,7 +29,7 @@ from classpulse.records import (
     room_of,
 )
 from classpulse.stage import Step, Taken
-from classpulse.telemetry import BATCH_FRAMES, CAPTURE_TO_DETECTION, FRAMES_DETECTED, FRAMES_DROPPED
+from classpulse.telemetry import Metrics
 from classpulse.topics import DETECTIONS, FRAMES, REPORTS, partition_of
 
 REPORT_EVERY_MS = 5_000
@@ -90,11 +90,12 @@ class Detect:
         delivery_of: Callable[[str], Delivery],
         clock: Clock,
         *,
+        metrics: Metrics,
         freshness_ms: int,
         node: str = "",
     ) -> None:
         self._sight, self._delivery_of, self._clock, self._freshness_ms = sight, delivery_of, clock, freshness_ms
-        self._node = node
+        self._metrics, self._node = metrics, node
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
         self._told: dict[str, int] = {}
@@ -148,9 +149,9 @@ class Detect:
         """Count what is on the bus now."""
         frames = [noun for noun in self._done if isinstance(noun, FrameDetections)]
         self.detected += len(frames)
-        FRAMES_DETECTED.inc(len(frames))
+        self._metrics.frames_detected.inc(len(frames))
         if frames:
-            BATCH_FRAMES.observe(len(frames))
+            self._metrics.batch_frames.observe(len(frames))
         for noun in self._done:
             self._account(noun, now_ms)
         self._done = []
@@ -245,12 +246,12 @@ class Detect:
                 account.detected += 1
                 if self._delivery_of(noun.camera) == "live":
                     account.capture_to_detection_ms = now_ms - noun.captured_at_ms
-                    CAPTURE_TO_DETECTION.observe(account.capture_to_detection_ms / 1000)
+                    self._metrics.capture_to_detection_seconds.observe(account.capture_to_detection_ms / 1000)
             case Dropped():
                 account.dropped[noun.reason] += noun.last_sequence - noun.first_sequence + 1
                 if noun.reason in DROPPED_HERE:
                     account.last_error = noun.reason
-                    FRAMES_DROPPED.labels(self.name, noun.reason).inc()
+                    self._metrics.frames_dropped.labels(self.name, noun.reason).inc()
                 self._stale += noun.reason == "stale"
             case Heartbeat():
                 account.state = noun.state

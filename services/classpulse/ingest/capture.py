@@ -24,7 +24,7 @@ from classpulse.ingest.publishing import Publisher, Tally
 from classpulse.ingest.sources.base import Picture, Source, SourceEnded, SourceError, source_of
 from classpulse.records import CameraConfig, CameraReport, IngestState
 from classpulse.settings import masked
-from classpulse.telemetry import FRAMES_CAPTURED
+from classpulse.telemetry import Metrics
 from classpulse.topics import INGEST_STATE, partition_of
 
 _log = logging.getLogger("classpulse.ingest")
@@ -52,12 +52,13 @@ class Capture:
         clock: Clock,
         *,
         pressure: Pressure,
+        metrics: Metrics,
         rng: random.Random | None = None,
         limits: Limits | None = None,
         source_of: Callable[[CameraConfig], Source] = source_of,
     ) -> None:
         self.config = config
-        self._bus, self._clock, self._pressure = bus, clock, pressure
+        self._bus, self._clock, self._pressure, self._metrics = bus, clock, pressure, metrics
         self._limits = limits or Limits()
         self._backoff = Backoff(rng or random.Random())
         self._source_of = source_of
@@ -139,7 +140,9 @@ class Capture:
 
     def _publish_all(self, member: Member) -> None:
         printer = Printer(self.config.masks, self.config.frame_width)
-        publisher = Publisher(member, self.config.camera, printer.print, self._clock, live=self._live)
+        publisher = Publisher(
+            member, self.config.camera, printer.print, self._clock, metrics=self._metrics, live=self._live
+        )
         self._tally = publisher.tally
         story, source = self._begin_story()
         if story.ended:
@@ -262,7 +265,7 @@ class Capture:
     def _counted(self, items: list[Item]) -> list[Item]:
         if any(isinstance(item, Picked) for item in items):
             self._captured += 1
-            FRAMES_CAPTURED.inc()
+            self._metrics.frames_captured.inc()
             if self._last_error:
                 _log.info("%s: seen again (was %s)", self.config.camera, self._last_error)
             self._last_error = ""
@@ -313,7 +316,7 @@ def stored_state(bus: Bus, camera: str) -> IngestState | None:
     return noun if isinstance(noun, IngestState) else None
 
 
-def tell_off(config: CameraConfig, bus: Bus, clock: Clock, *, forget: bool = False) -> bool:
+def tell_off(config: CameraConfig, bus: Bus, clock: Clock, metrics: Metrics, *, forget: bool = False) -> bool:
     """Tell that nobody is to be observed by a camera that is not open; whether it could be told. Raises Fatal."""
     try:
         recorded = source_of(config).recorded
@@ -323,7 +326,7 @@ def tell_off(config: CameraConfig, bus: Bus, clock: Clock, *, forget: bool = Fal
     try:
         now_ms = clock.now_ms()
         story = CameraStory(config, stored_state(bus, config.camera), recorded=recorded, now_ms=now_ms)
-        publisher = Publisher(member, config.camera, Printer().print, clock, live=True)
+        publisher = Publisher(member, config.camera, Printer().print, clock, metrics=metrics, live=True)
         publisher.add(story.close(now_ms, forget=forget))
         return publisher.publish()
     finally:

@@ -6,6 +6,7 @@ import threading
 from functools import partial
 
 import cv2
+from prometheus_client import CollectorRegistry
 
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
@@ -16,7 +17,7 @@ from classpulse.ingest.pressure import Pressure
 from classpulse.ingest.watch import Watch
 from classpulse.process import node
 from classpulse.settings import Settings
-from classpulse.telemetry import serve_metrics, start_logging
+from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
 from classpulse.topics import TOPICS
 
 LOOK_EVERY_S = 1.0
@@ -36,14 +37,17 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     if settings.fault:
         arm(settings.fault)
     cv2.setNumThreads(1)
-    serve_metrics(settings.metrics_port)
+    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
+    metrics = Metrics(OnRegistry(registry))
     clock = SystemClock()
     bus = open_bus(settings.bus_as("ingest"))
     try:
         bus.create(tuple(TOPICS.values()))
         pressure = Pressure(bus, clock)
-        open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure)
-        watch = Watch(bus, clock, open_camera, index=index, count=count, school=settings.school, node=node())
+        open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure, metrics=metrics)
+        watch = Watch(
+            bus, clock, open_camera, metrics=metrics, index=index, count=count, school=settings.school, node=node()
+        )
         try:
             while not stop.is_set():
                 watch.turn()

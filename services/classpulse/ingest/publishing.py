@@ -13,7 +13,7 @@ from classpulse.ingest.camera import Beat, Gone, Item, Picked
 from classpulse.ingest.handover import queued, told_as_gone
 from classpulse.ingest.sources.base import Picture, SourceError
 from classpulse.records import Dropped, Frame, Heartbeat
-from classpulse.telemetry import CAMERA_LAST_FRAME, FRAMES_DROPPED, FRAMES_PUBLISHED, STAGE_DURATION, TRANSACTIONS
+from classpulse.telemetry import Metrics
 from classpulse.topics import FRAMES, INGEST_STATE
 
 _log = logging.getLogger("classpulse.ingest")
@@ -34,8 +34,11 @@ class Tally:
 class Publisher:
     """Holds what is not committed yet and commits it; used by one thread. `live`: a picture gives way to trouble."""
 
-    def __init__(self, member: Member, camera: str, print_: Print, clock: Clock, *, live: bool) -> None:
+    def __init__(
+        self, member: Member, camera: str, print_: Print, clock: Clock, *, metrics: Metrics, live: bool
+    ) -> None:
         self._member, self._camera, self._print, self._clock, self._live = member, camera, print_, clock, live
+        self._metrics = metrics
         self._outbox: list[Item] = []
         self._printed: dict[tuple[int, int], Outgoing] = {}
         self.tally = Tally()
@@ -80,8 +83,10 @@ class Publisher:
         outputs.append(encode(state, topic=INGEST_STATE, at_ms=state.last_ms))
         began_ms = self._clock.monotonic_ms()
         self._member.commit(outputs, {})
-        STAGE_DURATION.labels("ingest", "commit").observe((self._clock.monotonic_ms() - began_ms) / 1000)
-        TRANSACTIONS.labels("committed").inc()
+        self._metrics.stage_duration_seconds.labels("ingest", "commit").observe(
+            (self._clock.monotonic_ms() - began_ms) / 1000
+        )
+        self._metrics.transactions.labels("committed").inc()
         if any(isinstance(item, Picked) for item in self._outbox):
             fault("ingest.published")
 
@@ -156,7 +161,7 @@ class Publisher:
         self._replace(largest, told_as_gone(largest, "bad_size"))
 
     def _troubled(self, trouble: str, error: Recoverable) -> None:
-        TRANSACTIONS.labels("retried").inc()
+        self._metrics.transactions.labels("retried").inc()
         if self.tally.trouble != trouble:
             _log.warning("%s: %s; taking no more until there is room or the bus answers", self._camera, error)
         self.tally.trouble = trouble
@@ -168,11 +173,11 @@ class Publisher:
         for item in self._outbox:
             if isinstance(item, Picked):
                 self.tally.published += 1
-                FRAMES_PUBLISHED.inc()
-                CAMERA_LAST_FRAME.labels(self._camera).set(item.at_ms / 1000)
+                self._metrics.frames_published.inc()
+                self._metrics.camera_last_frame_timestamp_seconds.labels(self._camera).set(item.at_ms / 1000)
             elif isinstance(item, Gone):
                 count = item.last_sequence - item.first_sequence + 1
                 self.tally.dropped[item.reason] = self.tally.dropped.get(item.reason, 0) + count
-                FRAMES_DROPPED.labels("ingest", item.reason).inc(count)
+                self._metrics.frames_dropped.labels("ingest", item.reason).inc(count)
         self._outbox = []
         self._printed.clear()

@@ -21,7 +21,7 @@ from classpulse.ingest.capture import Capture, tell_off
 from classpulse.ingest.schedule import observed
 from classpulse.records import CameraConfig, CameraReport, CameraState, RoomConfig, room_of
 from classpulse.roster import Roster, is_bridged
-from classpulse.telemetry import CAMERA_STATE
+from classpulse.telemetry import Metrics
 from classpulse.topics import INGEST_STATE, REPORTS, partition_of
 
 ROOM_FAULTS = ("bad_room", "no_room")
@@ -50,12 +50,13 @@ class Watch:
         clock: Clock,
         open_camera: Open,
         *,
+        metrics: Metrics,
         index: int = 0,
         count: int = 1,
         school: str = "",
         node: str = "",
     ) -> None:
-        self._bus, self._clock, self._open_camera = bus, clock, open_camera
+        self._bus, self._clock, self._open_camera, self._metrics = bus, clock, open_camera, metrics
         self._school = f"{school}/" if school else ""
         self._node = node
         self._roster = Roster(bus, clock)
@@ -150,7 +151,7 @@ class Watch:
         if self._clock.monotonic_ms() >= self._tell_until_ms:
             return False
         try:
-            told = tell_off(config, self._bus, self._clock, forget=forget)
+            told = tell_off(config, self._bus, self._clock, self._metrics, forget=forget)
         except (Fenced, Recoverable) as error:  # another copy took it over this moment; or nobody answers
             _log.warning("%s: %s; telling that it is off later", config.camera, error)
             return False
@@ -241,6 +242,6 @@ class Watch:
 
     def _show(self, key: str, state: CameraState | None) -> None:
         for name in get_args(CameraState):
-            CAMERA_STATE.labels(key, name).set(name == state)
+            self._metrics.camera_state.labels(key, name).set(name == state)
             if state is None:
-                CAMERA_STATE.remove(key, name)
+                self._metrics.camera_state.remove(key, name)

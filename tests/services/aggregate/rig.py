@@ -13,6 +13,7 @@ from classpulse.replay import kept
 from classpulse.roster import BRIDGED
 from classpulse.stage import Loop, Pace
 from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, ROOMS, TIMELINES, TOPICS, Topic
+from tests.support import Shown
 
 N = TypeVar("N", bound=Record)
 
@@ -23,13 +24,16 @@ class Rig:
         self.bus = bus or MemoryBus(clock=self.clock)
         self.bus.create(tuple(TOPICS.values()))
         self.source = self.bus.member("source", ())
+        self.metrics = Shown()
         self.start()
 
     def start(self, *, bucket_ms: int = 10_000, max_records: int = 64) -> None:
         """A fresh process: everything it knows it reads from the bus."""
         member = self.bus.member("aggregate", [DETECTIONS])
-        self.stage = Aggregate(self.bus, self.clock, member.assignment, bucket_ms=bucket_ms)
-        self.loop = Loop(self.stage, self.bus, member, self.clock, Pace(max_records=max_records, timeout_ms=0))
+        self.stage = Aggregate(self.bus, self.clock, member.assignment, metrics=self.metrics, bucket_ms=bucket_ms)
+        self.loop = Loop(
+            self.stage, self.bus, member, self.clock, Pace(max_records=max_records, timeout_ms=0), metrics=self.metrics
+        )
 
     def write(self, *outputs: Outgoing) -> None:
         self.source.commit(outputs, {})

@@ -23,10 +23,10 @@ from classpulse.records import (
     room_of,
 )
 from classpulse.stage import Loop, Pace
-from classpulse.telemetry import REGISTRY
 from classpulse.topics import AGGREGATE_STATE, CAMERAS, DEAD_LETTERS, DETECTIONS, EVENTS, ROOMS, TIMELINES, partition_of
 from tests.services.aggregate.rig import Rig
 from tests.services.aggregate.stories import CAM, HAND, ROOM, A, B, at, beat, frame, frames, plan
+from tests.support import Shown
 
 NOW = 1_700_000_000_000
 OTHER = "t/s/other/cam"
@@ -113,7 +113,7 @@ def test_a_partition_that_was_another_members_for_a_while_is_read_from_the_bus_a
     assert other.loop.turn() == 40
     member = other.bus.member("aggregate", [DETECTIONS])
     first.forget(member.assignment())
-    back = Loop(first, other.bus, member, other.clock, Pace(timeout_ms=0))
+    back = Loop(first, other.bus, member, other.clock, Pace(timeout_ms=0), metrics=Shown())
     while back.turn():
         pass
     assert other.bytes() == undisturbed
@@ -282,8 +282,8 @@ def test_a_room_that_owes_more_buckets_than_a_step_holds_gets_its_turns(rig: Rig
 
 def test_latency_is_measured_from_the_frame_that_satisfied_the_rule(rig: Rig) -> None:
     def total() -> tuple[float, float]:
-        name = "classpulse_capture_to_event_seconds"
-        return REGISTRY.get_sample_value(f"{name}_count") or 0, REGISTRY.get_sample_value(f"{name}_sum") or 0
+        name = "capture_to_event_seconds"
+        return rig.metrics.value(f"{name}_count") or 0, rig.metrics.value(f"{name}_sum") or 0
 
     before = total()
     rig.tell([frame(i, NOW - 1_000 + 200 * i, at(1, HAND)) for i in range(4)])

@@ -12,6 +12,7 @@ from classpulse.stage import Loop, Pace
 from classpulse.topics import DETECTIONS, TOPICS, Topic
 from tests.services.aggregate.rig import Rig
 from tests.services.aggregate.stories import A, B
+from tests.support import Shown
 
 SITE = "0123456789abcdef"
 
@@ -46,6 +47,7 @@ class School:
         self.bus = MemoryBus(clock=self.clock)
         self.bus.create(tuple(TOPICS.values()))
         self.detect = self.bus.member("detect", ())
+        self.metrics = Shown()
         self.cameras = cameras or (A, B)
         for camera in self.cameras:
             self.district.camera(camera)
@@ -72,7 +74,9 @@ class School:
         member = local(self.bus.member(Bridge.name, [DETECTIONS]))
         crossing = Crossing(member, dial or self.dial, self.clock, pause_ms=0)
         stage = Bridge(lambda: self.cameras, self.clock)
-        return Loop(stage, self.bus, crossing, self.clock, Pace(max_records=max_records, timeout_ms=0))
+        return Loop(
+            stage, self.bus, crossing, self.clock, Pace(max_records=max_records, timeout_ms=0), metrics=self.metrics
+        )
 
     def cross(self, loop: Loop | None = None) -> None:
         """Until nothing is left to forward; then the district aggregates."""

@@ -14,7 +14,6 @@ from classpulse.bus.limits import keep_within
 from classpulse.codec import Outgoing, decode, encode
 from classpulse.errors import BadInput, Fatal, Fenced, RecordTooLarge, Recoverable, StorageFull
 from classpulse.records import DeadLetter, FrameDetections, Hole, Idle, Record, TimelineBucket
-from classpulse.telemetry import OLDEST_UNPROCESSED
 from classpulse.topics import DEAD_LETTERS, DETECTIONS, TIMELINES
 from tests.services.aggregate.stories import ROOM, SLEEP, A, B, at, beat, dropped, frames, plan
 from tests.services.bridge.rig import SITE, Faulty, Killed, School, stored, without_bridge
@@ -116,10 +115,9 @@ class Line:
         return self.school.dial()
 
 
-def waiting_s() -> float:
+def waiting_s(school: School) -> float | None:
     """How long the oldest record waits for the bridge."""
-    (gauge,) = OLDEST_UNPROCESSED.collect()
-    return next(s.value for s in gauge.samples if s.labels["stage"] == "bridge")
+    return school.metrics.value("oldest_unprocessed_seconds", stage="bridge")
 
 
 def test_a_bridge_that_starts_without_a_link_reads_nothing_and_says_how_long_it_waits() -> None:
@@ -132,11 +130,11 @@ def test_a_bridge_that_starts_without_a_link_reads_nothing_and_says_how_long_it_
         with pytest.raises(Recoverable, match="no link to the district: "):
             loop.turn()
         assert school.bus.positions("bridge", DETECTIONS) == {}
-    assert waiting_s() >= 180
+    assert waiting_s(school) >= 180
     school.cross(loop)
     school.clock.advance(1_000)
     loop.turn()
-    assert (line.dialled, waiting_s()) == (4, 0)
+    assert (line.dialled, waiting_s(school)) == (4, 0)
     assert school.district.bytes() == without_bridge(lesson())
 
 

@@ -19,8 +19,8 @@ from classpulse.records import (
     room_of,
 )
 from classpulse.roster import Roster
-from classpulse.telemetry import REGISTRY
 from classpulse.topics import DETECTIONS, EVENTS, FRAMES, INGEST_STATE, REPORTS, TOPICS, Topic, partition_of
+from tests.support import Shown
 
 LATE_MS = 15_000
 
@@ -55,7 +55,16 @@ class Route:
         self._writer = self.bus.member("route", ())
         self._begun_ms: dict[str, int] = {}
         self._told: set[tuple[str, int]] = set()
-        self.canary = Canary(self.bus, self.clock, late_ms=LATE_MS)
+        self.metrics = Shown()
+        self.canary = Canary(self.bus, self.clock, metrics=self.metrics, late_ms=LATE_MS)
+
+    def missed(self, node: str) -> float | None:
+        """How many lessons of a node were missed; None where it has no such figure."""
+        return self.metrics.value("canary_missed_total", node=node)
+
+    def came(self, node: str) -> float | None:
+        """How many events of a node's lessons came."""
+        return self.metrics.value("canary_delay_seconds_count", node=node)
 
     def tell(self, noun: Record, topic: Topic) -> None:
         self._writer.commit([encode(noun, topic=topic, at_ms=self.clock.now_ms())], {})
@@ -123,13 +132,3 @@ def event(camera: str, behaviour: str, started_at_ms: int) -> BehaviourEvent:
         started_at_ms=started_at_ms,
         model="m",
     )
-
-
-def missed(node: str) -> float | None:
-    """How many lessons of a node were missed; None where it has no such figure."""
-    return REGISTRY.get_sample_value("classpulse_canary_missed_total", {"node": node})
-
-
-def came(node: str) -> float | None:
-    """How many events of a node's lessons came."""
-    return REGISTRY.get_sample_value("classpulse_canary_delay_seconds_count", {"node": node})

@@ -13,6 +13,7 @@ from classpulse.detect.worker import Detect
 from classpulse.records import CameraConfig, DeadLetter, Delivery, Detection, Dropped, Frame, Heartbeat, Record
 from classpulse.stage import Loop, Pace
 from classpulse.topics import CAMERAS, DEAD_LETTERS, DETECTIONS, FRAMES, TOPICS, Topic
+from tests.support import Shown
 
 CAMERA = "t/s/room/front"
 OTHER = "t/s/room/back"
@@ -54,9 +55,19 @@ class Rig:
         self.bus.create(tuple(TOPICS.values()))
         self.source = self.bus.member("source", ())
         self.sight = FakeSight()
+        self.metrics = Shown()
         deliveries = Deliveries(self.bus, self.clock)
-        self.stage = Detect(self.sight, deliveries, self.clock, freshness_ms=FRESHNESS_MS, node="host")
-        self.loop = Loop(self.stage, self.bus, self.bus.member("detect", (FRAMES,)), self.clock, Pace(timeout_ms=0))
+        self.stage = Detect(
+            self.sight, deliveries, self.clock, metrics=self.metrics, freshness_ms=FRESHNESS_MS, node="host"
+        )
+        self.loop = Loop(
+            self.stage,
+            self.bus,
+            self.bus.member("detect", (FRAMES,)),
+            self.clock,
+            Pace(timeout_ms=0),
+            metrics=self.metrics,
+        )
 
     def declare(self, camera: str, delivery: Delivery) -> None:
         config = CameraConfig(camera=camera, source="file:///clip.mp4", delivery=delivery)

@@ -12,6 +12,7 @@ from classpulse.lines import Lines, promoted, rolled_back, with_canary, without_
 from classpulse.records import Detection, ModelRelease
 from classpulse.topics import MODELS
 from tests.services.supervisor.running import wait_until
+from tests.support import Shown
 
 CAMERA, OTHER = "t/s/r/front", "t/s/r/back"
 PICTURE = np.zeros((9, 16, 3), np.uint8)
@@ -111,7 +112,7 @@ class Rig:
         self.there: dict[str, FakeEyes | Exception] = {}
         self.opened: list[str] = []
         self.own = FakeEyes("own", self.clock)
-        self.sight = LineSight(self.bus, self.clock, "main", self.open, self.own)
+        self.sight = LineSight(self.bus, self.clock, "main", self.open, self.own, metrics=Shown())
 
     def open(self, release: ModelRelease) -> Eyes:
         self.opened.append(release.digest)

@@ -17,6 +17,7 @@ from classpulse.ingest.pressure import Pressure
 from classpulse.ingest.sources.base import Image, Opened, Source, SourceEnded
 from classpulse.records import CameraConfig, Dropped, Frame, Heartbeat, IngestState, Record, Told
 from classpulse.topics import FRAMES, INGEST_STATE, TOPICS, partition_of
+from tests.support import Shown
 
 CAMERA = "district/school/room/door"
 SHORT = Limits(open_ms=2_000, silence_ms=1_500, grain_ms=10, retry_ms=10, farewell_ms=300)
@@ -146,7 +147,7 @@ def capture_of(
     clock = clock or SystemClock()
     more = {} if source is None else {"source_of": lambda _: source}
     pressure = pressure or Pressure(bus, clock, most_records=1_000_000, most_bytes=1 << 40)
-    return Capture(config, bus, clock, pressure=pressure, limits=limits, **more)  # type: ignore[arg-type]
+    return Capture(config, bus, clock, pressure=pressure, metrics=Shown(), limits=limits, **more)  # type: ignore[arg-type]
 
 
 def play(config: CameraConfig, bus: Bus, clock: Clock | None = None, **more: object) -> Capture:

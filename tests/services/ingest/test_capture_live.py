@@ -32,6 +32,7 @@ from tests.services.ingest.making import (
     told,
     wait_for,
 )
+from tests.support import Shown
 
 PARTITION = partition_of(CAMERA, FRAMES.partitions)
 
@@ -61,6 +62,7 @@ def test_a_live_stream_reconnects_in_a_new_epoch_after_growing_waits() -> None:
         bus,
         clock,
         pressure=Pressure(bus, clock),
+        metrics=Shown(),
         rng=random.Random(1),
         source_of=lambda _: source,
     )

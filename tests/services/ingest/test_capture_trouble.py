@@ -34,6 +34,7 @@ from tests.services.ingest.making import (
     wait_for,
     write_unreadable_state,
 )
+from tests.support import Shown
 
 PARTITION = partition_of(CAMERA, FRAMES.partitions)
 
@@ -149,9 +150,9 @@ def test_closing_tells_that_nobody_is_to_be_observed(tmp_path: Path) -> None:
 def test_a_camera_that_is_not_open_can_be_told_off_and_forgotten(tmp_path: Path) -> None:
     bus, clock, config = new_bus(), ManualClock(), config_of(clip(tmp_path / "clip.mp4"), delivery="complete")
     play(config, bus, clock)
-    assert tell_off(config, bus, clock)
+    assert tell_off(config, bus, clock, Shown())
     assert len(beats_of(bus)) == 1, "that it is over was told already"
-    assert tell_off(config, bus, clock, forget=True)
+    assert tell_off(config, bus, clock, Shown(), forget=True)
     assert not state_of(bus).ended
     play(config, bus, clock)
     assert {f.epoch for f in frames_of(bus)} == {0, 1}, "added again, it is played again"

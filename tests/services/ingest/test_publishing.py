@@ -16,6 +16,7 @@ from classpulse.ingest.sources.base import Opened, Picture, SourceError
 from classpulse.records import Dropped, Frame, Heartbeat
 from classpulse.topics import FRAMES, TOPICS
 from tests.services.ingest.making import CAMERA, StillPicture, config_of, drops_of, frames_of, new_bus, state_of, told
+from tests.support import Shown
 
 NOW_MS = 1_700_000_000_000
 
@@ -44,7 +45,7 @@ def moody() -> Moody:
 
 def publisher_on(bus: MemoryBus, *, live: bool = True, print_: object = None) -> Publisher:
     member = bus.member("ingest", (), slot=CAMERA)
-    return Publisher(member, CAMERA, print_ or Printer().print, ManualClock(), live=live)  # type: ignore[arg-type]
+    return Publisher(member, CAMERA, print_ or Printer().print, ManualClock(), metrics=Shown(), live=live)  # type: ignore[arg-type]
 
 
 def story() -> CameraStory:

@@ -12,7 +12,6 @@ from classpulse.ingest.capture import Capture
 from classpulse.ingest.watch import AGAIN_MS, Watch
 from classpulse.records import CameraConfig, Lesson, RoomConfig
 from classpulse.roster import BRIDGED
-from classpulse.telemetry import REGISTRY
 from tests.services.ingest.making import (
     CAMERA,
     beats_of,
@@ -44,8 +43,7 @@ def test_a_declared_camera_is_opened_and_reported(school: Place2) -> None:
     report = school.reports()[-1]
     assert (report.camera, report.stage, report.state, report.last_error) == (CAMERA, "ingest", "up", "")
     assert report.node == "host"
-    labels = {"camera": CAMERA, "state": "up"}
-    assert REGISTRY.get_sample_value("classpulse_camera_state", labels) == 1.0
+    assert school.metrics.value("camera_state", camera=CAMERA, state="up") == 1.0
     assert school.watch.stop(3_000)
     assert frames_of(school.bus)
 
@@ -141,7 +139,7 @@ def test_a_removed_camera_is_told_off_and_no_longer_reported(school: Place2) -> 
     before = len(school.reports())
     school.watch.turn()
     assert len(school.reports()) == before
-    assert REGISTRY.get_sample_value("classpulse_camera_state", {"camera": CAMERA, "state": "off"}) is None
+    assert school.metrics.value("camera_state", camera=CAMERA, state="off") is None
     assert state_of(school.bus).source == ""
 
 
@@ -178,7 +176,7 @@ def test_a_camera_whose_thread_died_is_opened_again_after_a_while() -> None:
         dead.append(capture)
         return capture
 
-    school.watch = Watch(school.bus, clock, open_dead)
+    school.watch = Watch(school.bus, clock, open_dead, metrics=school.metrics)
     school.roster.write([RoomConfig(room=ROOM), camera()])
     school.watch.turn()
     assert dead[0].join(5)
@@ -234,7 +232,7 @@ def test_a_camera_that_fails_for_good_is_said_and_opened_again_later() -> None:
         dead.append(capture_of(config, Deaf(Fatal("not known to be committed")), SystemClock()))
         return dead[-1]
 
-    school.watch = Watch(school.bus, clock, open_fatal)
+    school.watch = Watch(school.bus, clock, open_fatal, metrics=school.metrics)
     school.roster.write([RoomConfig(room=ROOM), camera()])
     school.watch.turn()
     assert dead[0].join(5)

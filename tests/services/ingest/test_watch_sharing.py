@@ -9,7 +9,6 @@ from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
 from classpulse.ingest.watch import AGAIN_MS, Watch
 from classpulse.records import RoomConfig
-from classpulse.telemetry import REGISTRY
 from classpulse.topics import INGEST_STATE, partition_of
 from tests.services.ingest.making import (
     CAMERA,
@@ -43,7 +42,7 @@ def test_a_camera_that_another_copy_took_over_is_left_to_it_and_opened_again_if_
     school: Place2, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = ManualClock()
-    school.watch = Watch(school.bus, clock, school._open)
+    school.watch = Watch(school.bus, clock, school._open, metrics=school.metrics)
     school.roster.write([RoomConfig(room=ROOM), camera()])
     school.turn_until(lambda: frames_of(school.bus))
 
@@ -74,7 +73,7 @@ def test_cameras_whose_partition_goes_to_another_copy_are_closed_without_a_word_
     school.watch.turn()
     assert (states(school), len(school.reports())) == ([], before)
     assert state_of(school.bus).source != "", "its story is another's, not forgotten"
-    assert REGISTRY.get_sample_value("classpulse_camera_state", {"camera": CAMERA, "state": "up"}) is None
+    assert school.metrics.value("camera_state", camera=CAMERA, state="up") is None
 
     group.owned = school.bus.member("x", [INGEST_STATE]).assignment()
     school.turn_until(lambda: {f.epoch for f in frames_of(school.bus)} == {0, 1})
@@ -97,7 +96,7 @@ class Handed:
 def test_only_the_cameras_of_the_school_are_opened() -> None:
     school = Place2()
     other = "district/other/room"
-    school.watch = Watch(school.bus, school.clock, school._open, school="district/school")
+    school.watch = Watch(school.bus, school.clock, school._open, metrics=school.metrics, school="district/school")
     here, there = camera(), config_of("synth://?fps=20", camera=f"{other}/front")
     school.roster.write([RoomConfig(room=ROOM), RoomConfig(room=other), here, there])
     school.watch.turn()
@@ -112,7 +111,8 @@ def test_copies_of_two_schools_do_not_disturb_each_other(school: Place2) -> None
         [RoomConfig(room=ROOM), RoomConfig(room=other), camera(), config_of("synth://?fps=20", camera=f"{other}/front")]
     )
     watches = [
-        Watch(school.bus, school.clock, school._open, school=name) for name in ("district/school", "district/other")
+        Watch(school.bus, school.clock, school._open, metrics=school.metrics, school=name)
+        for name in ("district/school", "district/other")
     ]
     for _ in range(3):
         for watch in watches:

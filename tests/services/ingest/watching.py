@@ -17,6 +17,7 @@ from tests.services.ingest.making import (
     config_of,
     new_bus,
 )
+from tests.support import Shown
 
 ROOM = "district/school/room"
 
@@ -29,7 +30,10 @@ class Place2:
         self.bus: MemoryBus = new_bus(self.clock)
         self.roster = Roster(self.bus, self.clock)
         self.opened: list[CameraConfig] = []
-        self.watch = Watch(self.bus, self.clock, self._open, index=index, count=count, node="host")
+        self.metrics = Shown()
+        self.watch = Watch(
+            self.bus, self.clock, self._open, metrics=self.metrics, index=index, count=count, node="host"
+        )
 
     def _open(self, config: CameraConfig) -> Capture:
         self.opened.append(config)
