@@ -25,8 +25,22 @@ class StorageFull(Recoverable):
     """The disk (or the bus's own limit) has no room; committed data is safe."""
 
 
+UNREADABLE = (
+    "empty",
+    "no_type",
+    "unknown_type",
+    "unknown_version",
+    "wrong_type",
+    "bad_headers",
+    "from_the_future",
+    "corrupt_jpeg",
+    "bad_size",
+)
+"""The reasons of dead letters."""
+
+
 class InvalidRecord(ClassPulseError):
-    """A record that cannot be read. `reason` is a short stable word for counters and dead letters."""
+    """A record that cannot be read. `reason` is a short stable word for counters and dead letters (one of UNREADABLE)."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

@@ -14,7 +14,7 @@ from classpulse.bus.base import Bus, Member, Place
 from classpulse.bus.limits import unread
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
-from classpulse.errors import InvalidRecord, RecordTooLarge, Recoverable
+from classpulse.errors import UNREADABLE, InvalidRecord, RecordTooLarge, Recoverable
 from classpulse.faults import fault
 from classpulse.records import DeadLetter, Record
 from classpulse.telemetry import Metrics
@@ -23,6 +23,9 @@ from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
 LAG_EVERY_MS = 2_000
 ALLOWED_SKEW_MS = 10_000
 """How much later than its append time a record may say it was captured."""
+
+SKEW_FOR_MS = 300_000
+"""For so long at most, and half of it at least, the greatest lead of a capture time is shown."""
 
 _log = logging.getLogger("classpulse.stage")
 
@@ -87,13 +90,15 @@ class Pulse:
     """What a loop has done when it last came round, at `at_ms` of its monotonic clock.
 
     `busy_ms`: how long its `steps` took, commits included; `oldest_ms`: the age of the oldest record of its last poll. What
-    waits for a broker comes round, too; what waits for a net that never answers does not.
+    waits for a broker comes round, too; what waits for a net that never answers does not. `assigned`: how many partitions are
+    this member's.
     """
 
     at_ms: int
     steps: int = 0
     busy_ms: int = 0
     oldest_ms: int = 0
+    assigned: int = 0
 
 
 class Loop:
@@ -106,7 +111,12 @@ class Loop:
         self.pace = pace or Pace()
         self._idle_due_ms = self._lag_due_ms = 0
         self._took = False
+        self._skew = _Greatest(SKEW_FOR_MS)
         self.pulse = Pulse(clock.monotonic_ms())
+        for result in ("committed", "retried", "too_large"):
+            metrics.transactions.labels(result)  # at 0: who looks for a rise sees none where it is first shown at 1
+        for reason in UNREADABLE:
+            metrics.deadletters.labels(reason)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises Fatal (Fenced among them); everything recoverable is retried here."""
@@ -144,29 +154,43 @@ class Loop:
         fault("stage.committed")
         self.stage.committed(step, self.clock.now_ms())
         ended_ms = self.clock.monotonic_ms()
-        self.pulse = Pulse(ended_ms, self.pulse.steps + 1, self.pulse.busy_ms + ended_ms - began_ms, oldest_ms)
+        steps, busy_ms = self.pulse.steps + 1, self.pulse.busy_ms + ended_ms - began_ms
+        self.pulse = Pulse(ended_ms, steps, busy_ms, oldest_ms, len(self.member.assignment()))
         return len(polled)
 
     def _beat(self) -> None:
         """It came round, and nothing waits here."""
-        self.pulse = replace(self.pulse, at_ms=self.clock.monotonic_ms(), oldest_ms=0)
+        assigned = len(self.member.assignment())
+        self.pulse = replace(self.pulse, at_ms=self.clock.monotonic_ms(), assigned=assigned, oldest_ms=0)
 
     def _step(self, polled: Sequence[Stored]) -> tuple[Step, dict[Place, int]]:
         started = self.clock.monotonic_ms()
-        taken = [Taken(record, _read(record)) for record in polled]
+        taken = [Taken(record, self._read(record)) for record in polled]
         step = self.stage.step(taken, self.member.expired())
         step.dead += [(one.stored, one.noun) for one in taken if isinstance(one.noun, InvalidRecord)]
         step.outputs += [self._dead_letter(record, error) for record, error in step.dead]
-        self.metrics.stage_duration_seconds.labels(self.stage.name, "step").observe(
-            (self.clock.monotonic_ms() - started) / 1000
-        )
+        self._took_ms("step", started)
         return step, {Place(r.topic, r.partition): r.offset + 1 for r in polled}
+
+    def _read(self, record: Stored) -> Record | InvalidRecord:
+        """What a record says, or why that cannot be told; and how far its clock was ahead."""
+        try:
+            noun = decode(record)
+            self._skew.note(ahead_ms(noun, record), self.clock.monotonic_ms())
+            return in_time(noun, record)
+        except InvalidRecord as error:
+            return error
+
+    def _took_ms(self, step: str, began_ms: int) -> None:
+        took_ms = self.clock.monotonic_ms() - began_ms
+        self.metrics.stage_duration_seconds.labels(self.stage.name, step).observe(took_ms / 1000)
 
     def _commit(self, step: Step, positions: Mapping[Place, int], stop: threading.Event | None) -> None:
         """Until it is committed: the step has changed the stage's memory, so it cannot be forgotten, only repeated."""
         retry_ms = self.pace.retry_first_ms
         outputs = step.outputs
         while True:
+            began_ms = self.clock.monotonic_ms()
             try:
                 self.member.commit(outputs, positions)
             except RecordTooLarge as error:
@@ -183,6 +207,7 @@ class Loop:
                 retry_ms = min(2 * retry_ms, self.pace.retry_most_ms)
             else:
                 self.metrics.transactions.labels("committed").inc()
+                self._took_ms("commit", began_ms)
                 return
 
     def _append_idle(self, stop: threading.Event | None) -> None:
@@ -200,6 +225,8 @@ class Loop:
         if now_ms < self._lag_due_ms:
             return
         self._lag_due_ms = now_ms + LAG_EVERY_MS
+        skew_ms = self._skew.of(self.clock.monotonic_ms())
+        self.metrics.clock_skew_seconds.labels(self.stage.name).set(skew_ms / 1000)
         places = self.member.assignment()
         topics = [topic_named(name) for name in sorted({place.topic for place in places})]
         records = sum(unread(self.bus, self.stage.name, topic) for topic in topics)
@@ -242,20 +269,43 @@ class Loop:
         return encode(letter, topic=DEAD_LETTERS, at_ms=now_ms)
 
 
-def _read(record: Stored) -> Record | InvalidRecord:
-    try:
-        return decode_in_time(record)
-    except InvalidRecord as error:
-        return error
+class _Greatest:
+    """The greatest of the numbers noted lately."""
+
+    def __init__(self, for_ms: int) -> None:
+        self._half_ms = for_ms // 2
+        self._now = self._before = self._since_ms = 0
+
+    def note(self, number: int, now_ms: int) -> None:
+        """One more of them, not below 0."""
+        self.of(now_ms)
+        self._now = max(self._now, number)
+
+    def of(self, now_ms: int) -> int:
+        """0 where there was none."""
+        if now_ms - self._since_ms >= self._half_ms:
+            self._before = self._now if now_ms - self._since_ms < 2 * self._half_ms else 0
+            self._now, self._since_ms = 0, now_ms
+        return max(self._now, self._before)
 
 
 def decode_in_time(record: Stored) -> Record:
     """Decode, and refuse what says it was captured after it was appended (plus ALLOWED_SKEW_MS): both times are logged."""
-    noun = decode(record)
-    said_ms = next((getattr(noun, f) for f in ("captured_at_ms", "last_ms", "at_ms") if hasattr(noun, f)), None)
-    if said_ms is not None and said_ms > record.appended_at_ms + ALLOWED_SKEW_MS:
+    return in_time(decode(record), record)
+
+
+def in_time(noun: Record, record: Stored) -> Record:
+    """The noun of this record. Raises InvalidRecord for one that is from the future."""
+    if (ahead := ahead_ms(noun, record)) > ALLOWED_SKEW_MS:
         raise InvalidRecord(
             "from_the_future",
-            f"captured at {said_ms} ms, appended at {record.appended_at_ms} ms; expected no more than {ALLOWED_SKEW_MS} ms apart",
+            f"captured at {record.appended_at_ms + ahead} ms, appended at {record.appended_at_ms} ms;"
+            f" expected no more than {ALLOWED_SKEW_MS} ms apart",
         )
     return noun
+
+
+def ahead_ms(noun: Record, record: Stored) -> int:
+    """How much later than its append time a record says it was captured; 0 for one that was not, or says nothing."""
+    said_ms = next((getattr(noun, f) for f in ("captured_at_ms", "last_ms", "at_ms") if hasattr(noun, f)), 0)
+    return max(0, said_ms - record.appended_at_ms)

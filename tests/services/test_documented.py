@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from classpulse.errors import UNREADABLE
 from classpulse.records import CameraState
 from classpulse.settings import PREFIX, TESTS_PREFIX, Settings
 from classpulse.telemetry import Metrics, Row
@@ -115,6 +116,13 @@ def test_what_takes_time_is_measured_around_two_seconds_and_up_to_a_minute() -> 
     for row in seconds:
         assert 2.0 in row.buckets
         assert row.buckets[-1] == 60.0
+
+
+def test_every_reason_of_a_dead_letter_is_known_and_explained() -> None:
+    given = {reason for _, text in sources() for reason in re.findall(r"InvalidRecord\(\s*\"(\w+)\"", text)}
+    explained = {reason for cells in rows("metrics.md") for reason in re.findall(r"`(\w+)`", cells[0])}
+    assert given - {"decode_error"} == set(UNREADABLE), "ingest tells decode_error as a dropped frame"
+    assert set(UNREADABLE) <= explained
 
 
 def test_every_state_of_a_camera_is_explained() -> None:

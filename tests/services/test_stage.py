@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -9,9 +10,9 @@ from classpulse.bus.base import Place
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing, Stored, decode, encode
-from classpulse.errors import Fenced, InvalidRecord, Recoverable, StorageFull
+from classpulse.errors import UNREADABLE, Fenced, InvalidRecord, Recoverable, StorageFull
 from classpulse.records import DeadLetter, Heartbeat, Hole
-from classpulse.stage import ALLOWED_SKEW_MS, Loop, Pace, Step, Taken
+from classpulse.stage import ALLOWED_SKEW_MS, SKEW_FOR_MS, Loop, Pace, Step, Taken
 from classpulse.topics import DEAD_LETTERS, DETECTIONS, FRAMES, TOPICS
 from tests.support import Shown
 
@@ -231,6 +232,59 @@ def test_an_output_too_large_fails_alone(rig: Rig) -> None:
     rig.source.commit([rig.beat(1)], {})
     assert rig.new_loop().turn() == 1
     assert len(rig.all_of(DETECTIONS.name)) == 1
+
+
+def test_what_may_be_counted_is_shown_at_zero_before_it_is(rig: Rig) -> None:
+    assert {reason: rig.metrics.value("deadletters_total", reason=reason) for reason in UNREADABLE} == dict.fromkeys(
+        UNREADABLE, 0
+    )
+    assert [rig.metrics.value("transactions_total", result=r) for r in ("committed", "retried", "too_large")] == [
+        0,
+        0,
+        0,
+    ]
+
+
+def test_dead_letters_and_transactions_are_counted_by_what_became_of_them(rig: Rig) -> None:
+    rig.source.commit([replace(rig.beat(), headers=())], {})
+    member = FullDisk(rig.bus.member("echo", (FRAMES,)), refusals=2)
+    loop = Loop(rig.stage, rig.bus, member, rig.clock, Pace(timeout_ms=0), metrics=rig.metrics)  # type: ignore[arg-type]
+    loop.turn()
+    assert rig.metrics.value("deadletters_total", reason="no_type") == 1
+    assert [rig.metrics.value("transactions_total", result=r) for r in ("committed", "retried")] == [1, 2]
+    assert [rig.metrics.value("stage_duration_seconds_count", stage="echo", step=s) for s in ("step", "commit")] == [
+        1,
+        1,
+    ]
+
+
+def test_how_far_clocks_are_ahead_is_told_for_some_minutes(rig: Rig) -> None:
+    def skew_after(*ahead_ms: int) -> float | None:
+        rig.source.commit([rig.beat(rig.clock.now_ms() + one) for one in ahead_ms], {})
+        rig.loop.turn()
+        rig.clock.advance(2_000)
+        rig.loop.turn()
+        return rig.metrics.value("clock_skew_seconds", stage="echo")
+
+    assert skew_after() == 0
+    assert skew_after(-5_000) == 0, "a record that waited says nothing of clocks"
+    assert skew_after(1_500, 3_000, 500) == 3
+    assert skew_after(ALLOWED_SKEW_MS + 1_000) == 11, "what is refused for it is told, too"
+    rig.clock.advance(SKEW_FOR_MS // 2 - 10_000)
+    assert skew_after(1_000) == 11
+    rig.clock.advance(SKEW_FOR_MS // 2)
+    assert skew_after(1_000) == 1
+    rig.clock.advance(SKEW_FOR_MS)
+    assert skew_after() == 0
+
+
+def test_the_pulse_tells_how_many_partitions_are_ours(rig: Rig) -> None:
+    assert rig.loop.pulse.assigned == 0
+    rig.loop.turn()
+    assert rig.loop.pulse.assigned == FRAMES.partitions
+    rig.source.commit([rig.beat()], {})
+    rig.loop.turn()
+    assert rig.loop.pulse.assigned == FRAMES.partitions
 
 
 def test_lag_and_the_age_of_the_oldest_unprocessed_record_are_told(rig: Rig) -> None:
