@@ -8,15 +8,16 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from classpulse.aggregate.coverage import Coverage
 from classpulse.aggregate.plans import Plans
-from classpulse.aggregate.room import FINALITY_LIMIT_MS
+from classpulse.aggregate.room import FINALITY_LIMIT_MS, Publication, Room
 from classpulse.aggregate.rooms import Rooms, outgoing
 from classpulse.bus.base import Bus, Place
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import Fatal, InvalidRecord
 from classpulse.faults import fault
-from classpulse.records import BehaviourEvent, Idle, RoomPlan, StateEntry, Told
+from classpulse.records import BehaviourEvent, Idle, RoomPlan, StateEntry, TimelineBucket, Told
 from classpulse.stage import Step, Taken
 from classpulse.telemetry import Metrics
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, partition_of
@@ -63,10 +64,13 @@ class Aggregate:
         self._read_to: dict[int, int] = {}
         self._heard_ms: dict[int, dict[str, int]] = {}
         self._marks: dict[int, _Mark] = {}
+        self._coverage = Coverage(metrics)
+        self._finals: list[TimelineBucket] = []
 
     def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
         """Read records in their order; final buckets and changed state follow what they published."""
         step = Step()
+        self._finals = []
         touched = sorted({item.stored.partition for item in taken} | {place.partition for place in expired})
         rooms = {partition: self._rooms(partition) for partition in touched}
         for place in expired:
@@ -74,7 +78,8 @@ class Aggregate:
         for item in taken:
             self._take(item, rooms[item.stored.partition], step)
         for partition in touched:
-            step.outputs += map(outgoing, rooms[partition].finals())
+            for publication in rooms[partition].finals():
+                self._publish(publication, step)
             step.outputs += rooms[partition].changes()
         fault("aggregate.state_taken")
         return step
@@ -87,9 +92,10 @@ class Aggregate:
                 held.pop(partition, None)
 
     def committed(self, step: Step, now_ms: int) -> None:
-        """Events can be read now: how long after the capture of the frame that satisfied their rule."""
+        """Events can be read now: how long after the capture of the frame that satisfied their rule; and final buckets."""
         for captured_at_ms in step.latencies_ms:
             self._metrics.capture_to_event_seconds.observe(max(0, now_ms - captured_at_ms) / 1000)
+        self._coverage.count(self._finals, now_ms)
 
     def idle(self, now_ms: int) -> list[Outgoing]:
         """Plans that changed, cameras that fell silent, and rooms that owe more final buckets: logged to the input."""
@@ -104,6 +110,7 @@ class Aggregate:
         for partition in partitions:
             idles += self._silent(partition, self._all_read_ms(partition, ends[partition], now_ms), now_ms)
             idles += self._owed(partition)
+        self._coverage.show(self._all_rooms(), now_ms)
         logged: list[RoomPlan | Idle] = [*plans, *idles]
         return [encode(noun, topic=DETECTIONS, at_ms=noun.at_ms) for noun in logged]
 
@@ -121,9 +128,15 @@ class Aggregate:
             step.dead.append((item.stored, error))
             return
         for publication in publications:
-            step.outputs.append(outgoing(publication))
-            if isinstance(publication.noun, BehaviourEvent) and publication.noun.phase == "started":
+            self._publish(publication, step)
+
+    def _publish(self, publication: Publication, step: Step) -> None:
+        step.outputs.append(outgoing(publication))
+        match publication.noun:
+            case BehaviourEvent(phase="started"):
                 step.latencies_ms.append(publication.at_ms)
+            case TimelineBucket(final=True) as bucket:
+                self._finals.append(bucket)
 
     def _rooms(self, partition: int) -> Rooms:
         """The rooms of a partition, as the bus remembers them when it is first asked for."""
@@ -138,8 +151,10 @@ class Aggregate:
 
     def _known(self) -> dict[str, RoomPlan | None]:
         """The plans the rooms go by."""
-        rooms = [pair for partition in self._partitions.values() for pair in partition.rooms().items()]
-        return {key: room.plan for key, room in rooms}
+        return {key: room.plan for key, room in self._all_rooms().items()}
+
+    def _all_rooms(self) -> dict[str, Room]:
+        return {key: room for partition in self._partitions.values() for key, room in partition.rooms().items()}
 
     def _silent(self, partition: int, read_ms: int, now_ms: int) -> list[Idle]:
         """Live cameras of which nothing came for SILENT_MS before `read_ms`, until when all that came was read."""
