@@ -46,7 +46,11 @@ class Settings:
     district: str = field(default="", metadata=_text("bus URL of the district; empty: this site aggregates itself"))
     spool_mib: int = field(default=4_096, metadata=_whole("detections kept for the district, in MiB", 1, 1_048_576))
     log_level: str = field(default="INFO", metadata=_text("least level that is logged", *LOG_LEVELS))
-    metrics_port: int = field(default=0, metadata=_whole("first loopback port for Prometheus; 0: none", 0, 65_000))
+    metrics_port: int = field(default=0, metadata=_whole("first port for metrics and probes; 0: none", 0, 65_000))
+    metrics_host: str = field(default="127.0.0.1", metadata=_text("address at which they are served"))
+    camera_series: int = field(
+        default=100, metadata=_whole("most cameras of a process of which each is shown in the metrics", 0, 100_000)
+    )
     fault: str = field(default="", metadata=_text("fault points to arm, for tests: [STAGE/]POINT:N, ..."))
     school: str = field(default="", metadata=_text("ingest watches this TENANT/SCHOOL only; empty: every school"))
     detect_workers: int = field(default=1, metadata=_whole("detect processes", 1, 24))

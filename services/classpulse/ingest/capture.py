@@ -105,6 +105,11 @@ class Capture:
         """Whether its recording is over and told."""
         return not self.alive and self._story is not None and self._story.ended
 
+    @property
+    def last_frame_ms(self) -> int | None:
+        """When the last frame on the bus was captured."""
+        return self._tally.last_frame_ms
+
     def report(self, now_ms: int) -> CameraReport:
         """Where it stands, for people."""
         with self._handover.lock:

@@ -46,7 +46,15 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
         pressure = Pressure(bus, clock)
         open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure, metrics=metrics)
         watch = Watch(
-            bus, clock, open_camera, metrics=metrics, index=index, count=count, school=settings.school, node=node()
+            bus,
+            clock,
+            open_camera,
+            metrics=metrics,
+            index=index,
+            count=count,
+            school=settings.school,
+            node=node(),
+            camera_series=settings.camera_series,
         )
         try:
             while not stop.is_set():

@@ -27,6 +27,7 @@ class Tally:
 
     published: int = 0
     largest_bytes: int = 0
+    last_frame_ms: int | None = None
     dropped: dict[str, int] = field(default_factory=dict)
     trouble: str = ""
 
@@ -174,7 +175,7 @@ class Publisher:
             if isinstance(item, Picked):
                 self.tally.published += 1
                 self._metrics.frames_published.inc()
-                self._metrics.camera_last_frame_timestamp_seconds.labels(self._camera).set(item.at_ms / 1000)
+                self.tally.last_frame_ms = item.at_ms
             elif isinstance(item, Gone):
                 count = item.last_sequence - item.first_sequence + 1
                 self.tally.dropped[item.reason] = self.tally.dropped.get(item.reason, 0) + count

@@ -9,7 +9,6 @@ configuration changed, another copy has it) is not: others will go on.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import get_args
 
 import msgspec
 
@@ -18,8 +17,9 @@ from classpulse.clock import Clock
 from classpulse.codec import Outgoing, encode
 from classpulse.errors import BadInput, Fatal, Fenced, InvalidRecord, Recoverable
 from classpulse.ingest.capture import Capture, tell_off
+from classpulse.ingest.figures import Figures
 from classpulse.ingest.schedule import observed
-from classpulse.records import CameraConfig, CameraReport, CameraState, RoomConfig, room_of
+from classpulse.records import CameraConfig, CameraReport, RoomConfig, room_of
 from classpulse.roster import Roster, is_bridged
 from classpulse.telemetry import Metrics
 from classpulse.topics import INGEST_STATE, REPORTS, partition_of
@@ -55,8 +55,10 @@ class Watch:
         count: int = 1,
         school: str = "",
         node: str = "",
+        camera_series: int = 100,
     ) -> None:
         self._bus, self._clock, self._open_camera, self._metrics = bus, clock, open_camera, metrics
+        self._figures = Figures(metrics, camera_series)
         self._school = f"{school}/" if school else ""
         self._node = node
         self._roster = Roster(bus, clock)
@@ -197,7 +199,6 @@ class Watch:
         self._told_off.discard(key)
         self._faults.pop(key, None)
         del self._known[key]
-        self._show(key, None)
 
     def _bury(self) -> None:
         """Notice which captures have ended, and why."""
@@ -218,8 +219,8 @@ class Watch:
     def _report(self, cameras: dict[str, CameraConfig]) -> None:
         now_ms = self._clock.now_ms()
         reports = [msgspec.structs.replace(self._report_of(key, now_ms), node=self._node) for key in cameras]
-        for report in reports:
-            self._show(report.camera, report.state)
+        last_ms = {key: at_ms for key, one in self._captures.items() if (at_ms := one.last_frame_ms) is not None}
+        self._figures.show(reports, last_ms)
         if reports:
             self._publish([encode(report, topic=REPORTS, at_ms=now_ms) for report in reports])
 
@@ -239,9 +240,3 @@ class Watch:
             return self._captures[key].report(now_ms)
         fault = self._faults.get(key, "failed" if key in self._again_ms else "")
         return CameraReport(camera=key, at_ms=now_ms, stage="ingest", state="off", last_error=fault)
-
-    def _show(self, key: str, state: CameraState | None) -> None:
-        for name in get_args(CameraState):
-            self._metrics.camera_state.labels(key, name).set(name == state)
-            if state is None:
-                self._metrics.camera_state.remove(key, name)

@@ -44,6 +44,10 @@ def test_a_declared_camera_is_opened_and_reported(school: Place2) -> None:
     assert (report.camera, report.stage, report.state, report.last_error) == (CAMERA, "ingest", "up", "")
     assert report.node == "host"
     assert school.metrics.value("camera_state", camera=CAMERA, state="up") == 1.0
+    assert school.metrics.value("cameras", state="up") == 1.0
+    assert school.metrics.value("camera_last_frame_timestamp_seconds", camera=CAMERA) in {
+        frame.captured_at_ms / 1000 for frame in frames_of(school.bus)
+    }
     assert school.watch.stop(3_000)
     assert frames_of(school.bus)
 
@@ -140,6 +144,8 @@ def test_a_removed_camera_is_told_off_and_no_longer_reported(school: Place2) -> 
     school.watch.turn()
     assert len(school.reports()) == before
     assert school.metrics.value("camera_state", camera=CAMERA, state="off") is None
+    assert school.metrics.value("camera_last_frame_timestamp_seconds", camera=CAMERA) is None
+    assert school.metrics.value("cameras", state="off") == 0
     assert state_of(school.bus).source == ""
 
 
