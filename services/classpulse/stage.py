@@ -132,6 +132,12 @@ class Loop:
                 self.clock.sleep_ms(retry_ms)
                 retry_ms = min(2 * retry_ms, self.pace.retry_most_ms)
 
+    def missing(self) -> str:
+        """What is missing before it does its part; empty for nothing."""
+        if self.pulse.assigned:
+            return ""
+        return f"{self.stage.name}: no partition is assigned to this copy; expected one at least, and no more copies than partitions"
+
     def turn(self, stop: threading.Event | None = None) -> int:
         """One poll and its step; gives the number of records handled. A step once made is committed before it returns."""
         self._append_idle(stop)

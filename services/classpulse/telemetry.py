@@ -10,9 +10,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-
-from classpulse.errors import Fatal
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 PREFIX = "classpulse_"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -230,16 +228,6 @@ class OnRegistry:
     def histogram(self, row: Row) -> Measuring:
         """As `Maker.histogram`."""
         return Histogram(row.name, row.meaning, row.labels, buckets=row.buckets, registry=self._registry)
-
-
-def serve_metrics(port: int, registry: CollectorRegistry) -> None:
-    """Serve the registry on loopback at `port`; 0 serves nothing. Raises Fatal naming a port that is taken."""
-    if port == 0:
-        return
-    try:
-        start_http_server(port, addr="127.0.0.1", registry=registry)
-    except OSError as error:
-        raise Fatal(f"metrics_port = {port}: {error}; expected a free port or 0") from error
 
 
 def start_logging(stage: str, level: str = "INFO") -> None:

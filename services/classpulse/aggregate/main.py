@@ -2,17 +2,17 @@
 
 import logging
 import threading
+from contextlib import closing
 from dataclasses import replace
-
-from prometheus_client import CollectorRegistry
 
 from classpulse.aggregate.aggregate import Aggregate
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
 from classpulse.faults import arm
+from classpulse.health import Health, served
 from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
-from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
+from classpulse.telemetry import start_logging
 from classpulse.topics import DETECTIONS, TOPICS
 
 PACE = Pace(max_records=3_000, max_bytes=4 * 1024 * 1024, idle_every_ms=1_000)
@@ -29,11 +29,9 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     _log.info("settings: %s", settings.describe())
     if settings.fault:
         arm(settings.fault)
-    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
-    metrics = Metrics(OnRegistry(registry))
     clock = SystemClock()
-    bus = open_bus(settings.bus_as("aggregate"))
-    try:
+    health = Health(clock)
+    with served(settings, health) as metrics, closing(open_bus(settings.bus_as("aggregate"))) as bus:
         bus.create(tuple(TOPICS.values()))
         member = bus.member(Aggregate.name, [DETECTIONS], index=index, count=count)
         stage = Aggregate(
@@ -44,7 +42,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
             bucket_ms=settings.bucket_ms,
             on_its_way_ms=settings.freshness_ms,
         )
-        Loop(stage, bus, member, clock, replace(PACE, timeout_ms=settings.commit_ms), metrics=metrics).run(stop)
+        loop = Loop(stage, bus, member, clock, replace(PACE, timeout_ms=settings.commit_ms), metrics=metrics)
+        health.follow(lambda: loop.pulse.at_ms, loop.missing)
+        loop.run(stop)
         member.close()
-    finally:
-        bus.close()

@@ -2,10 +2,9 @@
 
 import logging
 import threading
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-
-from prometheus_client import CollectorRegistry
 
 from classpulse import files
 from classpulse.bridge.crossing import Crossing
@@ -14,10 +13,11 @@ from classpulse.bus.base import Bus, Member, check_bus, open_bus
 from classpulse.clock import SystemClock
 from classpulse.errors import BadInput, ClassPulseError
 from classpulse.faults import arm
+from classpulse.health import Health, served
 from classpulse.roster import Roster
 from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
-from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
+from classpulse.telemetry import start_logging
 from classpulse.topics import DETECTIONS, TOPICS
 
 BATCH_RECORDS = 1_024
@@ -38,20 +38,18 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     district = settings.district_bus()
     check_bus(district, key="district")
     logging.getLogger("kafka").addHandler(logging.NullHandler())  # away for hours, it says so several times a second
-    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
-    metrics = Metrics(OnRegistry(registry))
     clock = SystemClock()
-    bus = open_bus(settings.bus_as("bridge"))
-    try:
+    health = Health(clock)
+    with served(settings, health) as metrics, closing(open_bus(settings.bus_as("bridge"))) as bus:
         bus.create(tuple(TOPICS.values()))
         local = bus.member(Bridge.name, [DETECTIONS], index=index, count=count)
         dial = partial(take_place, district, identity(settings.data), index)
         crossing = Crossing(local, dial, clock, pause_ms=settings.commit_ms)
         pace = Pace(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES, timeout_ms=settings.commit_ms)
-        Loop(Bridge(Roster(bus, clock).cameras, clock), bus, crossing, clock, pace, metrics=metrics).run(stop)
+        loop = Loop(Bridge(Roster(bus, clock).cameras, clock), bus, crossing, clock, pace, metrics=metrics)
+        health.follow(lambda: loop.pulse.at_ms, loop.missing)
+        loop.run(stop)
         crossing.close()
-    finally:
-        bus.close()
 
 
 def take_place(url: str, site: str, index: int) -> tuple[Bus, Member]:

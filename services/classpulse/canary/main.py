@@ -2,14 +2,14 @@
 
 import logging
 import threading
-
-from prometheus_client import CollectorRegistry
+from contextlib import closing
 
 from classpulse.bus.base import open_bus
 from classpulse.canary.rounds import Canary
 from classpulse.clock import SystemClock
+from classpulse.health import Health, served
 from classpulse.settings import Settings
-from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
+from classpulse.telemetry import start_logging
 from classpulse.topics import TOPICS
 
 FIRST_MS = 30_000
@@ -22,16 +22,14 @@ def run(settings: Settings, *, every_s: int, late_s: int, stop: threading.Event)
     """Play a round every so often until `stop` is set. Raises BadInput for a wrong bus, Fatal."""
     start_logging("canary", settings.log_level)
     _log.info("settings: %s every=%d late=%d", settings.describe(), every_s, late_s)
-    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
     clock = SystemClock()
-    bus = open_bus(settings.bus_as("operator"))
-    try:
+    health = Health(clock)
+    with served(settings, health) as metrics, closing(open_bus(settings.bus_as("operator"))) as bus:
         bus.create(tuple(TOPICS.values()))
-        canary = Canary(bus, clock, metrics=Metrics(OnRegistry(registry)), late_ms=1000 * late_s)
+        canary = Canary(bus, clock, metrics=metrics, late_ms=1000 * late_s)
+        health.follow(lambda: canary.alive_ms, lambda: "")
         canary.clear()
         due_ms = clock.monotonic_ms() + min(FIRST_MS, 1000 * every_s)
-        while not stop.wait(max(0, due_ms - clock.monotonic_ms()) / 1000):
+        while not canary.rest(due_ms, stop):
             due_ms = clock.monotonic_ms() + 1000 * every_s
             canary.play(stop)
-    finally:
-        bus.close()

@@ -46,6 +46,14 @@ class Canary:
         self._shown: frozenset[str] = frozenset()
         self._at: dict[Place, int] = {}
         self._lessons: list[tuple[Turn, Lesson]] = []
+        self.alive_ms = clock.monotonic_ms()
+
+    def rest(self, until_ms: int, stop: threading.Event) -> bool:
+        """Wait until that time of the monotonic clock, or until `stop` is set: whether it is."""
+        while not stop.is_set() and (left_ms := until_ms - self._clock.monotonic_ms()) > 0:
+            self.alive_ms = self._clock.monotonic_ms()
+            stop.wait(min(left_ms / 1000, LOOK_S))
+        return stop.is_set()
 
     def play(self, stop: threading.Event) -> None:
         """One round, until every lesson has its verdict or `stop` is set; then none is declared any more."""
@@ -124,6 +132,7 @@ class Canary:
 
     def _follow(self, stop: threading.Event) -> None:
         while self._lessons and not stop.wait(LOOK_S):
+            self.alive_ms = self._clock.monotonic_ms()
             trouble = ""
             try:
                 self._look()

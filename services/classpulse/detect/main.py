@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
-from prometheus_client import CollectorRegistry
 
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
@@ -15,12 +14,14 @@ from classpulse.detect.deliveries import Deliveries
 from classpulse.detect.devices import Device
 from classpulse.detect.opening import first_eyes, opener
 from classpulse.detect.sight import LineSight
+from classpulse.detect.swap import warm
 from classpulse.detect.worker import Detect
 from classpulse.faults import arm
+from classpulse.health import Health, served
 from classpulse.process import node
 from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
-from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
+from classpulse.telemetry import Metrics, start_logging
 from classpulse.topics import FRAMES, TOPICS
 
 GROUP = "detect"
@@ -36,9 +37,13 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     _log.info("settings: %s", settings.describe())
     if settings.fault:
         arm(settings.fault)
-    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
-    with opened(settings, stop, Metrics(OnRegistry(registry)), index=index, count=count) as worker:
+    health = Health(SystemClock())
+    with (
+        served(settings, health) as metrics,
+        opened(settings, stop, metrics, index=index, count=count) as worker,
+    ):
         if worker is not None:
+            health.follow(lambda: worker.loop.pulse.at_ms, worker.loop.missing)
             worker.loop.run(stop)
 
 
@@ -73,6 +78,7 @@ def opened(
         if eyes is None:
             yield None
             return
+        warm(eyes)
         sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes, metrics=metrics)
         member = bus.member(GROUP, [FRAMES], index=index, count=count)
         pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS))

@@ -131,6 +131,12 @@ def iou(one: tuple[float, float, float, float], other: tuple[float, float, float
     return both / either if either > 0 else 0.0
 
 
+def warm(eyes: Eyes) -> None:
+    """Let them look at nothing: the first looks of a net take longer than those that follow."""
+    for _ in range(WARM_LOOKS):
+        eyes.see(np.zeros((*BLANK_HW, 3), np.uint8))
+
+
 class Swap:
     """A release on its way. `ready`: its eyes, when nothing speaks against them; else `refused` says why never, `later` why not now."""
 
@@ -176,8 +182,7 @@ class Swap:
     def _run(self) -> None:
         try:
             eyes = self._open()
-            for _ in range(WARM_LOOKS):
-                eyes.see(np.zeros((*BLANK_HW, 3), np.uint8))
+            warm(eyes)
             fault = self._shadow(eyes) if self._compare else None
         except Recoverable as error:
             self.later = str(error)

@@ -3,21 +3,22 @@
 import logging
 import re
 import threading
+from contextlib import closing
 from functools import partial
 
 import cv2
-from prometheus_client import CollectorRegistry
 
 from classpulse.bus.base import open_bus
 from classpulse.clock import SystemClock
 from classpulse.errors import BadInput
 from classpulse.faults import arm
+from classpulse.health import Health, served
 from classpulse.ingest.capture import Capture
 from classpulse.ingest.pressure import Pressure
 from classpulse.ingest.watch import Watch
 from classpulse.process import node
 from classpulse.settings import Settings
-from classpulse.telemetry import Metrics, OnRegistry, serve_metrics, start_logging
+from classpulse.telemetry import start_logging
 from classpulse.topics import TOPICS
 
 LOOK_EVERY_S = 1.0
@@ -37,11 +38,9 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     if settings.fault:
         arm(settings.fault)
     cv2.setNumThreads(1)
-    serve_metrics(settings.metrics_port, registry := CollectorRegistry())
-    metrics = Metrics(OnRegistry(registry))
     clock = SystemClock()
-    bus = open_bus(settings.bus_as("ingest"))
-    try:
+    health = Health(clock)
+    with served(settings, health) as metrics, closing(open_bus(settings.bus_as("ingest"))) as bus:
         bus.create(tuple(TOPICS.values()))
         pressure = Pressure(bus, clock)
         open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure, metrics=metrics)
@@ -56,6 +55,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
             node=node(),
             camera_series=settings.camera_series,
         )
+        health.follow(lambda: watch.turned_ms, watch.missing)
         try:
             while not stop.is_set():
                 watch.turn()
@@ -63,5 +63,3 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
         finally:
             if not watch.stop(STOP_WITHIN_MS):
                 _log.warning("not every camera had finished after %d ms", STOP_WITHIN_MS)
-    finally:
-        bus.close()

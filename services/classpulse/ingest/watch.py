@@ -72,11 +72,21 @@ class Watch:
         self._again_ms: dict[str, int] = {}
         self._faults: dict[str, str] = {}
         self._tell_until_ms = 0
+        self._looked = False
+        self.turned_ms = clock.monotonic_ms()
 
     def owns(self, camera: str) -> bool:
         """Whether a camera is this copy's now."""
         place = Place(INGEST_STATE.name, partition_of(camera, INGEST_STATE.partitions))
         return camera.startswith(self._school) and place in self._group.assignment()
+
+    def missing(self) -> str:
+        """What is missing before it does its part; empty for nothing. May be asked from any thread."""
+        if not self._looked:
+            return "ingest: cameras.v1 and rooms.v1 have not been read yet; expected the bus to answer"
+        if not self._group.assignment():
+            return "ingest: no partition is assigned to this copy; expected one at least, and no more copies than partitions"
+        return ""
 
     def turn(self) -> None:
         """Look at what is wanted, open and close accordingly, and report. Raises Fatal, not for one camera's trouble."""
@@ -95,8 +105,10 @@ class Watch:
                 self._known[key] = config
                 self._see_to(config, self._wanted(config, rooms))
             self._report(cameras)
+            self._looked = True
         except Recoverable as error:
             _log.warning("%s; looking again soon", error)
+        self.turned_ms = self._clock.monotonic_ms()
 
     def stop(self, timeout_ms: int) -> bool:
         """Stop all captures without a word about the cameras' state; whether all were done in time."""

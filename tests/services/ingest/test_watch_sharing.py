@@ -80,6 +80,15 @@ def test_cameras_whose_partition_goes_to_another_copy_are_closed_without_a_word_
     school.watch.stop(3_000)
 
 
+def test_a_copy_is_ready_when_it_has_read_the_cameras_and_partitions_are_its_own(school: Place2) -> None:
+    assert school.watch.missing().startswith("ingest: cameras.v1 and rooms.v1 have not been read yet")
+    school.watch.turn()
+    assert school.watch.missing() == ""
+    school.watch._group = group = Handed(school.bus)
+    group.owned = frozenset()
+    assert school.watch.missing().startswith("ingest: no partition is assigned to this copy; expected one at least")
+
+
 class Handed:
     """A group that hands out what the test says."""
 
