@@ -36,20 +36,26 @@ after this time, or gives up its connection: 60 s and 30 s by themselves, which 
 that does not answer is asked three times, each time for so long."""
 
 
+NO_METRICS = {"enable_metrics_collection": False}
+"""What Ray is told where nobody asked for metrics: it would show them at a port that it picks, to the whole network."""
+
+
 @contextmanager
-def connected(address: str) -> Iterator[None]:
+def connected(address: str, *, metrics_port: int = 0) -> Iterator[None]:
     """A connection to the cluster at `address`, or a cluster of this process's own where it is empty, which ends with it.
 
-    Raises BadInput for an address where there is none.
+    One of its own shows its actors' metrics at a port, on every address of this machine; 0: nowhere. Raises BadInput for an
+    address where there is none.
     """
     os.environ.update({name: value for name, value in WAYS.items() if name not in os.environ})
     shared = {"namespace": NAMESPACE, "log_to_driver": False, "configure_logging": True, "logging_level": "ERROR"}
     own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_node_ip_address": "127.0.0.1"}
+    shows = {"_metrics_export_port": metrics_port} if metrics_port else {"_system_config": NO_METRICS}
     _check_reachable(address)
     try:
         with warnings.catch_warnings(action="ignore"):  # what they say of a failure, the error says too
             if not address:
-                ray.init(address="local", **own, **shared)
+                ray.init(address="local", **own, **shows, **shared)
             else:
                 ray.init(address=address, **shared)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:

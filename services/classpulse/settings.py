@@ -59,6 +59,9 @@ class Settings:
         metadata=_text("what detect runs as: processes here, or a fleet on Ray", "processes", "ray"),
     )
     ray_address: str = field(default="", metadata=_text("Ray cluster of the fleet; empty: one of its own, here"))
+    ray_metrics_port: int = field(
+        default=0, metadata=_whole("port at which a Ray cluster of its own shows metrics; 0: none", 0, 65_535)
+    )
     fleet_least: int = field(default=0, metadata=_whole("fewest workers of the fleet; 0: as many as fleet_most", 0, 24))
     fleet_most: int = field(default=0, metadata=_whole("most workers of the fleet; 0: what the nodes carry", 0, 24))
     runtime: str = field(default="auto", metadata=_text("what runs the net; auto: the best that loads"))

@@ -22,7 +22,9 @@ from classpulse.clock import Clock
 from classpulse.errors import BadInput, ClassPulseError, Recoverable
 from classpulse.faults import fault
 from classpulse.files import put
+from classpulse.process import node
 from classpulse.settings import Settings, masked
+from classpulse.telemetry import Metrics
 from classpulse.topics import DETECTIONS, FRAMES, MIB, TOPICS
 
 STAGES = ("ingest", "detect", "aggregate")
@@ -104,6 +106,7 @@ class Supervisor:
         *,
         command: Sequence[str],
         environ: Mapping[str, str],
+        metrics: Metrics,
         retain_every_s: float = RETAIN_EVERY_S,
         keep_pictures: bool = False,
     ) -> None:
@@ -117,14 +120,15 @@ class Supervisor:
             check_bus(settings.district_bus(), key="district")
         self._settings, self._bus, self._clock, self._retain_every_s = settings, bus, clock, retain_every_s
         self._keep_pictures = keep_pictures
-        counts = {stage: settings.detect_workers if stage == "detect" else 1 for stage in processes_of(settings)}
-        copies = [Copy(stage, index, count) for stage, count in counts.items() for index in range(count)]
+        copies = [Copy(stage, index, count) for stage, count in counts_of(settings).items() for index in range(count)]
         self.children = [
             Child(copy, command, _environ(settings, environ, number), clock, self._committed)
             for number, copy in enumerate(copies)
         ]
+        self._restarted = {child: metrics.worker_restarts.labels(node(), child.copy.name) for child in self.children}
         self._started: list[Child] = []
         self._settled = False
+        self.turned_ms = clock.monotonic_ms()
         self._status_due_ms = self._fleet_due_ms = 0
         self._status_failed = False
 
@@ -155,9 +159,17 @@ class Supervisor:
             self._stop()
             retention.join(timeout=0.5)
 
+    def missing(self) -> str:
+        """Which processes do not run, or not yet for long enough; empty where all do. May be asked from any thread."""
+        names = ", ".join(child.copy.name for child in self.children if not child.settled)
+        return f"up: not at work: {names}; expected every process to run" if names else ""
+
     def _turn(self, ended: Callable[[], bool]) -> bool:
+        self.turned_ms = self._clock.monotonic_ms()
         for child in self._started:
+            restarts = child.restarts
             child.watch()
+            self._restarted[child].inc(child.restarts - restarts)
         if len(self._started) < len(self.children) and self._fleet_looks():
             self._start(self.children)
         if all(child.running for child in self.children):
@@ -280,11 +292,21 @@ def processes_of(settings: Settings) -> tuple[str, ...]:
     return (*stages, CANARY) if settings.canary else stages
 
 
+def counts_of(settings: Settings) -> dict[str, int]:
+    """How many copies of each there are."""
+    return {stage: settings.detect_workers if stage == "detect" else 1 for stage in processes_of(settings)}
+
+
 def prepare_bus(settings: Settings) -> Bus:
     """The bus of these settings with all its topics. Raises BadInput for an unknown scheme or a changed topic."""
     bus = open_bus(settings.bus_as("operator"))
     bus.create(tuple(TOPICS.values()))
     return bus
+
+
+def own_port(settings: Settings) -> int:
+    """Where the supervisor itself is asked how it is: behind the last of its processes."""
+    return settings.metrics_port + sum(counts_of(settings).values()) if settings.metrics_port else 0
 
 
 def _environ(settings: Settings, environ: Mapping[str, str], number: int) -> dict[str, str]:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +17,14 @@ from classpulse.commands.options import DataOption, ParentOption, arm_faults, en
 from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput, ClassPulseError
 from classpulse.files import put
+from classpulse.health import Health, served
 from classpulse.places import claim, named
 from classpulse.process import follow, stop_on_signals
 from classpulse.records import hidden, room_of
 from classpulse.roster import Declared, Roster
 from classpulse.settings import Settings, masked
 from classpulse.site import Site, load_site
-from classpulse.supervisor import STAGE_COMMAND, Supervisor, hold, stages_of
+from classpulse.supervisor import STAGE_COMMAND, Supervisor, hold, own_port, stages_of
 from classpulse.telemetry import start_logging
 from classpulse.topics import FRAMES
 
@@ -56,12 +58,24 @@ def up(
     _log.info("settings: %s", settings.describe())
     stop = stop_on_signals()
     clock = SystemClock()
-    with hold(settings.data, f"classpulse up {site}"), opened_bus(settings := named(settings)) as bus:
+    health = Health(clock)
+    with (
+        hold(settings.data, f"classpulse up {site}"),
+        opened_bus(settings := named(settings)) as bus,
+        served(replace(settings, metrics_port=own_port(settings)), health) as metrics,
+    ):
         claim(settings, bus, clock, stop)
         roster = Roster(bus, clock)
         supervisor = Supervisor(
-            settings, bus, clock, command=STAGE_COMMAND, environ=os.environ, keep_pictures=keep_pictures
+            settings,
+            bus,
+            clock,
+            command=STAGE_COMMAND,
+            environ=os.environ,
+            metrics=metrics,
+            keep_pictures=keep_pictures,
         )
+        health.follow(lambda: supervisor.turned_ms, supervisor.missing)
         _apply(wanted, roster)
         if all(map(hidden, roster.cameras())):
             _log.warning("no camera is declared; expected [[cameras]] in the site file, or `classpulse cameras add`")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from classpulse.clock import Clock
 from classpulse.detect.fleet_worker import Health
 from classpulse.detect.ground import Ground, Keeper, Node, Orders
+from classpulse.telemetry import Metrics
 
 STUCK_MS = 45_000
 """A worker that has not come round for so long is stuck: above what a step and three calls at their deadlines may take."""
@@ -93,15 +94,16 @@ class View:
 class Fleet:
     """Keeps a cluster's workers as ordered."""
 
-    def __init__(self, ground: Ground, clock: Clock, orders: Orders, *, most_workers: int) -> None:
+    def __init__(self, ground: Ground, clock: Clock, orders: Orders, *, most_workers: int, metrics: Metrics) -> None:
         """`most_workers`: more, and some would find no partition to read."""
-        self._ground, self._clock, self._most_workers = ground, clock, most_workers
+        self._ground, self._clock, self._most_workers, self._metrics = ground, clock, most_workers, metrics
         working, told = ground.adopt()
         self.orders = told if told.revision > orders.revision else orders
         self._ending = False
         now_ms = self._kept_ms = clock.monotonic_ms()
         self.slots = {number: Slot(number, node, now_ms, now_ms) for number, node in working.items()}
         self.nodes: dict[str, Node] = {}
+        self._names: dict[str, str] = {}
         self._probing: dict[str, int] = {}
         self._aim = len(working) or None
         self._late_turns = self._turns = 0
@@ -111,6 +113,7 @@ class Fleet:
         """See what is there, bury who died, and bring about what is wanted."""
         now_ms = self._clock.monotonic_ms()
         self.nodes = {node.id: node for node in self._ground.nodes()}
+        self._names |= {node.id: node.name for node in self.nodes.values()}
         self._learn(now_ms)
         self._hear(now_ms)
         self._follow_load(now_ms)
@@ -221,6 +224,7 @@ class Fleet:
         slot.due_ms = now_ms if lasted else now_ms + slot.wait_ms
         slot.wait_ms = FIRST_WAIT_MS if lasted else min(2 * slot.wait_ms, MOST_WAIT_MS)
         slot.restarts += 1
+        self._metrics.worker_restarts.labels(self._names.get(slot.node or "", "none"), f"detect-{slot.number}").inc()
         slot.node, slot.health, slot.why, slot.frames_per_s = None, None, why, 0.0
 
     def _ended(self, slot: Slot) -> None:

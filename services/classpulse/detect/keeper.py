@@ -12,12 +12,13 @@ from pathlib import Path
 import msgspec
 
 from classpulse.child import VIEW_FILE
-from classpulse.clock import SystemClock
+from classpulse.clock import Clock, SystemClock
 from classpulse.detect.cluster import Remote, raised
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Keeper, Orders
 from classpulse.errors import BadInput, Recoverable
 from classpulse.files import put
+from classpulse.health import Health, served
 from classpulse.process import node, stop_on_signals
 from classpulse.ray_cluster import connected
 from classpulse.settings import Settings
@@ -39,28 +40,53 @@ def keep(settings: Settings, pid: int) -> None:
     Raises BadInput where there is no cluster, or its fleet has another keeper; Recoverable where the cluster was there before.
     """
     path, by = settings.data / VIEW_FILE, Keeper(node(), pid)
+    clock = SystemClock()
+    health, watch = Health(clock), Watch(clock)
     signal.alarm(STUCK_S)
     with ExitStack() as stack:
+        stack.enter_context(served(settings, health))
         known = _known(path)
         try:
-            stack.enter_context(connected(settings.ray_address))
+            stack.enter_context(connected(settings.ray_address, metrics_port=settings.ray_metrics_port))
         except BadInput as error:
             if known is None:
                 raise
             raise Recoverable(f"{error}; its fleet is raised again when it is back") from error
         stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
         fleet = raise_fleet(settings, by, None if known is None else known.orders)
+        health.follow(lambda: watch.turned_ms, lambda: watch.missing)
         _log.info("raised on %s", settings.ray_address or "a cluster of its own")
         while not stop.wait(LOOK_S):
             signal.alarm(STUCK_S)
             try:
-                write(_view(fleet, by), path)
+                view = _view(fleet, by)
+                watch.see(view)
+                write(view, path)
             except Recoverable as error:
+                watch.see(None)
                 _log.warning("%s; looking again", error)
         _view(fleet, by)  # one that was taken over meanwhile is not ended
         killed = fleet.ended(END_WITHIN_S)
         _log.info("the fleet has ended%s", f"; {killed} workers had to be killed" if killed else "")
     signal.alarm(0)
+
+
+class Watch:
+    """What a keeper saw of its fleet when it last looked, at `turned_ms`; `missing`: what it needs to look at pictures."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.see(None)
+
+    def see(self, view: View | None) -> None:
+        """None: its supervisor does not answer."""
+        self.turned_ms = self._clock.monotonic_ms()
+        if view is None:
+            self.missing = "fleet: its supervisor does not answer; expected it to"
+        elif not any(slot.state == "running" for slot in view.slots):
+            self.missing = "fleet: no worker is at work; expected one at least on its nodes"
+        else:
+            self.missing = ""
 
 
 def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = None) -> Remote:

@@ -72,7 +72,8 @@ class SupervisorActor:
     def __init__(self, settings: Settings, orders: Orders) -> None:
         start_logging("fleet", settings.log_level)
         self._lock, self._ordered = threading.Lock(), threading.Event()
-        self._fleet = Fleet(RayGround(settings), SystemClock(), orders, most_workers=FRAMES.partitions)
+        metrics = Metrics(OnRay("fleet"))
+        self._fleet = Fleet(RayGround(settings), SystemClock(), orders, most_workers=FRAMES.partitions, metrics=metrics)
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
         self._thread.start()
 

@@ -1,5 +1,6 @@
 """The metrics of an actor, shown by Ray: on the metrics port of the node where it is, under their names with `ray_` before them."""
 
+import os
 from typing import Any
 
 from ray.util import metrics as ray_metrics
@@ -8,13 +9,14 @@ from classpulse.telemetry import Counting, Measuring, Row, Showing
 
 
 class OnRay:
-    """A `Maker`. `worker`: what tells this actor's series from those of others on its node, in a label of that name.
+    """A `Maker`. Two labels more say whose series it is: `worker`, which stays, and `pid`.
 
-    Ray's own label for it, WorkerId, is another one after every restart: whoever scrapes drops it.
+    Ray shows the counters of a process for as long as its node lives, and tells those that came after it by WorkerId alone, which
+    whoever scrapes drops: without `pid` a dead worker's would hide its successor's.
     """
 
     def __init__(self, worker: str) -> None:
-        self._worker = worker
+        self._whose = {"worker": worker, "pid": str(os.getpid())}
 
     def counter(self, row: Row) -> Counting:
         """As `Maker.counter`."""
@@ -29,10 +31,10 @@ class OnRay:
         return self._series(ray_metrics.Histogram(row.name, row.meaning, [*row.buckets], self._tags(row)), row)
 
     def _tags(self, row: Row) -> tuple[str, ...]:
-        return (*row.labels, "worker")
+        return (*row.labels, *self._whose)
 
     def _series(self, made: Any, row: Row) -> "_Series":
-        return _Series(made, row.labels, {"worker": self._worker})
+        return _Series(made, row.labels, self._whose)
 
 
 class _Series:

@@ -7,6 +7,7 @@ from classpulse.detect.devices import Device
 from classpulse.detect.fleet import Fleet
 from classpulse.detect.fleet_worker import Health
 from classpulse.detect.ground import Node, Orders, Probe
+from tests.support import Shown
 
 TURN_MS = 1_000
 
@@ -89,7 +90,8 @@ class Rig:
         self.ground = FakeGround(*nodes, workers=workers)
         self.clock = ManualClock()
         self.most_workers = most_workers
-        self.fleet = Fleet(self.ground, self.clock, Orders(**orders), most_workers=most_workers)  # type: ignore[arg-type]
+        self.metrics = Shown()
+        self.fleet = Fleet(self.ground, self.clock, Orders(**orders), most_workers=most_workers, metrics=self.metrics)  # type: ignore[arg-type]
 
     def turn(self, times: int = 1) -> None:
         for _ in range(times):
@@ -103,7 +105,7 @@ class Rig:
 
     def successor(self) -> Fleet:
         """A fresh supervisor on the same ground."""
-        return Fleet(self.ground, self.clock, Orders(), most_workers=self.most_workers)
+        return Fleet(self.ground, self.clock, Orders(), most_workers=self.most_workers, metrics=self.metrics)
 
     @property
     def states(self) -> dict[int, str]:

@@ -84,6 +84,7 @@ def test_a_dead_worker_is_replaced_in_its_slot() -> None:
     rig.turn(2)
     assert rig.states == {0: "running", 1: "running"}
     assert rig.fleet.slots[1].restarts == 1
+    assert rig.metrics.value("worker_restarts_total", node="host-a", process="detect-1") == 1
     assert rig.ground.dismissed == [], "the broker keeps its place for who comes"
 
 
@@ -193,6 +194,8 @@ def test_a_lost_nodes_workers_move_and_come_back_with_it() -> None:
         rig.ground.die(slot)
     rig.turn(4)
     assert list(rig.ground.working.values()) == ["b"]
+    lost = [rig.metrics.value("worker_restarts_total", node="host-a", process=f"detect-{slot}") for slot in (0, 1)]
+    assert lost == [1, 1], "by the node that they were on, although it is gone"
     rig.ground.there.append(gone)
     rig.turn(4)
     assert sorted(rig.ground.working.values()) == ["a", "b"]

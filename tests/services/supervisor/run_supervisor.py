@@ -4,11 +4,14 @@ import os
 import sys
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from classpulse.clock import SystemClock
 from classpulse.faults import arm, faults_of
 from classpulse.process import stop_on_signals
 from classpulse.settings import Settings
 from classpulse.supervisor import Supervisor, hold, prepare_bus
+from classpulse.telemetry import Metrics, OnRegistry
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_stage.py")))
 
@@ -20,7 +23,8 @@ def main() -> None:
     stop = stop_on_signals()
     with hold(settings.data, "run_supervisor"):
         bus = prepare_bus(settings)
-        Supervisor(settings, bus, SystemClock(), command=FAKE, environ=os.environ).run(stop)
+        metrics = Metrics(OnRegistry(CollectorRegistry()))
+        Supervisor(settings, bus, SystemClock(), command=FAKE, environ=os.environ, metrics=metrics).run(stop)
         bus.close()
 
 

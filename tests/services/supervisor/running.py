@@ -13,6 +13,7 @@ from classpulse.settings import Settings
 from classpulse.supervisor import STAGES, Supervisor, prepare_bus
 from classpulse.topics import TOPICS
 from tests.services.supervisor.run_supervisor import FAKE
+from tests.support import Shown
 
 PATIENCE_MS = 20_000
 
@@ -55,12 +56,14 @@ class Running:
         self.settings = Settings(data=data, bus=url, **changes)
         self.bus = bus or prepare_bus(self.settings)
         self.bus.create(tuple(TOPICS.values()))
+        self.metrics = Shown()
         self.supervisor = Supervisor(
             self.settings,
             self.bus,
             SystemClock(),
             command=FAKE,
             environ=os.environ,
+            metrics=self.metrics,
             retain_every_s=retain_every_s,
             keep_pictures=keep_pictures,
         )

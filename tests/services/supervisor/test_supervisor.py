@@ -18,12 +18,14 @@ from classpulse.child import VIEW_FILE
 from classpulse.clock import SystemClock
 from classpulse.codec import encode
 from classpulse.errors import BadInput
+from classpulse.process import node
 from classpulse.records import Heartbeat
 from classpulse.settings import Settings
-from classpulse.supervisor import STAGES, Supervisor, hold, prepare_bus
+from classpulse.supervisor import STAGES, Supervisor, hold, own_port, prepare_bus
 from classpulse.topics import FRAMES
 from tests.services.supervisor.run_supervisor import FAKE
 from tests.services.supervisor.running import PATIENCE_MS, Running, alive, pids, wait_until
+from tests.support import Shown
 
 RUNNER = Path(__file__).with_name("run_supervisor.py")
 
@@ -240,10 +242,42 @@ def test_each_process_has_a_metrics_port_of_its_own(make: Callable[..., Running]
     wait_until(lambda: all(told(stage, 9100 + number) for number, stage in enumerate(STAGES)))
 
 
+def test_the_supervisors_own_port_is_behind_those_of_its_processes(tmp_path: Path) -> None:
+    assert own_port(Settings(data=tmp_path)) == 0
+    assert own_port(Settings(data=tmp_path, metrics_port=9100)) == 9103
+    assert own_port(Settings(data=tmp_path, metrics_port=9100, detect_workers=3, canary=True)) == 9106
+
+
+def test_a_process_that_ended_unasked_is_counted_when_it_is_started_again(
+    make: Callable[..., Running], tmp_path: Path
+) -> None:
+    def restarts(process: str) -> float | None:
+        return running.metrics.value("worker_restarts_total", node=node(), process=process)
+
+    running = make(detect_workers=2)
+    wait_until(lambda: running.all_running() and pids(tmp_path, "aggregate"))
+    assert [restarts(name) for name in ("ingest", "detect-0", "detect-1", "aggregate")] == [0, 0, 0, 0]
+    os.kill(pids(tmp_path, "aggregate")[0], signal.SIGKILL)
+    wait_until(lambda: restarts("aggregate") == 1)
+    assert [restarts(name) for name in ("ingest", "detect-0", "detect-1")] == [0, 0, 0]
+
+
+def test_it_is_ready_when_all_its_processes_are_and_comes_round_all_the_time(
+    make: Callable[..., Running], tmp_path: Path
+) -> None:
+    running = make()
+    supervisor, begun_ms = running.supervisor, running.supervisor.turned_ms
+    assert supervisor.missing().startswith("up: not at work: ingest, detect, aggregate; expected every process to run")
+    wait_until(lambda: supervisor.missing() == "")
+    assert supervisor.turned_ms > begun_ms
+    os.kill(pids(tmp_path, "detect")[0], signal.SIGKILL)
+    wait_until(lambda: "detect" in supervisor.missing())
+
+
 def test_a_bus_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, bus="memory://")
     with pytest.raises(BadInput, match="bus = 'memory://': processes cannot share it; expected sqlite://PATH"):
-        Supervisor(settings, MemoryBus(), SystemClock(), command=FAKE, environ={})
+        Supervisor(settings, MemoryBus(), SystemClock(), command=FAKE, environ={}, metrics=Shown())
 
 
 @pytest.mark.parametrize(
@@ -254,7 +288,14 @@ def test_a_district_that_can_never_be_reached_is_refused_before_anything_is_star
     tmp_path: Path, district: str, said: str
 ) -> None:
     with pytest.raises(BadInput, match=said):
-        Supervisor(Settings(data=tmp_path, district=district), MemoryBus(), SystemClock(), command=FAKE, environ={})
+        Supervisor(
+            Settings(data=tmp_path, district=district),
+            MemoryBus(),
+            SystemClock(),
+            command=FAKE,
+            environ={},
+            metrics=Shown(),
+        )
 
 
 def test_a_second_supervisor_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
@@ -336,7 +377,7 @@ def test_a_kill_at_a_fault_point_leaves_no_stage_and_no_lock_behind(tmp_path: Pa
 def test_progress_is_what_a_copy_has_committed(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     bus = prepare_bus(settings)
-    supervisor = Supervisor(settings, bus, SystemClock(), command=FAKE, environ={})
+    supervisor = Supervisor(settings, bus, SystemClock(), command=FAKE, environ={}, metrics=Shown())
     ingest, detect, _ = supervisor.children
     before = supervisor._committed(ingest.copy), supervisor._committed(detect.copy)
     beat = Heartbeat(camera="t/s/r/c", epoch=1, last_sequence=-1, at_ms=0, state="up")
