@@ -48,6 +48,12 @@ class Audit:
         """Whether everything adds up."""
         return not self.faults and all(account.balanced for account in self.accounts)
 
+    @property
+    def unexplained(self) -> int:
+        """How many frames nothing is told of, or too much is; at least one a bucket that differs. 0 where everything adds up."""
+        buckets = sum(fault.buckets for fault in self.faults)
+        return max(buckets, sum(abs(account.difference) for account in self.accounts))
+
 
 def audit(
     bus: Bus,

@@ -1,13 +1,18 @@
 """`audit`: whether every captured frame is in a timeline or counted as missing, by the logs."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from classpulse.clock import rfc3339
+from classpulse.clock import SystemClock, rfc3339
 from classpulse.commands.options import DataOption, aligned, known_rooms, opened_bus, settings_of, window_of
 from classpulse.commands.progress import progress
+from classpulse.errors import BadInput
+from classpulse.process import stop_on_signals
+from classpulse.telemetry import start_logging
 
 if TYPE_CHECKING:
     from classpulse.accounts import Account
@@ -31,13 +36,21 @@ def audit(
         str | None, typer.Option("--to", help="As --from. Every bucket that touches the time is audited whole.")
     ] = None,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print.")] = "table",
+    every: Annotated[
+        int | None,
+        typer.Option(min=1, help="Audit again every so many seconds, until told to stop, what has been closed since."),
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Account for every captured frame: in a timeline, or missing, and why.
 
     Exit code 1 where it does not add up. Read from the detections and timelines on the bus; a site may run meanwhile. Frames
-    that are in no final bucket yet are told apart and no fault. `difference` is what is not accounted for.
+    that are in no final bucket yet are told apart and no fault. `difference` is what is not accounted for. With --every it goes
+    on as a process with metrics, and says what it finds in its log.
     """
+    if every is not None:
+        _keep_auditing(every, rooms or (), from_, to, form, data)
+        return
     from classpulse.audit import audit as audited  # noqa: PLC0415 - keeps --help quick
     from classpulse.audit import partitions_of  # noqa: PLC0415 - as above
     from classpulse.topics import DETECTIONS  # noqa: PLC0415 - as above
@@ -55,6 +68,27 @@ def audit(
         _print(result, windowed=from_ms is not None or to_ms is not None)
     if not result.balanced:
         raise typer.Exit(1)
+
+
+def _keep_auditing(
+    every_s: int, rooms: Sequence[str], from_: str | None, to: str | None, form: str, data: Path | None
+) -> None:
+    """As a process of its own, with metrics and probes. Raises BadInput for options of a single audit."""
+    from classpulse.auditor import Auditor  # noqa: PLC0415 - keeps --help quick
+    from classpulse.health import Health, served  # noqa: PLC0415 - as above
+
+    for option, given in (("--to", to), ("--format", None if form == "table" else form)):
+        if given is not None:
+            raise BadInput([f"{option} = {given!r}: given with --every; expected one of the two"])
+    stop, settings, clock = stop_on_signals(), settings_of(data), SystemClock()
+    start_logging("audit", settings.log_level)
+    health = Health(clock)
+    with served(settings, health) as metrics, opened_bus(settings, to_read=True) as bus:
+        named = known_rooms(bus, rooms)
+        from_ms, _ = window_of(bus, named, from_, None)
+        auditor = Auditor(bus, clock, metrics=metrics, rooms=named, from_ms=from_ms)
+        health.follow(lambda: auditor.alive_ms, lambda: "")
+        auditor.run(every_s, stop)
 
 
 def _print(result: "Audit", *, windowed: bool) -> None:
