@@ -158,6 +158,8 @@ class Loop:
         fault("stage.stepped")
         self._commit(step, positions, stop)
         fault("stage.committed")
+        for _, error in step.dead:
+            self.metrics.deadletters.labels(error.reason).inc()
         self.stage.committed(step, self.clock.now_ms())
         ended_ms = self.clock.monotonic_ms()
         steps, busy_ms = self.pulse.steps + 1, self.pulse.busy_ms + ended_ms - began_ms
@@ -255,7 +257,6 @@ class Loop:
         return age_ms
 
     def _dead_letter(self, record: Stored, error: InvalidRecord) -> Outgoing:
-        self.metrics.deadletters.labels(error.reason).inc()
         _log.error(
             "%s: dead letter %s/%d@%d: %s", self.stage.name, record.topic, record.partition, record.offset, error
         )

@@ -53,6 +53,8 @@ class LineSight:
         self._lines, self._clock, self._name, self._open = Lines(bus, clock), clock, line, open_
         self._metrics = metrics
         metrics.model_info.labels(eyes.digest).set(1)
+        for result in ("done", "refused", "rolled_back"):
+            metrics.model_swap.labels(result)  # at 0: what is first shown at 1 has not risen
         self._champion, self._canary = _Role(eyes), _Role()
         self._line: ModelLine | None = None
         self._due_ms = 0
@@ -87,6 +89,7 @@ class LineSight:
                 raise
             return self.see(camera, picture)
         took_ms = self._clock.monotonic_ms() - began_ms
+        self._metrics.stage_duration_seconds.labels("detect", "look").observe(took_ms / 1000)
         self._note(began_ms, took_ms)
         if role.swap is not None and role.swap.wants and role.swap.share < SHADOW_SHARE:
             role.swap.offer(Sample(picture, seen, took_ms, self._busy()))

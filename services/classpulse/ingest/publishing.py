@@ -84,12 +84,14 @@ class Publisher:
         outputs.append(encode(state, topic=INGEST_STATE, at_ms=state.last_ms))
         began_ms = self._clock.monotonic_ms()
         self._member.commit(outputs, {})
-        self._metrics.stage_duration_seconds.labels("ingest", "commit").observe(
-            (self._clock.monotonic_ms() - began_ms) / 1000
-        )
+        self._took_ms("commit", began_ms)
         self._metrics.transactions.labels("committed").inc()
         if any(isinstance(item, Picked) for item in self._outbox):
             fault("ingest.published")
+
+    def _took_ms(self, step: str, began_ms: int) -> None:
+        took_ms = self._clock.monotonic_ms() - began_ms
+        self._metrics.stage_duration_seconds.labels("ingest", step).observe(took_ms / 1000)
 
     def _encoded(self, item: Item) -> Outgoing:
         match item:
@@ -104,6 +106,7 @@ class Publisher:
         """Its record, made once however often it is tried; a picture that has no JPEG is told as dropped."""
         which = item.state.epoch, item.sequence
         if which not in self._printed:
+            began_ms = self._clock.monotonic_ms()
             try:
                 width, height, jpeg = self._print(item.picture)
             except (SourceError, InvalidRecord) as error:
@@ -121,6 +124,7 @@ class Publisher:
                 jpeg=jpeg,
             )
             self._printed[which] = encode(frame, topic=FRAMES, at_ms=item.at_ms)
+            self._took_ms("encode", began_ms)
             self.tally.largest_bytes = max(self.tally.largest_bytes, len(jpeg))
             fault("ingest.encoded")
         return self._printed[which]

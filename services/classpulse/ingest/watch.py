@@ -59,6 +59,8 @@ class Watch:
     ) -> None:
         self._bus, self._clock, self._open_camera, self._metrics = bus, clock, open_camera, metrics
         self._figures = Figures(metrics, camera_series)
+        for result in ("committed", "retried"):
+            metrics.transactions.labels(result)  # at 0: what is first shown at 1 has not risen
         self._school = f"{school}/" if school else ""
         self._node = node
         self._roster = Roster(bus, clock)

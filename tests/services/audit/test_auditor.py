@@ -168,3 +168,15 @@ def test_the_accounts_of_named_rooms_alone(rig: Rig, metrics: Shown) -> None:
     whole = Auditor(rig.bus, rig.clock, metrics=metrics, rooms=["t/s/room"]).once()
     assert whole is not None
     assert [account.camera for account in whole.accounts] == [CAM]
+
+
+def test_buckets_that_differ_are_unexplained_even_where_their_frames_add_up(rig: Rig, metrics: Shown) -> None:
+    played(rig, lesson(), [off()])
+    one, other = START + 10_000, START + 20_000
+    moved = publish(rig, one, frames=40).frames - 40
+    publish(rig, other, frames=publish(rig, other).frames + moved)
+    rig.clock.advance(HOUR_MS // 2)
+    found = auditor(rig, metrics).once()
+    assert found is not None
+    assert [account.difference for account in found.accounts] == [0]
+    assert told(metrics)[0] == 2

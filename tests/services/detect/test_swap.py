@@ -112,7 +112,8 @@ class Rig:
         self.there: dict[str, FakeEyes | Exception] = {}
         self.opened: list[str] = []
         self.own = FakeEyes("own", self.clock)
-        self.sight = LineSight(self.bus, self.clock, "main", self.open, self.own, metrics=Shown())
+        self.metrics = Shown()
+        self.sight = LineSight(self.bus, self.clock, "main", self.open, self.own, metrics=self.metrics)
 
     def open(self, release: ModelRelease) -> Eyes:
         self.opened.append(release.digest)
@@ -185,6 +186,27 @@ def test_a_promoted_release_comes_in_between_two_steps_when_it_has_seen_enough(r
     assert rig.sight.digest(CAMERA) == "new"
     assert new.looks >= SHADOW_LOOKS
     assert rig.sight.refused == ""
+
+
+def swaps(rig: Rig) -> tuple[float | None, ...]:
+    return tuple(rig.metrics.value("model_swap_total", result=result) for result in ("done", "refused", "rolled_back"))
+
+
+def test_what_looks_and_what_became_of_releases_is_shown(rig: Rig) -> None:
+    assert (swaps(rig), rig.metrics.value("model_info", digest="own")) == ((0, 0, 0), 1)
+    rig.sight.see(CAMERA, PICTURE)
+    assert rig.metrics.value("stage_duration_seconds_count", stage="detect", step="look") == 1
+    new = rig.register("new")
+    assert isinstance(new, FakeEyes)
+    rig.promote("new")
+    rig.bring_in()
+    assert (swaps(rig), [rig.metrics.value("model_info", digest=one) for one in ("own", "new")]) == ((1, 0, 0), [0, 1])
+    new.breaks_at = 0
+    rig.sight.see(CAMERA, PICTURE)
+    assert (swaps(rig), [rig.metrics.value("model_info", digest=one) for one in ("own", "new")]) == ((1, 0, 1), [1, 0])
+    rig.promote("ghost")
+    rig.turn()
+    assert swaps(rig) == (1, 1, 1)
 
 
 def test_looking_for_days_takes_no_more_memory(rig: Rig) -> None:

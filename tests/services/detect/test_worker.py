@@ -241,6 +241,26 @@ def test_people_get_a_report_of_what_was_seen_and_dropped(rig: Rig) -> None:
     assert (report.capture_to_detection_ms, report.node) == (300, "host")
 
 
+def test_what_is_on_the_bus_is_counted(rig: Rig) -> None:
+    def dropped(reason: str) -> float | None:
+        return rig.metrics.value("frames_dropped_total", stage="detect", reason=reason)
+
+    rig.declare(CAMERA, "live")
+    stale = rig.frame(2, age_ms=FRESHNESS_MS + 1)
+    rig.tell(rig.frame(0, age_ms=300), rig.frame(1, picture=b"broken"), stale, rig.frame(3), heartbeat(rig, last=3))
+    polled = rig.loop.member.poll(max_records=64, max_bytes=1 << 30, timeout_ms=0)
+    rig.loop._step(polled)
+    assert rig.metrics.value("frames_detected_total") in (None, 0), "seen, and not on the bus yet"
+    rig.loop.member.rewind()
+    rig.turn()
+    assert rig.metrics.value("frames_detected_total") == 2
+    assert (dropped("corrupt_jpeg"), dropped("stale")) == (1, 1)
+    assert (rig.metrics.value("batch_frames_count"), rig.metrics.value("batch_frames_sum")) == (1, 2)
+    assert rig.metrics.value("capture_to_detection_seconds_count") == 2
+    assert rig.metrics.value("capture_to_detection_seconds_sum") == pytest.approx(0.3)
+    assert rig.metrics.value("deadletters_total", reason="corrupt_jpeg") == 1
+
+
 def test_what_looks_may_change_between_two_steps_and_only_there(rig: Rig) -> None:
     rig.clock.advance(1_000)
     rig.loop.turn()

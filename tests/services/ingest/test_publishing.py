@@ -43,9 +43,12 @@ def moody() -> Moody:
     return bus
 
 
-def publisher_on(bus: MemoryBus, *, live: bool = True, print_: object = None) -> Publisher:
+def publisher_on(
+    bus: MemoryBus, *, live: bool = True, print_: object = None, metrics: Shown | None = None
+) -> Publisher:
     member = bus.member("ingest", (), slot=CAMERA)
-    return Publisher(member, CAMERA, print_ or Printer().print, ManualClock(), metrics=Shown(), live=live)  # type: ignore[arg-type]
+    print_ = print_ or Printer().print
+    return Publisher(member, CAMERA, print_, ManualClock(), metrics=metrics or Shown(), live=live)  # type: ignore[arg-type]
 
 
 def story() -> CameraStory:
@@ -56,6 +59,35 @@ def story() -> CameraStory:
 
 def picture(camera: CameraStory, number: int) -> list[Item]:
     return camera.see(StillPicture(100 * number), NOW_MS + 100 * number)
+
+
+def test_what_is_on_the_bus_is_counted_and_only_then() -> None:
+    def counted() -> tuple[float, ...]:
+        return tuple(metrics.value(name, **labels) or 0 for name, labels in names)
+
+    names: list[tuple[str, dict[str, str]]] = [
+        ("frames_published_total", {}),
+        ("frames_dropped_total", {"stage": "ingest", "reason": "disk_full"}),
+        ("transactions_total", {"result": "committed"}),
+        ("transactions_total", {"result": "retried"}),
+        ("stage_duration_seconds_count", {"stage": "ingest", "step": "commit"}),
+        ("stage_duration_seconds_count", {"stage": "ingest", "step": "encode"}),
+    ]
+    bus, camera, metrics = moody(), story(), Shown()
+    publisher = publisher_on(bus, metrics=metrics)
+    publisher.add(picture(camera, 0))
+    assert counted() == (0, 0, 0, 0, 0, 0)
+    assert publisher.publish()
+    assert counted() == (1, 0, 1, 0, 1, 1)
+    assert publisher.tally.last_frame_ms == NOW_MS
+    publisher.add(picture(camera, 1))
+    bus.mood = StorageFull("no room")
+    assert not publisher.publish()
+    assert counted() == (1, 0, 1, 1, 1, 2)
+    bus.mood = None
+    assert publisher.publish()
+    assert counted() == (1, 1, 2, 1, 2, 2)
+    assert publisher.tally.last_frame_ms == NOW_MS, "a frame that was dropped was not seen"
 
 
 def test_nothing_to_tell_is_no_commit() -> None:

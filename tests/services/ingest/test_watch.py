@@ -45,6 +45,7 @@ def test_a_declared_camera_is_opened_and_reported(school: Place2) -> None:
     assert report.node == "host"
     assert school.metrics.value("camera_state", camera=CAMERA, state="up") == 1.0
     assert school.metrics.value("cameras", state="up") == 1.0
+    assert [school.metrics.value("transactions_total", result=result) for result in ("committed", "retried")] == [0, 0]
     assert school.metrics.value("camera_last_frame_timestamp_seconds", camera=CAMERA) in {
         frame.captured_at_ms / 1000 for frame in frames_of(school.bus)
     }
