@@ -17,14 +17,10 @@ from classpulse.errors import Fatal
 from classpulse.health import QUIET_MS, STARTING_MS, Health, served
 from classpulse.settings import Settings
 from classpulse.telemetry import Metrics
+from tests.probes import free_port
 from tests.services.test_stage import Rig as StageRig
 
 DATA = Path()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture

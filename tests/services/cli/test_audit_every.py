@@ -2,35 +2,16 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
 from classpulse.settings import Settings
 from classpulse.supervisor import prepare_bus
+from tests.probes import free_port, page, wait_for_page
 from tests.services.cli.conftest import Command
-
-WITHIN_S = 60.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
-def page(port: int, path: str) -> str:
-    """Nothing while nobody answers."""
-    try:
-        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.read().decode()
-    except (URLError, ConnectionError):
-        return ""
 
 
 def test_it_audits_shows_what_it_found_and_ends_when_it_is_told_to(tmp_path: Path) -> None:
@@ -40,11 +21,12 @@ def test_it_audits_shows_what_it_found_and_ends_when_it_is_told_to(tmp_path: Pat
     command = [sys.executable, "-m", "classpulse.cli", "audit", "--every", "1", "--data", str(tmp_path)]
     with subprocess.Popen(command, env={**os.environ, **paths}, stderr=subprocess.PIPE, text=True) as process:
         try:
-            give_up = time.monotonic() + WITHIN_S
-            while "classpulse_audit_unexplained_frames 0.0" not in (found := page(port, "/metrics")):
-                assert process.poll() is None
-                assert time.monotonic() < give_up
-                time.sleep(0.2)
+            found = wait_for_page(
+                port,
+                "/metrics",
+                lambda text: "classpulse_audit_unexplained_frames 0.0" in text,
+                lambda: process.poll() is None,
+            )
             assert "classpulse_audit_last_timestamp_seconds" in found
             assert "classpulse_disk_free_bytes" in found
             assert (page(port, "/healthz"), page(port, "/readyz")) == ("ok\n", "ok\n")

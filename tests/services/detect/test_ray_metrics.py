@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from classpulse.telemetry import Metrics
+from tests.probes import free_port, page
 from tests.support import require
 
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("kafka-fleet")]
@@ -73,20 +72,10 @@ def workers(port: int) -> Iterator[Workers]:
             process.stdin.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 def samples(port: int) -> Samples:
     """Every sample of ours by its name; nothing while nobody answers."""
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            page = answer.read().decode()
-    except (URLError, ConnectionError):
-        return {}
     found: Samples = {}
-    for family in text_string_to_metric_families(page):
+    for family in text_string_to_metric_families(page(port, "/metrics")):
         for sample in family.samples:
             if "classpulse" in sample.name:
                 found.setdefault(sample.name, []).append((sample.labels, sample.value))
