@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from prometheus_client import CollectorRegistry, MetricsHandler, disable_created_metrics
 
 from classpulse.clock import Clock
-from classpulse.errors import Fatal
+from classpulse.errors import BadInput, Fatal
 from classpulse.settings import Settings
 from classpulse.telemetry import Metrics, OnRegistry
 
@@ -63,8 +63,10 @@ class Health:
 def served(settings: Settings, health: Health) -> Iterator[Metrics]:
     """The metrics of this process, served with its health where the settings name a port.
 
-    Raises Fatal naming a port that is taken, or an address that is not this machine's.
+    Raises BadInput for no address, Fatal naming a port that is taken or an address that is not this machine's.
     """
+    if not settings.metrics_host:  # which a socket takes for every address
+        raise BadInput(["metrics_host = '': expected an address of this machine, such as 127.0.0.1 or 0.0.0.0"])
     registry = CollectorRegistry()
     metrics = Metrics(OnRegistry(registry))
     if not settings.metrics_port:

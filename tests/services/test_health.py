@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from classpulse.clock import ManualClock
-from classpulse.errors import Fatal
+from classpulse.errors import BadInput, Fatal
 from classpulse.health import QUIET_MS, STARTING_MS, Health, served
 from classpulse.settings import Settings
 from classpulse.telemetry import Metrics
@@ -162,6 +162,14 @@ def test_a_port_that_is_taken_and_an_address_of_another_machine_are_said(clock: 
     with (
         pytest.raises(Fatal, match=r"metrics_host = '203.0.113.9', .*expected an address of this machine"),
         served(Settings(metrics_port=free_port(), metrics_host="203.0.113.9"), Health(clock)),
+    ):
+        pytest.fail("it was served")
+
+
+def test_no_address_is_not_every_address(clock: ManualClock) -> None:
+    with (
+        pytest.raises(BadInput, match="metrics_host = '': expected an address of this machine"),
+        served(Settings(metrics_host=""), Health(clock)),
     ):
         pytest.fail("it was served")
 
