@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-BENCHES := bus_sqlite aggregate route live demo bus_kafka ingest_kafka aggregate_kafka route_kafka bridge fleet training
+BENCHES := bus_sqlite aggregate route metrics live demo bus_kafka ingest_kafka aggregate_kafka route_kafka bridge fleet training
 LESSONS := services/classpulse/demo/lessons
 SLOW := kafka or ray or chaos
 # A process of tests that dies ends the run: pytest-xdist 3.8 replaces it, and may then wait for ever (pytest-xdist#1378).
