@@ -57,7 +57,8 @@ class Aggregate:
         bucket_ms: int = 10_000,
         on_its_way_ms: int = 5_000,
     ) -> None:
-        self._bus, self._assignment, self._metrics = bus, assignment, metrics
+        self._bus, self._assignment = bus, assignment
+        self._capture_to_event = metrics.capture_to_event_seconds
         self._on_its_way_ms = on_its_way_ms
         self._plans = Plans(bus, clock, bucket_ms)
         self._partitions: dict[int, Rooms] = {}
@@ -94,7 +95,7 @@ class Aggregate:
     def committed(self, step: Step, now_ms: int) -> None:
         """Events can be read now: how long after the capture of the frame that satisfied their rule; and final buckets."""
         for captured_at_ms in step.latencies_ms:
-            self._metrics.capture_to_event_seconds.observe(max(0, now_ms - captured_at_ms) / 1000)
+            self._capture_to_event.observe(max(0, now_ms - captured_at_ms) / 1000)
         self._coverage.count(self._finals, now_ms)
 
     def idle(self, now_ms: int) -> list[Outgoing]:

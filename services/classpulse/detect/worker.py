@@ -96,6 +96,8 @@ class Detect:
     ) -> None:
         self._sight, self._delivery_of, self._clock, self._freshness_ms = sight, delivery_of, clock, freshness_ms
         self._metrics, self._node = metrics, node
+        self._frames_detected, self._batch_frames = metrics.frames_detected, metrics.batch_frames
+        self._capture_to_detection = metrics.capture_to_detection_seconds
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
         self._told: dict[str, int] = {}
@@ -149,9 +151,9 @@ class Detect:
         """Count what is on the bus now."""
         frames = [noun for noun in self._done if isinstance(noun, FrameDetections)]
         self.detected += len(frames)
-        self._metrics.frames_detected.inc(len(frames))
+        self._frames_detected.inc(len(frames))
         if frames:
-            self._metrics.batch_frames.observe(len(frames))
+            self._batch_frames.observe(len(frames))
         for noun in self._done:
             self._account(noun, now_ms)
         self._done = []
@@ -246,7 +248,7 @@ class Detect:
                 account.detected += 1
                 if self._delivery_of(noun.camera) == "live":
                     account.capture_to_detection_ms = now_ms - noun.captured_at_ms
-                    self._metrics.capture_to_detection_seconds.observe(account.capture_to_detection_ms / 1000)
+                    self._capture_to_detection.observe(account.capture_to_detection_ms / 1000)
             case Dropped():
                 account.dropped[noun.reason] += noun.last_sequence - noun.first_sequence + 1
                 if noun.reason in DROPPED_HERE:

@@ -59,8 +59,10 @@ class Watch:
     ) -> None:
         self._bus, self._clock, self._open_camera, self._metrics = bus, clock, open_camera, metrics
         self._figures = Figures(metrics, camera_series)
+        for frames in (metrics.frames_captured, metrics.frames_published):
+            frames.inc(0)  # shown from the start: what is first shown at 1 has not risen
         for result in ("committed", "retried"):
-            metrics.transactions.labels(result)  # at 0: what is first shown at 1 has not risen
+            metrics.transactions.labels(result)
         self._school = f"{school}/" if school else ""
         self._node = node
         self._roster = Roster(bus, clock)
