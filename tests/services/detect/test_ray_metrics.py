@@ -96,6 +96,11 @@ def frames(found: Samples) -> dict[tuple[str, str], float]:
     return {(labels["worker"], labels["pid"]): value for labels, value in shown}
 
 
+def looking(found: Samples) -> set[tuple[str, str]]:
+    """Of which workers a gauge is shown."""
+    return {(labels["worker"], labels["pid"]) for labels, _ in found.get("ray_classpulse_model_info", [])}
+
+
 def test_what_workers_count_is_on_the_nodes_port_and_a_dead_one_hides_nobody() -> None:
     require("ray", importlib.util.find_spec("aiohttp_cors"), "pip install 'ray[default]'")
     with workers(free_port()) as there:
@@ -109,6 +114,7 @@ def test_what_workers_count_is_on_the_nodes_port_and_a_dead_one_hides_nobody() -
         assert frames(found) == {**first, successor: 2}, (
             "Ray shows a dead worker's counters for as long as the node lives"
         )
+        wait_for(there.port, lambda found: successor in looking(found) and ("0", pids["0"]) not in looking(found))
 
     rows = {row.shown: row for row in Metrics.table()}
     for name, series in found.items():
