@@ -101,7 +101,7 @@ class Detect:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
         self._told: dict[str, int] = {}
-        self._done: list[FrameDetections | Dropped | Heartbeat] = []
+        self._done: list[tuple[FrameDetections | Dropped | Heartbeat, bool]] = []
         self._accounts: dict[str, _Account] = {}
         self._changed: set[str] = set()
         self._report_due_ms = 0
@@ -123,7 +123,7 @@ class Detect:
         step = Step()
         self._first_left.update(expired)
         told: dict[str, int] = {}
-        done: list[FrameDetections | Dropped | Heartbeat] = []
+        done: list[tuple[FrameDetections | Dropped | Heartbeat, bool]] = []
         for item, begun in self._begun(taken):
             if isinstance(item.noun, InvalidRecord):
                 step.outputs += _unread_hole(item.stored, item.noun)
@@ -135,7 +135,7 @@ class Detect:
                 continue
             step.outputs += self._expired_hole(item.stored, noun, told)
             step.outputs.append(encode(noun, topic=DETECTIONS, at_ms=_time_of(noun)))
-            done.append(noun)
+            done.append((noun, isinstance(item.noun, Frame)))
         self._told.update(told)
         self._done = done
         return step
@@ -149,13 +149,13 @@ class Detect:
 
     def committed(self, step: Step, now_ms: int) -> None:  # noqa: ARG002 - what was done is known by noun
         """Count what is on the bus now."""
-        frames = [noun for noun in self._done if isinstance(noun, FrameDetections)]
+        frames = [noun for noun, _ in self._done if isinstance(noun, FrameDetections)]
         self.detected += len(frames)
         self._frames_detected.inc(len(frames))
         if frames:
             self._batch_frames.observe(len(frames))
-        for noun in self._done:
-            self._account(noun, now_ms)
+        for noun, was_frame in self._done:
+            self._account(noun, now_ms, was_frame=was_frame)
         self._done = []
 
     def idle(self, now_ms: int) -> list[Outgoing]:
@@ -240,7 +240,8 @@ class Detect:
         hole = Hole(camera=noun.camera, epoch=noun.epoch, reason="expired")
         return [encode(hole, topic=DETECTIONS, at_ms=stored.appended_at_ms)]
 
-    def _account(self, noun: FrameDetections | Dropped | Heartbeat, now_ms: int) -> None:
+    def _account(self, noun: FrameDetections | Dropped | Heartbeat, now_ms: int, *, was_frame: bool) -> None:
+        """`was_frame`: what it is was decided here; what ingest dropped is counted there."""
         account = self._accounts.setdefault(noun.camera, _Account())
         self._changed.add(noun.camera)
         match noun:
@@ -251,7 +252,7 @@ class Detect:
                     self._capture_to_detection.observe(account.capture_to_detection_ms / 1000)
             case Dropped():
                 account.dropped[noun.reason] += noun.last_sequence - noun.first_sequence + 1
-                if noun.reason in DROPPED_HERE:
+                if was_frame:
                     account.last_error = noun.reason
                     self._metrics.frames_dropped.labels(self.name, noun.reason).inc()
                 self._stale += noun.reason == "stale"
@@ -273,10 +274,6 @@ class Detect:
             capture_to_detection_ms=account.capture_to_detection_ms,
             node=self._node,
         )
-
-
-DROPPED_HERE = ("stale", "corrupt_jpeg", "bad_size")
-"""Reasons that this stage gives; the others were given by ingest and counted there."""
 
 
 def _unread_hole(record: Stored, error: InvalidRecord) -> list[Outgoing]:

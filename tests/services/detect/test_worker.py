@@ -265,6 +265,15 @@ def test_what_is_on_the_bus_is_counted(rig: Rig) -> None:
     assert rig.metrics.value("deadletters_total", reason="corrupt_jpeg") == 1
 
 
+def test_what_ingest_has_dropped_is_counted_there(rig: Rig) -> None:
+    too_large = Dropped(
+        camera=CAMERA, epoch=1, first_sequence=0, last_sequence=0, first_ms=0, last_ms=0, reason="bad_size"
+    )
+    rig.tell(too_large)
+    assert rig.turn() == [too_large]
+    assert rig.metrics.value("frames_dropped_total", stage="detect", reason="bad_size") is None
+
+
 def test_what_looks_may_change_between_two_steps_and_only_there(rig: Rig) -> None:
     rig.clock.advance(1_000)
     rig.loop.turn()
