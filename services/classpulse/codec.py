@@ -256,7 +256,7 @@ def _cloud_event(name: str, identity_: str, topic: Topic, subject: str, at_ms: i
         ("ce_subject", subject.encode()),
         ("ce_time", rfc3339(at_ms).encode()),
         ("content-type", content.encode()),
-        ("traceparent", f"00-{trace}-{span}-01".encode()),
+        ("traceparent", f"00-{trace}-{span}-00".encode()),
     )
 
 

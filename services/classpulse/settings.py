@@ -74,6 +74,10 @@ class Settings:
     freshness_ms: int = field(default=5_000, metadata=_whole("older live frames are dropped as stale", 1, 86_400_000))
     bucket_ms: int = field(default=10_000, metadata=_whole("length of a timeline bucket", 1_000, 3_600_000))
     commit_ms: int = field(default=200, metadata=_whole("longest wait between two commits of a busy stage", 10, 5_000))
+    otlp_endpoint: str = field(default="", metadata=_text("OTLP/HTTP receiver of traces; empty: none are made"))
+    trace_one_in: int = field(
+        default=1_000, metadata=_whole("of so many frames one is traced, and all that fails", 1, 1_000_000)
+    )
     canary: bool = field(default=False, metadata=_switch("`up` plays canary lessons on every node that detects"))
 
     def __post_init__(self) -> None:

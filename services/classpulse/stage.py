@@ -19,6 +19,7 @@ from classpulse.faults import fault
 from classpulse.records import DeadLetter, Record
 from classpulse.telemetry import Metrics
 from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
+from classpulse.tracing import Times, Tracer
 
 LAG_EVERY_MS = 2_000
 ALLOWED_SKEW_MS = 10_000
@@ -105,9 +106,18 @@ class Loop:
     """Runs one stage as one member of its group until told to stop. `pulse` may be looked at from any thread."""
 
     def __init__(
-        self, stage: Stage, bus: Bus, member: Member, clock: Clock, pace: Pace | None = None, *, metrics: Metrics
+        self,
+        stage: Stage,
+        bus: Bus,
+        member: Member,
+        clock: Clock,
+        pace: Pace | None = None,
+        *,
+        metrics: Metrics,
+        tracer: Tracer | None = None,
     ) -> None:
         self.stage, self.bus, self.member, self.clock, self.metrics = stage, bus, member, clock, metrics
+        self._tracer = tracer
         self.pace = pace or Pace()
         self._idle_due_ms = self._lag_due_ms = 0
         self._took = False
@@ -144,7 +154,7 @@ class Loop:
         polled = self.member.poll(
             max_records=self.pace.max_records, max_bytes=self.pace.max_bytes, timeout_ms=self.pace.timeout_ms
         )
-        began_ms = self.clock.monotonic_ms()
+        began_ms, at_ms = self.clock.monotonic_ms(), self.clock.now_ms()
         self._took = bool(polled)
         oldest_ms = self._tell_age(polled)
         if gone := self.member.handed_over():
@@ -156,11 +166,15 @@ class Loop:
         fault("stage.polled")
         step, positions = self._step(polled)
         fault("stage.stepped")
+        commit_ms = self.clock.now_ms()
         self._commit(step, positions, stop)
         fault("stage.committed")
         for _, error in step.dead:
             self.metrics.deadletters.labels(error.reason).inc()
-        self.stage.committed(step, self.clock.now_ms())
+        now_ms = self.clock.now_ms()
+        if self._tracer is not None:
+            self._tracer.stepped(polled, step.outputs, _failed(step), Times(at_ms, commit_ms, now_ms))
+        self.stage.committed(step, now_ms)
         ended_ms = self.clock.monotonic_ms()
         steps, busy_ms = self.pulse.steps + 1, self.pulse.busy_ms + ended_ms - began_ms
         self.pulse = Pulse(ended_ms, steps, busy_ms, oldest_ms, len(self.member.assignment()))
@@ -177,6 +191,8 @@ class Loop:
         step = self.stage.step(taken, self.member.expired())
         step.dead += [(one.stored, one.noun) for one in taken if isinstance(one.noun, InvalidRecord)]
         step.outputs += [self._dead_letter(record, error) for record, error in step.dead]
+        if self._tracer is not None:
+            step.outputs = self._tracer.followed(step.outputs, polled)
         self._took_ms("step", started)
         return step, {Place(r.topic, r.partition): r.offset + 1 for r in polled}
 
@@ -274,6 +290,11 @@ class Loop:
             payload=None if pictures else record.value,
         )
         return encode(letter, topic=DEAD_LETTERS, at_ms=now_ms)
+
+
+def _failed(step: Step) -> dict[tuple[str, int, int], InvalidRecord]:
+    """Why records were put aside, by where they lie."""
+    return {(record.topic, record.partition, record.offset): error for record, error in step.dead}
 
 
 class _Greatest:

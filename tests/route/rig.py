@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from classpulse.aggregate.aggregate import Aggregate
-from classpulse.bus.base import Place
+from classpulse.bus.base import Member, Place
 from classpulse.bus.memory import MemoryBus, MemoryMember
 from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing, decode, encode
@@ -16,8 +16,9 @@ from classpulse.detect.worker import Detect
 from classpulse.errors import StorageFull
 from classpulse.reading import RoomTimeline, read_room
 from classpulse.records import CameraConfig, DeadLetter, Detection, Record, RoomConfig, TimelineBucket
-from classpulse.stage import Loop, Pace
+from classpulse.stage import Loop, Pace, Stage
 from classpulse.topics import CAMERAS, DEAD_LETTERS, DETECTIONS, FRAMES, ROOMS, TIMELINES, TOPICS
+from classpulse.tracing import Tracer
 from tests.services.ingest.making import Act, ScriptedSource, StillPicture, play
 from tests.support import Shown
 
@@ -75,9 +76,10 @@ class Disk(MemoryBus):
 
 
 class Route:
-    """One room with as many cameras as are played, each in complete delivery."""
+    """One room with as many cameras as are played, each in complete delivery. `tracers`: of stages that are traced."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracers: Mapping[str, Tracer] | None = None) -> None:
+        self.tracers = dict(tracers or {})
         self.clock = ManualClock(NOW_MS)
         self.bus = Disk(clock=self.clock)
         self.bus.create(tuple(TOPICS.values()))
@@ -91,7 +93,7 @@ class Route:
         config = CameraConfig(camera=camera, source=f"file:///{camera}.mp4", delivery="complete")
         self.declare(config)
         source = ScriptedSource(*scripts, recorded=True, paced=False, duration_ms=LONG_MS)
-        play(config, self.bus, self.clock, source=source)
+        play(config, self.bus, self.clock, source=source, tracer=self.tracers.get("ingest"))
 
     def tell(self, camera: str, story: Sequence[Record | Outgoing]) -> None:
         """Put a camera's story on the bus as it is, without a camera; a part of it may be no noun at all."""
@@ -113,16 +115,18 @@ class Route:
         )
 
     def detecting(self, stage: Detect) -> Loop:
-        return Loop(
-            stage, self.bus, self.bus.member("detect", [FRAMES]), self.clock, Pace(timeout_ms=0), metrics=Shown()
-        )
+        return self._loop(stage, self.bus.member("detect", [FRAMES]))
 
     def aggregating(self) -> Loop:
         member = self.bus.member("aggregate", [DETECTIONS])
         stage = Aggregate(
             self.bus, self.clock, member.assignment, metrics=Shown(), bucket_ms=10_000, on_its_way_ms=FRESHNESS_MS
         )
-        return Loop(stage, self.bus, member, self.clock, Pace(timeout_ms=0), metrics=Shown())
+        return self._loop(stage, member)
+
+    def _loop(self, stage: Stage, member: Member) -> Loop:
+        tracer = self.tracers.get(stage.name)
+        return Loop(stage, self.bus, member, self.clock, Pace(timeout_ms=0), metrics=Shown(), tracer=tracer)
 
     def _drain(self, loop: Loop) -> None:
         for _ in range(10):

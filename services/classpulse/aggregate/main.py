@@ -14,6 +14,7 @@ from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
 from classpulse.telemetry import start_logging
 from classpulse.topics import DETECTIONS, TOPICS
+from classpulse.tracing import tracing
 
 PACE = Pace(max_records=3_000, max_bytes=4 * 1024 * 1024, idle_every_ms=1_000)
 """A full step of many rooms changes most of them more than once, and writes each room's state once: the more records, the fewer
@@ -42,7 +43,9 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
             bucket_ms=settings.bucket_ms,
             on_its_way_ms=settings.freshness_ms,
         )
-        loop = Loop(stage, bus, member, clock, replace(PACE, timeout_ms=settings.commit_ms), metrics=metrics)
-        health.follow(lambda: loop.pulse.at_ms, loop.missing)
-        loop.run(stop)
+        pace = replace(PACE, timeout_ms=settings.commit_ms)
+        with tracing(settings, Aggregate.name) as tracer:
+            loop = Loop(stage, bus, member, clock, pace, metrics=metrics, tracer=tracer)
+            health.follow(lambda: loop.pulse.at_ms, loop.missing)
+            loop.run(stop)
         member.close()

@@ -19,6 +19,7 @@ from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
 from classpulse.telemetry import start_logging
 from classpulse.topics import DETECTIONS, TOPICS
+from classpulse.tracing import tracing
 
 BATCH_RECORDS = 1_024
 BATCH_BYTES = 1024 * 1024
@@ -46,9 +47,11 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
         dial = partial(take_place, district, identity(settings.data), index)
         crossing = Crossing(local, dial, clock, pause_ms=settings.commit_ms)
         pace = Pace(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES, timeout_ms=settings.commit_ms)
-        loop = Loop(Bridge(Roster(bus, clock).cameras, clock), bus, crossing, clock, pace, metrics=metrics)
-        health.follow(lambda: loop.pulse.at_ms, loop.missing)
-        loop.run(stop)
+        stage = Bridge(Roster(bus, clock).cameras, clock)
+        with tracing(settings, Bridge.name) as tracer:
+            loop = Loop(stage, bus, crossing, clock, pace, metrics=metrics, tracer=tracer)
+            health.follow(lambda: loop.pulse.at_ms, loop.missing)
+            loop.run(stop)
         crossing.close()
 
 

@@ -23,6 +23,7 @@ from classpulse.settings import Settings
 from classpulse.stage import Loop, Pace
 from classpulse.telemetry import Metrics, start_logging
 from classpulse.topics import FRAMES, TOPICS
+from classpulse.tracing import tracing
 
 GROUP = "detect"
 FRAME_MS = 12
@@ -83,10 +84,9 @@ def opened(
         member = bus.member(GROUP, [FRAMES], index=index, count=count)
         pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS))
         deliveries = Deliveries(bus, clock)
-        with Detect(
-            sight, deliveries, clock, metrics=metrics, freshness_ms=settings.freshness_ms, node=node()
-        ) as stage:
-            yield Worker(sight, stage, Loop(stage, bus, member, clock, pace, metrics=metrics))
+        stage = Detect(sight, deliveries, clock, metrics=metrics, freshness_ms=settings.freshness_ms, node=node())
+        with stage, tracing(settings, GROUP) as tracer:
+            yield Worker(sight, stage, Loop(stage, bus, member, clock, pace, metrics=metrics, tracer=tracer))
         member.close()
     finally:
         bus.close()

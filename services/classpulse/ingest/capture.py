@@ -26,6 +26,7 @@ from classpulse.records import CameraConfig, CameraReport, IngestState
 from classpulse.settings import masked
 from classpulse.telemetry import Metrics
 from classpulse.topics import INGEST_STATE, partition_of
+from classpulse.tracing import Tracer
 
 _log = logging.getLogger("classpulse.ingest")
 
@@ -53,12 +54,13 @@ class Capture:
         *,
         pressure: Pressure,
         metrics: Metrics,
+        tracer: Tracer | None = None,
         rng: random.Random | None = None,
         limits: Limits | None = None,
         source_of: Callable[[CameraConfig], Source] = source_of,
     ) -> None:
         self.config = config
-        self._bus, self._clock, self._pressure, self._metrics = bus, clock, pressure, metrics
+        self._bus, self._clock, self._pressure, self._metrics, self._tracer = bus, clock, pressure, metrics, tracer
         self._limits = limits or Limits()
         self._backoff = Backoff(rng or random.Random())
         self._source_of = source_of
@@ -146,7 +148,13 @@ class Capture:
     def _publish_all(self, member: Member) -> None:
         printer = Printer(self.config.masks, self.config.frame_width)
         publisher = Publisher(
-            member, self.config.camera, printer.print, self._clock, metrics=self._metrics, live=self._live
+            member,
+            self.config.camera,
+            printer.print,
+            self._clock,
+            metrics=self._metrics,
+            live=self._live,
+            tracer=self._tracer,
         )
         self._tally = publisher.tally
         story, source = self._begin_story()

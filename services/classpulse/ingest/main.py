@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 
 import cv2
@@ -20,6 +20,7 @@ from classpulse.process import node
 from classpulse.settings import Settings
 from classpulse.telemetry import start_logging
 from classpulse.topics import TOPICS
+from classpulse.tracing import tracing
 
 LOOK_EVERY_S = 1.0
 STOP_WITHIN_MS = 2_500
@@ -40,10 +41,13 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
     cv2.setNumThreads(1)
     clock = SystemClock()
     health = Health(clock)
-    with served(settings, health) as metrics, closing(open_bus(settings.bus_as("ingest"))) as bus:
+    with ExitStack() as ending:
+        metrics = ending.enter_context(served(settings, health))
+        bus = ending.enter_context(closing(open_bus(settings.bus_as("ingest"))))
+        tracer = ending.enter_context(tracing(settings, "ingest"))
         bus.create(tuple(TOPICS.values()))
         pressure = Pressure(bus, clock)
-        open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure, metrics=metrics)
+        open_camera = partial(Capture, bus=bus, clock=clock, pressure=pressure, metrics=metrics, tracer=tracer)
         watch = Watch(
             bus,
             clock,

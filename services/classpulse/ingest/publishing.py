@@ -15,6 +15,7 @@ from classpulse.ingest.sources.base import Picture, SourceError
 from classpulse.records import Dropped, Frame, Heartbeat
 from classpulse.telemetry import Metrics
 from classpulse.topics import FRAMES, INGEST_STATE
+from classpulse.tracing import Tracer
 
 _log = logging.getLogger("classpulse.ingest")
 
@@ -36,10 +37,18 @@ class Publisher:
     """Holds what is not committed yet and commits it; used by one thread. `live`: a picture gives way to trouble."""
 
     def __init__(
-        self, member: Member, camera: str, print_: Print, clock: Clock, *, metrics: Metrics, live: bool
+        self,
+        member: Member,
+        camera: str,
+        print_: Print,
+        clock: Clock,
+        *,
+        metrics: Metrics,
+        live: bool,
+        tracer: Tracer | None = None,
     ) -> None:
         self._member, self._camera, self._print, self._clock, self._live = member, camera, print_, clock, live
-        self._metrics = metrics
+        self._metrics, self._tracer = metrics, tracer
         self._outbox: list[Item] = []
         self._printed: dict[tuple[int, int], Outgoing] = {}
         self.tally = Tally()
@@ -88,6 +97,11 @@ class Publisher:
         self._metrics.transactions.labels("committed").inc()
         if any(isinstance(item, Picked) for item in self._outbox):
             fault("ingest.published")
+        if self._tracer is not None:
+            for item in self._outbox:
+                if isinstance(item, Picked):
+                    output = self._printed[item.state.epoch, item.sequence]
+                    self._tracer.sent(output, began_ms=item.at_ms, ended_ms=self._clock.now_ms())
 
     def _took_ms(self, step: str, began_ms: int) -> None:
         took_ms = self._clock.monotonic_ms() - began_ms
@@ -123,7 +137,8 @@ class Publisher:
                 height=height,
                 jpeg=jpeg,
             )
-            self._printed[which] = encode(frame, topic=FRAMES, at_ms=item.at_ms)
+            output = encode(frame, topic=FRAMES, at_ms=item.at_ms)
+            self._printed[which] = output if self._tracer is None else self._tracer.begun(output)
             self._took_ms("encode", began_ms)
             self.tally.largest_bytes = max(self.tally.largest_bytes, len(jpeg))
             fault("ingest.encoded")

@@ -17,6 +17,7 @@ from classpulse.ingest.pressure import Pressure
 from classpulse.ingest.sources.base import Image, Opened, Source, SourceEnded
 from classpulse.records import CameraConfig, Dropped, Frame, Heartbeat, IngestState, Record, Told
 from classpulse.topics import FRAMES, INGEST_STATE, TOPICS, partition_of
+from classpulse.tracing import Tracer
 from tests.support import Shown
 
 CAMERA = "district/school/room/door"
@@ -142,10 +143,11 @@ def capture_of(
     source: Source | None = None,
     pressure: Pressure | None = None,
     limits: Limits = SHORT,
+    tracer: Tracer | None = None,
 ) -> Capture:
     """A capture with short limits; of a scripted source where one is given."""
     clock = clock or SystemClock()
-    more = {} if source is None else {"source_of": lambda _: source}
+    more = {"tracer": tracer} if source is None else {"tracer": tracer, "source_of": lambda _: source}
     pressure = pressure or Pressure(bus, clock, most_records=1_000_000, most_bytes=1 << 40)
     return Capture(config, bus, clock, pressure=pressure, metrics=Shown(), limits=limits, **more)  # type: ignore[arg-type]
 
