@@ -18,7 +18,7 @@ import psutil
 from tests.brokers import MORTAL
 from tests.support import ROOT, require
 
-STARTED_S = 120.0
+STARTED_S = 240.0
 PORTS = (
     "node-manager",
     "object-manager",
@@ -32,8 +32,9 @@ ENVIRON = {
     "RAY_AUTH_TOKEN": uuid.uuid4().hex,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "120",
+    "RAY_raylet_start_wait_time_s": "120",
 }
-"""A cluster asks whoever speaks to it for its token. On a busy machine a client's server takes more than its 30 s to start."""
+"""A cluster asks whoever speaks to it for its token. On a busy machine its processes take more than Ray's 30 s to start."""
 
 
 def require_ray() -> None:

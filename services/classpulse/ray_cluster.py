@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import ray
 from ray.exceptions import RayError
 
-from classpulse.errors import BadInput
+from classpulse.errors import BadInput, Recoverable
 
 NAMESPACE = "classpulse"
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
@@ -45,7 +45,7 @@ def connected(address: str, *, metrics_port: int = 0) -> Iterator[None]:
     """A connection to the cluster at `address`, or a cluster of this process's own where it is empty, which ends with it.
 
     One of its own shows its actors' metrics at a port, on every address of this machine; 0: nowhere. Raises BadInput for an
-    address where there is none.
+    address where there is none, Recoverable where it is and could not take this process.
     """
     os.environ.update({name: value for name, value in WAYS.items() if name not in os.environ})
     shared = {"namespace": NAMESPACE, "log_to_driver": False, "configure_logging": True, "logging_level": "ERROR"}
@@ -58,6 +58,8 @@ def connected(address: str, *, metrics_port: int = 0) -> Iterator[None]:
                 ray.init(address="local", **own, **shows, **shared)
             else:
                 ray.init(address=address, **shared)
+    except ConnectionAbortedError as error:  # by a client server that is there, and could not serve this time
+        raise Recoverable(f"--address = {address!r}: {_in_a_line(error)}") from error
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise _refused(address, _in_a_line(error)) from error
     try:

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,8 +64,10 @@ class Ups:
         return process
 
     def say(self, *words: str, client: bool = False) -> str:
-        """What another command prints, which must succeed."""
-        told = self.run(*words, client=client)
+        """What another command prints, which must succeed; on a busy machine Ray may refuse it at first."""
+        give_up = time.monotonic() + LIMIT_S
+        while (told := self.run(*words, client=client)).returncode == 1 and time.monotonic() < give_up:
+            time.sleep(1)
         assert told.returncode == 0, told.stderr
         return told.stdout
 
