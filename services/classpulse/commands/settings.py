@@ -1,5 +1,6 @@
 """`settings`: what the variables, and a site file, resolve to."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,6 @@ import typer
 
 from classpulse.commands.options import DataOption, environ_with
 from classpulse.settings import Settings
-from classpulse.site import load_site
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -19,6 +19,13 @@ def settings(
 ) -> None:
     """Print the settings as they were resolved, secrets masked."""
     environ = environ_with(data)
-    resolved = Settings.from_env(environ) if site is None else load_site(site, environ).settings
-    for name, value in resolved.rows():
+    for name, value in _resolved(site, environ).rows():
         typer.echo(f"{name} = {value}")
+
+
+def _resolved(site: Path | None, environ: Mapping[str, str]) -> Settings:
+    if site is None:
+        return Settings.from_env(environ)
+    from classpulse.site import load_site  # noqa: PLC0415 - knows cameras, whose libraries not every image has
+
+    return load_site(site, environ).settings

@@ -9,6 +9,11 @@ import pytest
 from classpulse.cli import COMMANDS, load
 from tests.services.cli.conftest import Command
 
+PICTURES = ("av", "cv2", "numpy")
+BLIND = ("aggregate.main", "bridge.main", "bus.kafka", "bus.sqlite", "audit", "erase.erase", "export.run", "replay")
+"""Modules under classpulse for processes that see no picture: their image has no library for pictures."""
+
+BLIND_COMMANDS = ("stages", "settings", "topics", "reading", "tail", "audit", "dead_letters", "export", "erase")
 HEAVY = ("av", "cv2", "numpy", "onnxruntime", "rich", "torch", "gesturedet", "classpulse.commands")
 
 
@@ -37,6 +42,13 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize("module", [*BLIND, *(f"commands.{name}" for name in BLIND_COMMANDS)])
+def test_what_sees_no_picture_needs_no_library_for_pictures(module: str) -> None:
+    script = f"import sys\nfor name in {PICTURES!r}:\n    sys.modules[name] = None\nimport classpulse.{module}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_mistyped_command_is_answered_with_the_nearest(command: Command) -> None:
