@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -91,8 +91,20 @@ def load(name: str) -> Any:
 app = typer.Typer(cls=CommandTable, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+def _told_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - keeps --help quick
+
+        typer.echo(f"classpulse {version('classpulse')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_told_version, help="Print which release this is.")
+    ] = False,
+) -> None:
     """ClassPulse: classroom cameras to per-room behaviour timelines."""
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def test_what_sees_no_picture_needs_no_library_for_pictures(module: str) -> None
     script = f"import sys\nfor name in {PICTURES!r}:\n    sys.modules[name] = None\nimport classpulse.{module}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_that_of_the_package(command: Command) -> None:
+    result = command("--version", data=False)
+    assert (result.code, result.out) == (0, f"classpulse {version('classpulse')}\n")
 
 
 def test_a_mistyped_command_is_answered_with_the_nearest(command: Command) -> None:
