@@ -4,11 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route metrics live demo bus_kafka ingest_kafka aggregate_kafka route_kafka bridge fleet training
 LESSONS := services/classpulse/demo/lessons
-SLOW := kafka or ray or chaos
+SLOW := kafka or ray or chaos or deploy
 # A process of tests that dies ends the run: pytest-xdist 3.8 replaces it, and may then wait for ever (pytest-xdist#1378).
 PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 
-.PHONY: demo up setup test test-slow test-kafka chaos check bench kafka-up kafka-down lessons constraints schemas clean
+.PHONY: demo up setup test test-slow test-kafka chaos check bench kafka-up kafka-down images lessons constraints schemas clean
 
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo. RUNNER=ray: and with a fleet on Ray.
 # SWAP=classroom: promotes another release in the middle.
@@ -55,6 +55,10 @@ kafka-up:
 
 kafka-down:
 	$(PYTHON) -m deploy.local.kafka.cluster down
+
+# Images by podman, without a container engine. TARGETS: all but those that need NVIDIA's; BASE=NAME@sha256:DIGEST: what they start from.
+images: $(VENV)/.ready-uv
+	$(BIN)/python -m deploy.images.build $(TARGETS) $(if $(BASE),--base $(BASE))
 
 lessons: $(VENV)/.ready-test
 	rm -rf build/lessons
