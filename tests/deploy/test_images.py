@@ -132,6 +132,11 @@ def test_aggregate_is_small(images: dict[str, Container]) -> None:
     assert above_base_bytes <= AGGREGATE_MB * 1_000_000
 
 
+def test_an_image_for_a_gpu_is_refused_a_base_without_tensorrt(images: dict[str, Container]) -> None:
+    with pytest.raises(SystemExit, match="No package metadata was found for tensorrt"):
+        build("detect-gpu", local_base())
+
+
 def test_a_root_that_cannot_be_written_is_refused_to_the_user(images: dict[str, Container], data: Path) -> None:
     said = images["aggregate"].done(
         data, "sh", "-c", f"touch /opt/x /etc/x 2>&1; touch /tmp/x {DATA}/x && echo written"
