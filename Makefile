@@ -8,7 +8,7 @@ SLOW := kafka or ray or chaos or deploy
 # A process of tests that dies ends the run: pytest-xdist 3.8 replaces it, and may then wait for ever (pytest-xdist#1378).
 PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 
-.PHONY: demo up setup test test-slow test-kafka chaos check bench kafka-up kafka-down images lessons constraints schemas clean
+.PHONY: demo up setup test test-slow test-kafka chaos check bench kafka-up kafka-down images prometheus lessons constraints schemas clean
 
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo. RUNNER=ray: and with a fleet on Ray.
 # SWAP=classroom: promotes another release in the middle.
@@ -59,6 +59,10 @@ kafka-down:
 # Images by podman, without a container engine. TARGETS: all but those that need NVIDIA's; BASE=NAME@sha256:DIGEST: what they start from.
 images: $(VENV)/.ready-uv
 	$(BIN)/python -m deploy.images.build $(TARGETS) $(if $(BASE),--base $(BASE))
+
+# A Prometheus on loopback with the deployment's rules, which watches PORTS: those of an `up` with metrics_port = 9464.
+prometheus: $(VENV)/.ready-test
+	PYTHONPATH=. $(BIN)/python -m deploy.local.prometheus.server $(or $(PORTS),9464 9465 9466)
 
 lessons: $(VENV)/.ready-test
 	rm -rf build/lessons

@@ -1,31 +1,20 @@
 """The rules as they are deployed, read for tests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from deploy.local.prometheus.server import RULES as MONITORING
+from deploy.local.prometheus.server import groups
 
-from tests.support import ROOT
-
-MONITORING = ROOT / "deploy" / "k8s" / "platform" / "monitoring"
 FOREIGN = MONITORING / "cluster" / "prometheus-rule.yaml"
 """Its rules ask for metrics that only a cluster has."""
 
 Rule = dict[str, Any]
 
 
-def rule_files() -> list[Path]:
-    return sorted(MONITORING.glob("*/prometheus-rule.yaml"))
-
-
-def groups(paths: list[Path] | None = None) -> list[dict[str, Any]]:
-    """The groups of these files (all), as Prometheus takes them."""
-    files = rule_files() if paths is None else paths
-    return [group for path in files for group in yaml.safe_load(path.read_text())["spec"]["groups"]]
-
-
-def rules(paths: list[Path] | None = None) -> Iterator[Rule]:
+def rules(paths: Sequence[Path] = ()) -> Iterator[Rule]:
     for group in groups(paths):
         yield from group["rules"]
 

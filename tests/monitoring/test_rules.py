@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 from deploy.local.prometheus.programs import program
+from deploy.local.prometheus.server import groups
 
 from tests.monitoring.case import Case
 from tests.monitoring.cases import CASES
-from tests.monitoring.rules import Rule, alerts, group_of, groups, rules, unannotated, write_groups
+from tests.monitoring.rules import Rule, alerts, group_of, rules, unannotated, write_groups
 from tests.support import require
 
 

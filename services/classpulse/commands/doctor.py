@@ -12,6 +12,7 @@ from classpulse.child import SPOKEN
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, environ_with
 from classpulse.commands.progress import progress
+from classpulse.errors import BadInput
 from classpulse.records import hidden
 from classpulse.settings import Settings
 from classpulse.site import Site, load_site
@@ -25,17 +26,27 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def doctor(
     site: Annotated[Path | None, typer.Argument(help="Site file whose cameras to try; else those on the bus.")] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Look at a running deployment from outside instead: the address of its Prometheus."),
+    ] = None,
     data: DataOption = None,
 ) -> None:
-    """Say what is installed, what works and what is wrong; each camera is tried once. Exit code 1 if anything is wrong."""
+    """Say what is installed, what works and what is wrong; each camera is tried once. Exit code 1 if anything is wrong.
+
+    With --cluster nothing of this machine is looked at: what the deployment's Prometheus knows (who is absent, behind or
+    silent, which alerts fire, with their section of the runbook), and the bus where CLASSPULSE_BUS names a Kafka.
+    """
     from classpulse.diagnosis import lines  # noqa: PLC0415 - imports everything there is, and takes its time
 
     environ = environ_with(data)
+    if cluster is not None and site is not None:
+        raise BadInput([f"--cluster = {cluster!r} with {site}: expected one of both"])
     declared = None if site is None else load_site(site, environ)
     settings = Settings.from_env(environ) if declared is None else declared.settings
     wrong = 0
     try:
-        for line, right in lines(_findings(settings, declared)):
+        for line, right in lines(_findings(settings, declared) if cluster is None else _outside(settings, cluster)):
             typer.echo(line)
             wrong += not right
     except KeyboardInterrupt:
@@ -43,6 +54,25 @@ def doctor(
     if wrong:
         typer.echo(f"{wrong} wrong", err=True)
         raise typer.Exit(1)
+
+
+def _outside(settings: Settings, address: str) -> "Iterator[Finding]":
+    from classpulse import cluster, diagnosis  # noqa: PLC0415 - as above
+    from classpulse.bus.base import Bus, open_bus  # noqa: PLC0415 - as above
+    from classpulse.prometheus import Prometheus  # noqa: PLC0415 - as above
+
+    yield from cluster.findings(Prometheus(address), SystemClock())
+    if not settings.bus.startswith("kafka:"):
+        return
+    opened: list[Bus] = []
+
+    def bus() -> Bus:
+        opened.append(open_bus(settings.bus_as("operator")))
+        return opened[0]
+
+    yield diagnosis.bus(settings, bus)
+    for one in opened:
+        one.close()
 
 
 def _leave() -> None:
