@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from classpulse.bus.base import Bus, Member, Place
-from classpulse.bus.limits import unread
+from classpulse.bus.limits import first_of, unread
 from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import UNREADABLE, InvalidRecord, RecordTooLarge, Recoverable
 from classpulse.faults import fault
 from classpulse.records import DeadLetter, Record
 from classpulse.telemetry import Metrics
-from classpulse.topics import DEAD_LETTERS, TOPICS, topic_named
+from classpulse.topics import DEAD_LETTERS, TOPICS, short_name, topic_named
 from classpulse.tracing import Times, Tracer
 
 LAG_EVERY_MS = 2_000
@@ -121,6 +121,8 @@ class Loop:
         self.pace = pace or Pace()
         self._idle_due_ms = self._lag_due_ms = 0
         self._took = False
+        self._firsts: dict[Place, int] = {}
+        self._looks = 0
         self._skew = _Greatest(SKEW_FOR_MS)
         self.pulse = Pulse(clock.monotonic_ms())
         for result in ("committed", "retried", "too_large"):
@@ -255,8 +257,22 @@ class Loop:
         topics = [topic_named(name) for name in sorted({place.topic for place in places})]
         records = sum(unread(self.bus, self.stage.name, topic) for topic in topics)
         self.metrics.reader_lag_records.labels(self.stage.name).set(records)
+        self._tell_oldest(sorted(places))
         if records and not self._took:  # what was polled has told its own age
             self._tell_age([record for place in sorted(places) for record in self._next_of(place)])
+
+    def _tell_oldest(self, places: Sequence[Place]) -> None:
+        """Since when there are records. One partition at each look: to read the first of all at once would hold up a step."""
+        told = {place.topic for place in (*self._firsts, *places)}
+        self._firsts = {place: at_ms for place, at_ms in self._firsts.items() if place in places}
+        if places:
+            self._looks += 1
+            place = places[self._looks % len(places)]
+            self._firsts[place] = min((record.appended_at_ms for record in first_of(self.bus, place)), default=0)
+        for topic in told:
+            known = [at_ms for place, at_ms in self._firsts.items() if place.topic == topic and at_ms]
+            oldest = self.metrics.oldest_record_timestamp_seconds.labels(short_name(topic_named(topic)))
+            oldest.set(min(known, default=0) / 1000)
 
     def _next_of(self, place: Place) -> list[Stored]:
         """The first record of a partition that is not committed."""

@@ -169,6 +169,11 @@ class Metrics:
         "how far a record's capture time was ahead of its append time, the greatest of the last minutes; 0 when none was",
         "stage",
     )
+    oldest_record_timestamp_seconds = _gauge(
+        "when the oldest record that can still be read was appended: of frames and detections by who reads them, of its"
+        " partitions; of events and deadletters by the audit; 0 where there is none",
+        "topic",
+    )
     model_info = _gauge("1 for the model in use", "digest")
     model_swap = _counter(
         "releases that were to come in while a worker looked: done, refused (why is in the log and in"

@@ -12,7 +12,7 @@ from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing, Stored, decode, encode
 from classpulse.errors import UNREADABLE, Fenced, InvalidRecord, Recoverable, StorageFull
 from classpulse.records import DeadLetter, Heartbeat, Hole
-from classpulse.stage import ALLOWED_SKEW_MS, SKEW_FOR_MS, Loop, Pace, Step, Taken
+from classpulse.stage import ALLOWED_SKEW_MS, LAG_EVERY_MS, SKEW_FOR_MS, Loop, Pace, Step, Taken
 from classpulse.topics import DEAD_LETTERS, DETECTIONS, FRAMES, TOPICS
 from tests.support import Shown
 
@@ -308,3 +308,28 @@ def test_lag_and_the_age_of_the_oldest_unprocessed_record_are_told(rig: Rig) -> 
     rig.clock.advance(1_000)
     rig.loop.turn()
     assert told() == (0, 0)
+
+
+def test_since_when_there_are_records_is_told_a_partition_at_a_time(rig: Rig) -> None:
+    def told() -> float | None:
+        return rig.metrics.value("oldest_record_timestamp_seconds", topic="frames")
+
+    def look(times: int) -> None:
+        for _ in range(times):
+            rig.clock.advance(LAG_EVERY_MS)
+            rig.loop.turn()
+
+    look(FRAMES.partitions)
+    assert told() == 0, "there are none"
+    first_ms = rig.clock.now_ms()
+    rig.source.commit([rig.beat()], {})
+    rig.clock.advance(60_000)
+    rig.source.commit([rig.beat()], {})
+    look(FRAMES.partitions)
+    assert told() == first_ms / 1000, "of what was read, too: it can still be read"
+    rig.bus.forget(FRAMES, dict.fromkeys(range(FRAMES.partitions), 1))
+    look(FRAMES.partitions)
+    assert told() == (first_ms + 60_000) / 1000
+    rig.bus.forget(FRAMES, dict.fromkeys(range(FRAMES.partitions), 2))
+    look(FRAMES.partitions)
+    assert told() == 0

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from classpulse.bus.base import MAX_IN_FLIGHT_BYTES, Bus, Place
 from classpulse.codec import Outgoing, Stored
 from classpulse.errors import BadInput, Fatal, RecordTooLarge
-from classpulse.topics import Topic
+from classpulse.topics import Topic, topic_named
 
 EVERYTHING = "nobody"
 """A group that has read nothing: its lag is all that a topic holds."""
@@ -95,6 +95,12 @@ def unread_by_partition(bus: Bus, group: str, topic: Topic) -> dict[int, int]:
     """`unread` of each partition."""
     done = bus.positions(group, topic)
     return {p: max(0, end - max(first, done.get(p, first))) for p, (first, end) in bus.ends(topic).items()}
+
+
+def first_of(bus: Bus, place: Place) -> list[Stored]:
+    """The oldest record of a partition that can still be read; empty where there is none."""
+    first, end = bus.ends(topic_named(place.topic))[place.partition]
+    return bus.fetch(place, first, max_records=1, max_bytes=1) if first < end else []
 
 
 def keep_within(bus: Bus, topic: Topic, most_bytes: int) -> int:
