@@ -135,11 +135,28 @@ ROUTE = (
     Case(
         "DeadLetters",
         {'classpulse_deadletters_total{reason="wrong_type"}': counter((5, 0), (1, 1), (30, 0))},
-        {'classpulse_deadletters_total{reason="wrong_type"}': gauge((30, 7))},
+        {'classpulse_deadletters_total{reason="wrong_type"}': gauge((30, 0))},
         before=5,
         fires=7,
         after=25,
         labels={"reason": "wrong_type"},
+    ),
+    Case(
+        "DeadLetters",  # of a worker on Ray, whose series is there from the first of them on
+        {'classpulse_deadletters_total{reason="bad_size",worker="1"}': gauge((5, None), (40, 1))},
+        {'classpulse_deadletters_total{reason="bad_size",instance="i"}': gauge((5, None), (40, 0))},
+        before=4,
+        fires=6,
+        after=25,
+        labels={"reason": "bad_size"},
+    ),
+    Case(
+        "ModelSwapRefused",
+        {'classpulse_model_swap_total{result="refused",worker="1"}': gauge((5, None), (90, 1))},
+        {'classpulse_model_swap_total{result="refused",worker="1"}': gauge((90, 0))},
+        before=4,
+        fires=6,
+        after=70,
     ),
     Case(
         "CanaryMissed",
