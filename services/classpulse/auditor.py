@@ -6,10 +6,12 @@ from collections.abc import Collection
 
 from classpulse.aggregate.room import FINALITY_LIMIT_MS
 from classpulse.audit import Audit, audit
-from classpulse.bus.base import Bus
+from classpulse.bus.base import Bus, Place
+from classpulse.bus.limits import first_of
 from classpulse.clock import Clock, rfc3339
 from classpulse.errors import Recoverable
 from classpulse.telemetry import Metrics
+from classpulse.topics import DEAD_LETTERS, EVENTS, short_name
 
 CLOSED_AFTER_MS = 300_000
 """What is older is closed: its buckets are final, unless a camera is behind."""
@@ -61,8 +63,17 @@ class Auditor:
             self._from_ms = to_ms
         self._metrics.audit_unexplained_frames.set(found.unexplained)
         self._metrics.audit_last_timestamp_seconds.set(self._clock.now_ms() / 1000)
+        self._tell_oldest()
         _say(found, from_ms, to_ms)
         return found
+
+    def _tell_oldest(self) -> None:
+        """Since when there are records of topics that no stage reads."""
+        for topic in (EVENTS, DEAD_LETTERS):
+            places = [Place(topic.name, partition) for partition in range(topic.partitions)]
+            heads = [record.appended_at_ms for place in places for record in first_of(self._bus, place)]
+            oldest = self._metrics.oldest_record_timestamp_seconds.labels(short_name(topic))
+            oldest.set(min(heads, default=0) / 1000)
 
     def _live(self, _records: int = 0) -> None:
         self.alive_ms = self._clock.monotonic_ms()

@@ -6,8 +6,10 @@ import threading
 import pytest
 
 from classpulse.auditor import CLOSED_AFTER_MS, LOOK_BACK_MS, MOST_MS, Auditor
+from classpulse.codec import encode
 from classpulse.errors import Recoverable
-from classpulse.topics import DETECTIONS
+from classpulse.records import DeadLetter
+from classpulse.topics import DEAD_LETTERS, DETECTIONS
 from tests.services.aggregate.rig import Rig
 from tests.services.aggregate.stories import CAM, B
 from tests.services.audit.logs import START, lesson, off, played, publish
@@ -180,3 +182,23 @@ def test_buckets_that_differ_are_unexplained_even_where_their_frames_add_up(rig:
     assert found is not None
     assert [account.difference for account in found.accounts] == [0]
     assert told(metrics)[0] == 2
+
+
+def test_since_when_there_are_events_and_dead_letters_is_told(rig: Rig, metrics: Shown) -> None:
+    def told() -> tuple[float | None, ...]:
+        return tuple(
+            metrics.value("oldest_record_timestamp_seconds", topic=topic) for topic in ("events", "deadletters")
+        )
+
+    looks = auditor(rig, metrics)
+    looks.once()
+    assert told() == (0, 0), "there are none"
+    put_aside_ms = rig.clock.now_ms()
+    for _ in range(2):
+        letter = DeadLetter(
+            topic=DETECTIONS.name, partition=0, offset=0, key="k", reason="empty", detail="", at_ms=0, stage="aggregate"
+        )
+        rig.write(encode(letter, topic=DEAD_LETTERS, at_ms=rig.clock.now_ms()))
+        rig.clock.advance(HOUR_MS)
+        looks.once()
+        assert told() == (0, put_aside_ms / 1000)
