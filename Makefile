@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route metrics live demo bus_kafka ingest_kafka aggregate_kafka route_kafka bridge fleet training
 LESSONS := services/classpulse/demo/lessons
-SLOW := kafka or ray or chaos or deploy
+SLOW := kafka or ray or chaos or prometheus or deploy
 # A process of tests that dies ends the run: pytest-xdist 3.8 replaces it, and may then wait for ever (pytest-xdist#1378).
 PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 

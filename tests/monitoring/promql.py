@@ -22,9 +22,17 @@ def of_product(name: str) -> str:
     return re.sub(r"_(bucket|count|sum)$", "", name)
 
 
+def selectors(expression: str) -> set[str]:
+    """Every set of series that it looks at."""
+    named = metrics(expression)
+    found = re.findall(r"(?<![\w:$\"])([a-zA-Z_:][\w:]*)(\{[^}]*\})?", expression)
+    return {name + matchers for name, matchers in found if name in named}
+
+
 def unconditional(expression: str) -> str:
-    """The same with every comparison as a number, 0 or 1, and every `absent` as what was to be absent: it tells
+    """The same with every comparison as a number, 0 or 1, every `absent` as what was to be absent, and no `unless`: it tells
     something whenever that on which it decides is there."""
-    parts = re.split(r"(\{[^}]*\})", expression)
+    bare = re.sub(r"\bunless\s+(on\s*\([^)]*\)\s*)?[\w:]+(\{[^}]*\})?(\s+offset\s+\w+)?", "", expression)
+    parts = re.split(r"(\{[^}]*\})", bare)
     told = "".join(part if part.startswith("{") else _COMPARISONS.sub(r"\1 bool", part) for part in parts)
     return re.sub(r"\babsent\s*\(", "(", told)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.monitoring.promql import metrics, of_product, unconditional
+from tests.monitoring.promql import metrics, of_product, selectors, unconditional
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,14 @@ def test_a_histogram_is_told_by_three_names() -> None:
             '(max by (t) (a{t=~"x|y"}) > bool 0) >= bool 3 and b == bool 1',
         ),
         ('absent(a or b{c="d"})', '(a or b{c="d"})'),
+        ("(a unless a{b='c'} offset 15m) > 0", "(a ) > bool 0"),
+        ("sum(a) > 0 unless on (i) b", "sum(a) > bool 0 "),
     ],
 )
 def test_an_expression_without_its_conditions(expression: str, told: str) -> None:
     assert unconditional(expression) == told
+
+
+def test_the_series_that_an_expression_looks_at() -> None:
+    expression = 'sum by (a) (rate(b{a="b"}[5m])) / on (c) d and absent(e{f=~"g|h"}) > 1'
+    assert selectors(expression) == {'b{a="b"}', "d", 'e{f=~"g|h"}'}
