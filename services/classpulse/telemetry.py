@@ -159,6 +159,7 @@ class Metrics:
     )
     due_seconds = _counter("time of final buckets in which rooms were to be observed")
     observed_seconds = _counter("time of final buckets in which rooms were observed")
+    missing_frames = _counter("captured frames that are missing in final buckets, by why", "reason")
     reader_lag_records = _gauge("records a group has not committed yet", "stage")
     oldest_unprocessed_seconds = _gauge(
         "how long the next record of this process had waited since it was appended, when it was last looked at; 0 when nothing"

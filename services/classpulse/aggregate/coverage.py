@@ -12,6 +12,9 @@ from classpulse.timetable import due
 LATE_MS = 60_000
 """A room of which no bucket was seen for so long, and a bucket's length, is not seen now."""
 
+UNLOOKED_AT = ("expired", "lost_in_crash")
+"""Why frames are missing of which nobody else counts any: they were never read."""
+
 STATES = ("seen", "unseen", "not_due")
 
 
@@ -23,6 +26,8 @@ class Coverage:
         self._seen_ms: dict[str, int] = {}
         for seconds in (metrics.due_seconds, metrics.observed_seconds):
             seconds.inc(0)  # shown from the start: what is first shown at some number has not risen
+        for reason in UNLOOKED_AT:
+            metrics.missing_frames.labels(reason)
 
     def count(self, finals: Iterable[TimelineBucket], now_ms: int) -> None:
         """Final buckets that can be read from now on, each of them once."""
@@ -31,6 +36,8 @@ class Coverage:
                 continue
             self._metrics.due_seconds.inc(bucket.due_ms / 1000)
             self._metrics.observed_seconds.inc(bucket.observed_ms / 1000)
+            for reason, frames in bucket.missing.items():
+                self._metrics.missing_frames.labels(reason).inc(frames)
             if bucket.observed_ms:
                 self._seen_ms[bucket.room] = now_ms
             elif bucket.due_ms:

@@ -1,11 +1,12 @@
 """What operators see of the rooms: how much of the time that was due was observed, and how many rooms are seen now."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 
 from classpulse.aggregate.coverage import LATE_MS
-from classpulse.records import Lesson, Record, RoomConfig, TimelineBucket, room_of
+from classpulse.records import Hole, Lesson, Record, RoomConfig, TimelineBucket, room_of
 from classpulse.topics import TIMELINES
 from tests.services.aggregate.rig import Rig
 from tests.services.aggregate.stories import CAM, beat, frames
@@ -150,3 +151,15 @@ def test_rooms_that_are_another_members_now_are_not_shown(rig: Rig) -> None:
     rig.stage._assignment = frozenset
     rig.turn()
     assert rooms(rig.metrics) == (0, 0, 0)
+
+
+def test_frames_that_are_missing_in_final_buckets_are_told_by_reason(rig: Rig) -> None:
+    assert [rig.metrics.value("missing_frames_total", reason=why) for why in ("expired", "lost_in_crash")] == [0, 0]
+    story = told()
+    rig.tell([*story[:10], *story[12:20], Hole(camera=CAM, epoch=1, reason="expired"), *story[25:]])
+    rig.turn()
+    missing = Counter[str]()
+    for bucket in rig.all_of(TIMELINES, TimelineBucket):
+        missing.update(bucket.missing if bucket.final else {})
+    assert missing == {"lost_in_crash": 2, "expired": 5}
+    assert {why: rig.metrics.value("missing_frames_total", reason=why) for why in missing} == missing
