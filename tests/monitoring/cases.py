@@ -124,13 +124,12 @@ ROUTE = (
         after=16,
     ),
     Case(
-        "RecordsExpired",
-        {'classpulse_frames_dropped_total{stage="detect",reason="expired"}': counter((5, 0), (1, 40), (20, 0))},
-        {'classpulse_frames_dropped_total{stage="detect",reason="stale"}': counter((20, 40))},
+        "FramesExpired",
+        {'classpulse_missing_frames_total{instance="i",reason="expired"}': counter((5, 0), (1, 40), (20, 0))},
+        {'classpulse_missing_frames_total{instance="i",reason="stale"}': counter((20, 40))},
         before=5,
         fires=7,
         after=18,
-        labels={"stage": "detect"},
     ),
     Case(
         "DeadLetters",
