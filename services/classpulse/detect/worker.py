@@ -98,6 +98,8 @@ class Detect:
         self._metrics, self._node = metrics, node
         self._frames_detected, self._batch_frames = metrics.frames_detected, metrics.batch_frames
         self._capture_to_detection = metrics.capture_to_detection_seconds
+        for reason in DROPPED_HERE:
+            metrics.frames_dropped.labels(self.name, reason)  # at 0, as all that can be named beforehand
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
         self._told: dict[str, int] = {}

@@ -249,6 +249,7 @@ def test_what_is_on_the_bus_is_counted(rig: Rig) -> None:
         0,
         0,
     ]
+    assert [dropped(reason) for reason in ("stale", "corrupt_jpeg", "bad_size")] == [0, 0, 0]
     rig.declare(CAMERA, "live")
     stale = rig.frame(2, age_ms=FRESHNESS_MS + 1)
     rig.tell(rig.frame(0, age_ms=300), rig.frame(1, picture=b"broken"), stale, rig.frame(3), heartbeat(rig, last=3))
