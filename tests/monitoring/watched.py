@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.local.prometheus.server import running
 
 from tests.brokers import MORTAL
-from tests.services.cli.site import up
+from tests.services.cli.site import up, wait_for_log
 from tests.support import ROOT
 
 CAMERA = "t/s/101/front"
@@ -32,6 +32,7 @@ fps = 1
 ROUTE = ("ingest", "detect", "aggregate", "up")
 """Which process of an `up` has which port, from the first on."""
 
+START_MS = 180_000
 BESIDE = {"canary": ("--every", "5", "--late", "60"), "audit": ("--every", "5")}
 
 
@@ -56,6 +57,7 @@ def watched(folder: Path) -> Iterator[Watched]:
     site.write_text(SITE.replace("PORT", str(first)))
     with ExitStack() as stack:
         process = stack.enter_context(up(site))
+        wait_for_log(site, "up running", within_ms=START_MS)  # there is a bus then, which the others read
         for number, (name, options) in enumerate(BESIDE.items(), first + len(ROUTE)):
             stack.enter_context(beside(folder, name, options, number))
         targets = [f"127.0.0.1:{port}" for port in range(first, first + len(ROUTE) + len(BESIDE))]
