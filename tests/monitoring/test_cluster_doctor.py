@@ -75,6 +75,18 @@ def test_a_deployment_in_which_all_is_well(command: Command, tmp_path: Path) -> 
     assert not any(line.startswith("WRONG") for line in result.out.splitlines())
 
 
+def test_a_worker_on_ray_is_known_by_the_names_of_all(command: Command, tmp_path: Path) -> None:
+    """As docs/metrics.md says that a scrape should rename and drop."""
+    of_ray = 'WorkerId="w",SessionName="s",otel_scope_name="o"'
+    text = "".join(f'ray_classpulse_model_info{{digest="d",worker="{slot}",{of_ray}}} 1\n' for slot in (0, 1))
+    with watched(tmp_path / "p", text, "classpulse_model_info") as address:
+        found = Prometheus(address).query("classpulse_model_info")
+        said = lines(command("doctor", "--cluster", address).out)
+    kept = {"__name__", "digest", "worker", "instance", "job"}
+    assert [sorted(sample.labels) for sample in found] == [sorted(kept), sorted(kept)]
+    assert said["detect"] == "ok     detect: 2 processes tell their metrics"
+
+
 def test_what_is_wrong_is_said_in_sentences(command: Command, tmp_path: Path) -> None:
     text = (
         sound(_now_s())
