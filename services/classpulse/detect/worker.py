@@ -34,6 +34,8 @@ from classpulse.topics import DETECTIONS, FRAMES, REPORTS, partition_of
 
 REPORT_EVERY_MS = 5_000
 COMPLAIN_EVERY_MS = 60_000
+REASONS = ("stale", "corrupt_jpeg", "bad_size")
+"""Why this stage drops a frame."""
 
 _log = logging.getLogger("classpulse.detect")
 
@@ -98,7 +100,7 @@ class Detect:
         self._metrics, self._node = metrics, node
         self._frames_detected, self._batch_frames = metrics.frames_detected, metrics.batch_frames
         self._capture_to_detection = metrics.capture_to_detection_seconds
-        for reason in DROPPED_HERE:
+        for reason in REASONS:
             metrics.frames_dropped.labels(self.name, reason)  # at 0, as all that can be named beforehand
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
