@@ -72,12 +72,15 @@ def sampled_frames(clip: Path) -> int:
     return taken
 
 
-def up(site: Path, fault: str = "") -> subprocess.Popen[bytes]:
-    """`classpulse up`, as a process of its own."""
-    environ = {**os.environ, "OMP_NUM_THREADS": "1", "CLASSPULSE_FAULT": fault}
+def up(site: Path, fault: str = "", *, apart: bool = False, **more: str) -> subprocess.Popen[bytes]:
+    """`classpulse up`, as a process of its own, with `more` in its environment.
+
+    `apart`: in a session of its own. Linux shares its cores among sessions: it has as much as all that is in the test's.
+    """
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "CLASSPULSE_FAULT": fault, **more}
     command = [sys.executable, "-m", "classpulse.cli", "up", str(site)]
     with (site.parent / "up.log").open("ab") as log:
-        return subprocess.Popen(command, cwd=site.parent, env=environ, stdout=log, stderr=log)
+        return subprocess.Popen(command, cwd=site.parent, env=environ, stdout=log, stderr=log, start_new_session=apart)
 
 
 def finish(site: Path, fault: str = "", rearm: int = 10**6) -> int:
@@ -145,12 +148,12 @@ def tail(site: Path) -> str:
     return "\n".join(log_of(site).splitlines()[-40:])
 
 
-def wait_until(condition: Callable[[], bool], site: Path) -> None:
-    """Until something is so."""
+def wait_until(condition: Callable[[], bool], site: Path, every_s: float = 0.02) -> None:
+    """Until something is so; asked so often."""
     give_up = time.monotonic() + LIMIT_S
     while not condition():
         assert time.monotonic() < give_up, tail(site)
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def check(found: Outcome, undisturbed: Outcome) -> None:
