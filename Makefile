@@ -45,9 +45,11 @@ check: $(VENV)/.ready-test
 bench: $(VENV)/.ready-test
 	for name in $(BENCHES); do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-# Every fault of tests/chaos/faults.py again and again under a route on three brokers; about half an hour.
+# Every fault of tests/chaos/faults.py again and again under a route on three brokers, then those of a fleet, its releases and a
+# training run; about half an hour each.
 chaos: $(VENV)/.ready-test
 	PYTHONPATH=. $(BIN)/python benchmarks/chaos.py
+	PYTHONPATH=. $(BIN)/python benchmarks/chaos_fleet.py
 
 # Real Kafka on loopback, as in production; PLAIN=1: one node in plaintext. Data in build/kafka.
 kafka-up:
