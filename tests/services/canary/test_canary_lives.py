@@ -2,17 +2,13 @@
 
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from urllib.request import urlopen
 
 from classpulse.clock import SystemClock
+from tests.services.canary.process import CAME, DELAY, MISSED, canary, figure, free_port
 from tests.services.cli.site import log_of, up
 from tests.services.export.school import run
 
@@ -27,40 +23,6 @@ camera = "t/s/1/front"
 source = "synth://?seed=1&width=320&height=180"
 fps = 1
 """
-
-
-@contextmanager
-def canary(data: Path, port: int) -> Iterator[None]:
-    """`classpulse canary` as a process, in a hurry; what it says goes into `canary.log` beside the data."""
-    command = [sys.executable, "-m", "classpulse.cli", "canary", "--every", "5", "--late", "10", "--data", str(data)]
-    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "CLASSPULSE_METRICS_PORT": str(port)}
-    with (data.parent / "canary.log").open("w") as log:
-        process = subprocess.Popen(command, stderr=log, env={**os.environ, **paths})
-    try:
-        yield
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def figure(port: int, name: str) -> float:
-    """A metric of this host's node; 0 where there is none yet."""
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
-            text = page.read().decode()
-    except OSError:
-        return 0.0
-    found = re.search(rf'^{name}{{node="{re.escape(socket.gethostname())}"}} (\S+)$', text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
 
 
 def wait_until(condition: Callable[[], bool], site: Path) -> None:
@@ -83,12 +45,12 @@ def test_a_lesson_comes_while_all_live_and_is_missed_where_detect_is_frozen(tmp_
     with up(site):
         wait_until(lambda: "up running" in log_of(site), site)
         with canary(data, port):
-            wait_until(lambda: figure(port, "classpulse_canary_delay_seconds_count") >= 2, site)
-            assert figure(port, "classpulse_canary_delay_seconds_sum") < 60
-            before = figure(port, "classpulse_canary_missed_total")
+            wait_until(lambda: figure(port, CAME) >= 2, site)
+            assert figure(port, DELAY) < 60
+            before = figure(port, MISSED)
             pid = detect_pid(site)
             os.kill(pid, signal.SIGSTOP)
-            wait_until(lambda: figure(port, "classpulse_canary_missed_total") > before, site)
+            wait_until(lambda: figure(port, MISSED) > before, site)
             os.kill(pid, signal.SIGCONT)
         check_hidden(data)
     said = (tmp_path / "canary.log").read_text()
