@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 
+from classpulse.child import VIEW_FILE
 from tests.chaos.faults import Over
-from tests.chaos.fleets import HEAD, SUPERVISOR, WORKER, at_work, processes, restarts, turns
+from tests.chaos.fleets import HEAD, SUPERVISOR, WORKER, at_work, processes, restarts
 from tests.chaos.route import LIMIT_S, log_of, tail, wait_until
 
 Noticed = Callable[[], bool]
@@ -66,18 +67,23 @@ class FleetScene:
 
     def workers(self) -> set[int]:
         """Their pids."""
-        return set() if self.ended else {worker.pid for worker in processes(self.process, WORKER)}
+        return self._pids(WORKER)
 
     def raised_anew(self) -> Noticed:
-        """Tells when another supervisor has said how the fleet is: one begins to count its turns."""
-        before, seen = turns(self.site), False
+        """Tells when another supervisor has said how the fleet is."""
+        before, written = self._pids(SUPERVISOR), self.site.parent / "data" / VIEW_FILE
+        last_of_before: int | None = None
 
         def noticed() -> bool:
-            nonlocal seen
-            seen = seen or turns(self.site) < before
-            return seen
+            nonlocal last_of_before
+            if last_of_before is None and self._pids(SUPERVISOR) - before:
+                last_of_before = written.stat().st_mtime_ns
+            return last_of_before not in (None, written.stat().st_mtime_ns)
 
         return noticed
+
+    def _pids(self, name: str) -> set[int]:
+        return set() if self.ended else {one.pid for one in processes(self.process, name)}
 
 
 @dataclass(frozen=True)

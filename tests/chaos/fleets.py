@@ -1,6 +1,5 @@
 """A fleet under a route, as the chaos tests and the long runs look at it and kill it."""
 
-import random
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -68,20 +67,6 @@ def ended(route: "subprocess.Popen[bytes]", site: Path) -> None:
     except subprocess.TimeoutExpired:
         route.kill()
         pytest.fail(f"not finished within {LIMIT_S} s:\n{tail(site)}")
-
-
-def kill(route: "subprocess.Popen[bytes]", name: str, draw: random.Random) -> int:
-    """Kill one of a kind; gives its pid when it is gone."""
-    victim = draw.choice(processes(route, name))
-    victim.kill()
-    psutil.wait_procs([victim], timeout=LIMIT_S)
-    return victim.pid
-
-
-def turns(site: Path) -> int:
-    """Of the supervisor there is: a fresh one begins anew."""
-    now = view(site)
-    return 0 if now is None else now.turns
 
 
 def restarts(site: Path) -> int:
