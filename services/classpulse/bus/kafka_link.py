@@ -1,11 +1,13 @@
 """How this process reaches a Kafka cluster: its address, its name and password from files, and what the client's errors mean.
 
 `kafka://HOST:PORT[,HOST:PORT…][?ca=FILE][&credentials=FILE][&client_id=NAME]`. With `ca` the connection is TLS and the brokers must show a
-certificate of that authority; with `credentials` (a file holding `user:password`) the process proves itself with
-SASL/SCRAM-SHA-512. Neither ever stands on a command line or in a log. The brokers' logs and groups call it `client_id`.
+certificate of that authority; with `credentials` (a file holding `user:password`, or the line `sasl.jaas.config` that Strimzi writes
+into a user's secret) the process proves itself with SASL/SCRAM-SHA-512. Neither ever stands on a command line or in a log. The
+brokers' logs and groups call it `client_id`.
 """
 
 import logging
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +42,8 @@ READING = {
 """What every client that reads is given besides: it sees what is committed, and moves no position by itself."""
 
 OPTIONS = ("ca", "credentials", "client_id")
+
+_JAAS = re.compile(r'username="([^"]+)"\s+password="([^"]+)"\s*;')
 
 _FENCED = (
     kafka_errors.ProducerFencedError,
@@ -238,7 +242,10 @@ def parse_link(address: str) -> Link:
 
 
 def _user_and_password(path: Path) -> tuple[str, str]:
-    user, colon, password = _read("credentials", path).strip().partition(":")
+    text = _read("credentials", path).strip()
+    if jaas := _JAAS.search(text):
+        return jaas[1], jaas[2]
+    user, colon, password = text.partition(":")
     if not (user and colon and password):
         raise BadInput([f"bus: credentials = {str(path)!r}: expected one line, user:password"])
     return user, password

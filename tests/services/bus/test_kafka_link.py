@@ -36,6 +36,15 @@ def test_servers_files_and_protocol_come_from_the_address(tmp_path: Path) -> Non
     assert parse_link("one:9092?client_id=up-1").client()["client_id"] == "up-1"
 
 
+def test_the_line_that_strimzi_writes_into_a_users_secret_is_read_too(tmp_path: Path) -> None:
+    module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    (tmp_path / "detect").write_text(f'{module} required username="detect" password="s3cret:=with";')
+
+    client = parse_link(f"one:9092?credentials={tmp_path}/detect").client()
+
+    assert (client["sasl_plain_username"], client["sasl_plain_password"]) == ("detect", "s3cret:=with")
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
