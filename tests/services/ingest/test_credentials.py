@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from classpulse.ingest.sources.base import SourceError, source_of
-from classpulse.ingest.sources.rtsp import RtspSource, read_credentials
+from classpulse.ingest.sources.rtsp import RtspSource, private, read_credentials
 from tests.services.ingest.making import config_of
 
 SECRET = "p@ss/w:d%1 ü?#"
@@ -37,6 +37,23 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> No
     path = written(tmp_path / "c", f"viewer:{SECRET}", mode)
     with pytest.raises(SourceError, match=rf"mode {mode:04o}; expected 0600"):
         read_credentials(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "reader", "expected"),
+    [
+        (0o600, 10001, 10001, True),
+        (0o440, 10001, 10001, False),
+        (0o440, 0, 10001, True),
+        (0o440, 0, 0, False),
+        (0o444, 0, 10001, False),
+        (0o460, 0, 10001, False),
+    ],
+)
+def test_only_a_secret_that_a_cluster_mounts_may_be_read_by_its_group(
+    mode: int, owner: int, reader: int, expected: bool
+) -> None:
+    assert private(mode, owner=owner, reader=reader) is expected
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

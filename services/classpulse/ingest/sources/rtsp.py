@@ -3,6 +3,7 @@
 The password lives in a file that only its owner may read; it is put into the URL in memory, when a connection is made.
 """
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +16,9 @@ from classpulse.ingest.sources.container import LIMITS, READ_SLICE_MS, AvSource
 from classpulse.settings import has_password, masked
 
 PRIVATE = 0o077
+MOUNTED = 0o040
+"""What a cluster adds where it mounts a secret: the file is root's, and the group of the pod, which is nobody else's, may read it."""
+
 OPTIONS = {
     "rtsp_transport": "tcp",
     "analyzeduration": "500000",  # half a second of probing: the camera's own description says what it sends
@@ -48,18 +52,24 @@ class RtspSource(AvSource):
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{host}/{path}"
 
 
+def private(mode: int, *, owner: int, reader: int) -> bool:
+    """Whether a file is its owner's alone, or a secret that a cluster mounted for `reader`."""
+    return not mode & (PRIVATE & ~MOUNTED if owner == 0 != reader else PRIVATE)
+
+
 def read_credentials(path: Path) -> tuple[str, str]:
     """(user, password) from a file of one line `user:password` that only its owner may read.
 
     Raises SourceError naming the file and what is wrong with it, never what is in it.
     """
     try:
-        mode = path.stat().st_mode & 0o777
+        told = path.stat()
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise SourceError("credentials", f"credentials_ref = {path}: {said}; expected a readable file") from None
-    if mode & PRIVATE:
+    mode = told.st_mode & 0o777
+    if not private(mode, owner=told.st_uid, reader=os.geteuid()):
         expected = "expected 0600: readable by its owner alone"
         raise SourceError("credentials", f"credentials_ref = {path}: mode {mode:04o}; {expected}")
     user, separator, password = text.strip("\r\n").partition(":")
