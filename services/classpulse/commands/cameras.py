@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 from classpulse.clock import SystemClock
-from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
+from classpulse.commands.declaring import declare
+from classpulse.commands.options import DataOption, aligned, environ_with, opened_bus, settings_of
 from classpulse.commands.reports import latest_reports
 from classpulse.records import CameraConfig, CameraReport, hidden, room_of
 from classpulse.roster import Roster, is_bridged
 from classpulse.settings import masked
-from classpulse.site import parse_camera
+from classpulse.site import load_site, parse_camera
 
 REPORTED_WITHIN_MS = 10_000
 """Ingest reports every second while it runs: an older report says nothing of now."""
@@ -108,6 +109,21 @@ def add(
     with opened_bus(settings_of(data)) as bus:
         Roster(bus, SystemClock()).add_camera(config, replace=replace)
     typer.echo(f"added {config.camera}")
+
+
+@app.command(name="apply")
+def apply_(site: Annotated[Path, typer.Argument(help="The site file (TOML).")], data: DataOption = None) -> None:
+    """Declare the rooms and cameras of a site file, as `up` does when it starts.
+
+    What the file no longer declares is removed, as far as the data folder remembers that it did; what was added otherwise stays.
+    """
+    wanted = load_site(site, environ_with(data))
+    with opened_bus(wanted.settings) as bus:
+        changed = list(declare(wanted, Roster(bus, SystemClock())))
+    for line in changed:
+        typer.echo(line)
+    if not changed:
+        typer.echo("nothing to change", err=True)
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """`up`: one site on this machine, for as long as it is left, or until its recorded clips have been told."""
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -13,22 +12,21 @@ import typer
 
 from classpulse.bus.base import Bus
 from classpulse.clock import Clock, SystemClock
+from classpulse.commands.declaring import declare
 from classpulse.commands.options import DataOption, ParentOption, arm_faults, environ_with, opened_bus
 from classpulse.completion import Completion, Failure
 from classpulse.errors import BadInput, ClassPulseError
-from classpulse.files import put
 from classpulse.health import Health, served
 from classpulse.places import claim, named
 from classpulse.process import follow, stop_on_signals
 from classpulse.records import hidden, room_of
-from classpulse.roster import Declared, Roster
+from classpulse.roster import Roster
 from classpulse.settings import Settings, masked
-from classpulse.site import Site, load_site
+from classpulse.site import load_site
 from classpulse.supervisor import STAGE_COMMAND, Supervisor, hold, own_port, stages_of
 from classpulse.telemetry import start_logging
 from classpulse.topics import FRAMES
 
-DECLARED_FILE = "declared.json"
 FORGET_WITHIN_MS = 1_000
 FORGET_FRAMES = 256
 """How long an interrupted route goes on removing pictures, so many more at most: Ctrl-C takes less than 5 s in all."""
@@ -76,7 +74,8 @@ def up(
             keep_pictures=keep_pictures,
         )
         health.follow(lambda: supervisor.turned_ms, supervisor.missing)
-        _apply(wanted, roster)
+        for line in declare(wanted, roster):
+            _log.info("%s", line)
         if all(map(hidden, roster.cameras())):
             _log.warning("no camera is declared; expected [[cameras]] in the site file, or `classpulse cameras add`")
         completion = Completion(bus, clock, stages_of(settings)[-1])
@@ -122,29 +121,6 @@ def _slices(bus: Bus) -> Iterator[tuple[int, int]]:
     for partition, offset in sorted(bus.positions("detect", FRAMES).items()):
         yield from ((partition, end) for end in range(ends[partition][0] + FORGET_FRAMES, offset, FORGET_FRAMES))
         yield partition, offset
-
-
-def _apply(site: Site, roster: Roster) -> None:
-    """Make the bus say what the file says; remember what it declared, to know next time what it no longer does."""
-    path = site.settings.data / DECLARED_FILE
-    for line in roster.apply(site.rooms, site.cameras, stated=site.stated, before=_declared(path)):
-        _log.info("%s", line)
-    declared = {"rooms": [r.room for r in site.rooms], "cameras": [c.camera for c in site.cameras]}
-    try:
-        put(path, json.dumps(declared, indent=1) + "\n")
-    except OSError as error:
-        _log.warning("%s: %s; what this file declares is not remembered", path, error.strerror)
-
-
-def _declared(path: Path) -> Declared:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return Declared(rooms=tuple(told["rooms"]), cameras=tuple(told["cameras"]))
-    except FileNotFoundError:
-        return Declared()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        _log.warning("%s: %s; nothing is removed that the site file no longer declares", path, error)
-        return Declared()
 
 
 def _conclude(completion: Completion) -> None:

@@ -201,3 +201,43 @@ def test_hidden_rooms_and_their_cameras_are_not_listed(command: Command, tmp_pat
     assert [row["room"] for row in listed(command, "rooms")] == ["t/s/101"]
     assert "canary" not in command("doctor").out
     assert command("cameras", "remove", hidden.camera).code == 0
+
+
+SITE = """
+[[rooms]]
+room = "t/s/{room}"
+
+[[cameras]]
+camera = "t/s/{room}/front"
+source = "rtsp://192.0.2.7/stream"
+"""
+
+
+def test_a_site_file_is_applied_as_up_does_and_what_it_no_longer_declares_goes(
+    command: Command, tmp_path: Path
+) -> None:
+    declare(command)
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.format(room="102"))
+
+    assert command("cameras", "apply", str(site)).out == "wrote t/s/102\nwrote t/s/102/front\n"
+    assert command("cameras", "disable", "102/front").code == 0
+    assert command("cameras", "apply", str(site)) == (0, "", "nothing to change\n")
+    site.write_text(SITE.format(room="103"))
+    assert command("cameras", "apply", str(site)).out.splitlines()[2:] == [
+        "removed t/s/102/front, no longer declared",
+        "removed t/s/102, no longer declared",
+    ]
+    assert [row["camera"] for row in listed(command)] == [CAMERA, "t/s/103/front"]
+
+
+def test_a_site_file_with_a_fault_changes_nothing(command: Command, tmp_path: Path) -> None:
+    declare(command)
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.format(room="102").replace("source", "sauce"))
+
+    refused = command("cameras", "apply", str(site))
+
+    assert refused.code == 2
+    assert "cameras[0].sauce = 'rtsp://192.0.2.7/stream': unknown key; nearest is source" in refused.err
+    assert [row["camera"] for row in listed(command)] == [CAMERA]
