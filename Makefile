@@ -29,9 +29,10 @@ setup: $(VENV)/.ready-test
 test: $(VENV)/.ready-test
 	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(TEST_FLAGS)
 
-# On real brokers, on Ray, and all that is killed on purpose; test-kafka: the brokers alone.
+# On real brokers, on Ray, and all that is killed on purpose; test-kafka: the brokers alone. AGAIN=1: what failed is asked once more;
+# a run that broke off (pytest then ends with 2) is not.
 test-slow: $(VENV)/.ready-test
-	$(BIN)/pytest $(PARALLEL) -m "$(SLOW)" $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m "$(SLOW)" $(TEST_FLAGS) $(if $(AGAIN),|| { [ $$? = 1 ] && $(BIN)/pytest $(PARALLEL) -m "$(SLOW)" --last-failed; })
 
 test-kafka: $(VENV)/.ready-test
 	$(BIN)/pytest $(PARALLEL) -m kafka $(TEST_FLAGS)
