@@ -272,7 +272,7 @@ def test_what_ingest_has_dropped_is_counted_there(rig: Rig) -> None:
     )
     rig.tell(too_large)
     assert rig.turn() == [too_large]
-    assert rig.metrics.value("frames_dropped_total", stage="detect", reason="bad_size") is None
+    assert rig.metrics.value("frames_dropped_total", stage="detect", reason="bad_size") == 0
 
 
 def test_what_looks_may_change_between_two_steps_and_only_there(rig: Rig) -> None:
