@@ -4,11 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BENCHES := bus_sqlite aggregate route metrics live demo bus_kafka ingest_kafka aggregate_kafka route_kafka bridge fleet training
 LESSONS := services/classpulse/demo/lessons
-SLOW := kafka or ray or chaos or prometheus or deploy
+SLOW := kafka or ray or chaos or prometheus or images
 # A process of tests that dies ends the run: pytest-xdist 3.8 replaces it, and may then wait for ever (pytest-xdist#1378).
 PARALLEL := -n 2 --dist loadgroup --max-worker-restart 0
 
-.PHONY: demo up setup test test-slow test-kafka chaos check bench kafka-up kafka-down images prometheus lessons constraints schemas clean
+.PHONY: demo up setup test test-slow test-kafka chaos check check-deploy bench kafka-up kafka-down images prometheus lessons constraints schemas clean
 
 # BUS=kafka: over a real Kafka, one node in plaintext, that lives as long as the demo. RUNNER=ray: and with a fleet on Ray.
 # SWAP=classroom: promotes another release in the middle.
@@ -27,7 +27,7 @@ up: $(VENV)/.ready-cpu
 setup: $(VENV)/.ready-test
 
 test: $(VENV)/.ready-test
-	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(TEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW) or deploy)" $(TEST_FLAGS)
 
 # On real brokers, on Ray, and all that is killed on purpose; test-kafka: the brokers alone. AGAIN=1: what failed is asked once more;
 # a run that broke off (pytest then ends with 2) is not.
@@ -36,6 +36,12 @@ test-slow: $(VENV)/.ready-test
 
 test-kafka: $(VENV)/.ready-test
 	$(BIN)/pytest $(PARALLEL) -m kafka $(TEST_FLAGS)
+
+# Every overlay on a control plane of its own, and planted errors. The first time it builds that control plane: a quarter of an hour.
+# CRDS: the folder with KubeRay's definitions, which are in no registry.
+check-deploy: $(VENV)/.ready-test
+	$(BIN)/python -m deploy.check.programs $(if $(CRDS),--crds $(CRDS))
+	CLASSPULSE_TEST_REQUIRE=deploy $(BIN)/pytest tests/deploy -m deploy --durations 12 $(TEST_FLAGS)
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .

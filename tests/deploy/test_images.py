@@ -19,7 +19,7 @@ from classpulse.completion import Completion
 from tests.deploy.containers import DATA, SAID, USER, Container, stop
 from tests.support import ROOT, require
 
-pytestmark = [pytest.mark.deploy, pytest.mark.xdist_group("images")]
+pytestmark = [pytest.mark.images, pytest.mark.xdist_group("images")]
 
 ROOM = "district/school/room-1"
 SITE = "/opt/classpulse/lib/python3*/site-packages"
