@@ -8,22 +8,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from deploy.check.programs import missing
 
 from tests.deploy.built import K8S, OVERLAYS
 from tests.deploy.control_plane import ControlPlane
 from tests.deploy.nodes import NODES
-from tests.deploy.overlays import Raw, build
+from tests.deploy.overlays import Raw, build, require_programs
 from tests.deploy.place import Place
-from tests.support import require
 
 
 @cache
 def built(overlay: str) -> tuple[Raw, ...]:
     """The documents of an overlay; built once, read by many."""
-    require(
-        "deploy", not missing(), f"python -m deploy.check.programs (make check-deploy); missing: {', '.join(missing())}"
-    )
+    require_programs()
     return tuple(build(K8S / "overlays" / overlay))
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from deploy.check.programs import part, program
+from deploy.check.programs import missing, part, program
 from deploy.check.schemas import NAME
 
 from tests.deploy.api import Api, Document, Refused, load, title
+from tests.support import require
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Raw:
     def title(self) -> str:
         """How it is named to people."""
         return title(self.document)
+
+
+def require_programs() -> None:
+    """Skip where a program or a definition is absent."""
+    absent = ", ".join(missing())
+    require("deploy", not absent, f"`make check-deploy` builds and fetches what is missing: {absent}")
 
 
 class NotBuilt(Exception):

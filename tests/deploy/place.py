@@ -13,9 +13,9 @@ from tests.deploy.overlays import Raw, refusals
 
 NAMESPACE = "classpulse"
 WORKLOADS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
-ROLLED_OUT_WITHIN_S = 120.0
-EVICTED_WITHIN_S = 60.0
-DECIDED_WITHIN_S = 60.0
+ROLLED_OUT_WITHIN_S = 300.0
+EVICTED_WITHIN_S = 120.0
+DECIDED_WITHIN_S = 120.0
 TOO_MANY = 429
 """What the API server answers where a disruption budget forbids an eviction now."""
 
