@@ -121,9 +121,20 @@ class Cluster:
                 return
             raise
         for grant in sorted(wanted - there.keys()):
-            yield Change(f"allow {grant}", partial(self._admin.create_acls, [_acl(grant)]))
+            yield Change(f"allow {grant}", partial(self._allow, grant))
         for grant in sorted(there.keys() - wanted):
-            yield Change(f"withdraw {grant}", partial(self._admin.delete_acls, [_exactly(there[grant])]))
+            yield Change(f"withdraw {grant}", partial(self._withdraw, there[grant]))
+
+    def _allow(self, grant: Grant) -> None:
+        """The library returns what the brokers refused, and raises nothing."""
+        for refused in self._admin.create_acls([_acl(grant)])["failed"]:
+            raise refused()
+
+    def _withdraw(self, acl: ACL) -> None:
+        """As `_allow`."""
+        for _, _, error in self._admin.delete_acls([_exactly(acl)]):
+            if error is not kafka_errors.NoError:
+                raise error()
 
     def _granted(self, users: Collection[str]) -> dict[Grant, ACL]:
         """What is allowed now to our users; what others may is none of our business."""
