@@ -37,8 +37,10 @@ COMMANDS: dict[str, Row] = {
     "audit": Row("classpulse.commands.audit", "Account for every captured frame: in a timeline, or missing, and why."),
     "export": Row("classpulse.commands.export", "Add what is new of timelines and events to Parquet files."),
     "erase": Row("classpulse.commands.erase", "Erase what was seen in a room in a window, and prove it."),
-    "backup": Row("classpulse.commands.backup", "Copy what a cluster remembers into files; never pictures."),
-    "restore": Row("classpulse.commands.backup", "Let an empty cluster go on from a backup."),
+    "backup": Row(
+        "classpulse.commands.backup", "Copy everything but pictures and reports into files, while no aggregate runs."
+    ),
+    "restore": Row("classpulse.commands.backup", "Write a backup into a cluster whose topics are empty."),
     "dead-letters": Row(
         "classpulse.commands.dead_letters", "List and show what could not be read, and publish it again."
     ),

@@ -38,9 +38,9 @@ def restore(
     folder: Annotated[Path, typer.Argument(help="What `backup` wrote.")],
     data: DataOption = None,
 ) -> None:
-    """Write a backup into a cluster whose topics are empty, before any stage runs there; by the rights of `admin`.
+    """Write a backup into a cluster whose topics are empty.
 
-    Exit code 1 where a topic does not hold as many records afterwards as the backup has.
+    Before any stage runs there, and by the rights of `admin`. Exit code 1 where a topic does not hold as many records afterwards as the backup has.
     """
     from classpulse.backup import checked  # noqa: PLC0415 - keeps --help quick
     from classpulse.backup import restore as restored  # noqa: PLC0415 - as above
