@@ -41,7 +41,8 @@ test-kafka: $(VENV)/.ready-test
 # CRDS: the folder with KubeRay's definitions, which are in no registry.
 check-deploy: $(VENV)/.ready-test
 	$(BIN)/python -m deploy.check.programs $(if $(CRDS),--crds $(CRDS))
-	CLASSPULSE_TEST_REQUIRE=deploy $(BIN)/pytest tests/deploy -m deploy --durations 12 $(TEST_FLAGS)
+	CLASSPULSE_TEST_REQUIRE=deploy $(BIN)/pytest tests/deploy/test_quick.py
+	CLASSPULSE_TEST_REQUIRE=deploy $(BIN)/pytest tests/deploy -m deploy --ignore tests/deploy/test_quick.py --durations 12 $(TEST_FLAGS)
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .

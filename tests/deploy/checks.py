@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
-from deploy.check.programs import program
+from deploy.local.prometheus.programs import program
 
 from tests.deploy.api import Document, title
 from tests.deploy.built import Pod, matches, of_kind, pods, ports
