@@ -9,6 +9,7 @@ import pytest
 from deploy.local.kafka.cluster import Cluster
 
 from classpulse.bus.base import Bus, open_bus
+from classpulse.clock import SystemClock
 from classpulse.codec import decode
 from classpulse.reading import stored_records
 from classpulse.records import FrameDetections, room_of
@@ -50,14 +51,13 @@ def test_lessons_come_from_every_node_of_a_fleet_and_are_missed_on_the_one_whose
             wait_until(lambda: all_came(site), site, LOOK_S)
             assert all(figure(port, CAME, node) >= 2 for node in NODES), said(site)
 
-        seen = ends(bus)
+        begun_ms = SystemClock().now_ms()
         with canary(data, port, late_s=HURRIED_S, CLASSPULSE_BUS=one.url()):
-            wait_until(lambda: lesson_seen(bus, seen), site, LOOK_S / 5)
+            wait_until(lambda: lesson_seen(bus, begun_ms), site, LOOK_S / 5)
             before = figure(port, MISSED, "node-b")
             (worker,) = processes(cluster.nodes["node-b"], WORKER)
             worker.suspend()
             wait_until(lambda: figure(port, MISSED, "node-b") > before, site, LOOK_S)
-            worker.kill()
     how_far = r"pictures of it were captured \(\d+\), and looked at up to its second \d\.\d"
     assert re.search(rf"node node-b: canary lesson missed: {how_far}", said(site)), said(site)
 
@@ -72,13 +72,9 @@ def said(site: Path) -> str:
     return (site.parent / "canary.log").read_text()
 
 
-def ends(bus: Bus) -> int:
-    """How much was told, so far, where the second node's lessons are."""
-    return bus.ends(DETECTIONS)[partition_of(SECOND, DETECTIONS.partitions)][1]
-
-
-def lesson_seen(bus: Bus, start: int) -> bool:
-    """Whether a picture of the second node's lesson was looked at since then."""
+def lesson_seen(bus: Bus, since_ms: int) -> bool:
+    """Whether a picture of the second node's lesson was looked at that was captured since then."""
     partition = partition_of(SECOND, DETECTIONS.partitions)
-    nouns = (decode(record) for record in stored_records(bus, DETECTIONS, partition, start=start))
-    return any(isinstance(noun, FrameDetections) and room_of(noun.camera) == SECOND for noun in nouns)
+    nouns = [decode(record) for record in stored_records(bus, DETECTIONS, partition)]
+    seen = [one for one in nouns if isinstance(one, FrameDetections) and room_of(one.camera) == SECOND]
+    return any(one.captured_at_ms >= since_ms for one in seen)
