@@ -40,7 +40,8 @@ def restore(
 ) -> None:
     """Write a backup into a cluster whose topics are empty.
 
-    Before any stage runs there, and by the rights of `admin`. Exit code 1 where a topic does not hold as many records afterwards as the backup has.
+    Before any stage runs there, and by the rights of `admin`. Exit code 1 where a topic does not hold as many records afterwards
+    as the backup has.
     """
     from classpulse.backup import checked  # noqa: PLC0415 - keeps --help quick
     from classpulse.backup import restore as restored  # noqa: PLC0415 - as above
