@@ -1,0 +1,132 @@
+"""What a pod says that is started with bad input: in its last line, in an event or a metric, and never in silence.
+
+Each stage runs as the process that a pod starts, against real brokers with users.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from deploy.local.kafka.cluster import Cluster, free_ports
+
+from classpulse.bus.base import open_bus
+from classpulse.codec import decode, encode
+from classpulse.reading import stored_records
+from classpulse.records import CameraConfig, CameraReport, RoomConfig
+from classpulse.topics import CAMERAS, REPORTS, ROOMS, TOPICS
+from tests.brokers import MORTAL, require_kafka
+
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
+
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Brokers with users, on which nobody has made a topic yet."""
+    require_kafka()
+    cluster = Cluster(tmp_path_factory.mktemp("brokers") / "nodes", 1, secure=True, wrapper=MORTAL)
+    with cluster.lasting():
+        yield cluster
+
+
+def environ(bus: str, data: Path, **settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CLASSPULSE_")}
+    given = {f"CLASSPULSE_{name.upper()}": value for name, value in settings.items()}
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**kept, **given, "CLASSPULSE_BUS": bus, "CLASSPULSE_DATA": str(data), "PYTHONPATH": path}
+
+
+def ended(stage: str, env: dict[str, str]) -> tuple[int, str]:
+    """How a stage ended by itself: its exit code, and the last line that it said."""
+    command = [sys.executable, "-m", "classpulse.cli", *stage.split()]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+@contextmanager
+def running(stage: str, env: dict[str, str], log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "classpulse.cli", *stage.split()]
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, env=env, stdout=said, stderr=said)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def asked(port: int, path: str) -> tuple[int, str]:
+    """What a probe or a scrape gets; (0, "") while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def wait_for(port: int, path: str, wanted: str) -> str:
+    """Until an answer holds these words."""
+    until = time.monotonic() + PATIENCE_S
+    while wanted not in (said := asked(port, path)[1]):
+        assert time.monotonic() < until, f"{path} said:\n{said}"
+        time.sleep(0.2)
+    return said
+
+
+@pytest.mark.parametrize("stage", ["ingest", "detect", "aggregate"])
+def test_a_secret_that_is_not_there_is_named(stage: str, secure: Cluster, tmp_path: Path) -> None:
+    bus = f"kafka://{secure.servers}?ca={secure.folder}/ca.pem&credentials={tmp_path}/nothing"
+    code, line = ended(stage, environ(bus, tmp_path))
+    assert code == 2
+    assert f"credentials = '{tmp_path}/nothing': No such file" in line
+
+
+@pytest.mark.parametrize("stage", ["ingest", "detect", "aggregate"])
+def test_a_wrong_password_is_said_and_not_shown(stage: str, secure: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "wrong").write_text(f"{stage}:guessed\n")
+    bus = f"kafka://{secure.servers}?ca={secure.folder}/ca.pem&credentials={tmp_path}/wrong"
+    code, line = ended(stage, environ(bus, tmp_path))
+    assert code == 2
+    assert f"user or password refused; expected those of credentials = '{tmp_path}/wrong'" in line
+    assert "guessed" not in line
+
+
+@pytest.mark.parametrize("stage", ["ingest", "detect", "aggregate"])
+def test_topics_that_nobody_has_made_are_named(stage: str, secure: Cluster, tmp_path: Path) -> None:
+    code, line = ended(stage, environ(secure.url(stage), tmp_path))
+    assert code == 1, "once they are there, a start is all that is needed"
+    assert "`classpulse topics apply` sees to it" in line
+
+
+def test_a_node_without_a_gpu_that_is_to_look_with_one_says_so(tmp_path: Path) -> None:
+    code, line = ended("detect", environ(f"sqlite://{tmp_path}/bus.sqlite", tmp_path, runtime="onnxruntime-cuda"))
+    assert code == 2
+    assert "CUDAExecutionProvider" in line
+    assert "expected" in line
+
+
+def test_a_camera_of_an_unknown_kind_is_silent_and_log_report_and_metric_say_so(tmp_path: Path) -> None:
+    url, (port,) = f"sqlite://{tmp_path}/bus.sqlite", free_ports(1)
+    bus = open_bus(url)
+    bus.create(tuple(TOPICS.values()))
+    room, camera = RoomConfig(room="t/s/r"), CameraConfig(camera="t/s/r/cam", source="gopher://camera/stream")
+    told = [encode(room, topic=ROOMS, at_ms=1), encode(camera, topic=CAMERAS, at_ms=1)]
+    bus.member("operator", ()).commit(told, {})
+    with running("ingest", environ(url, tmp_path, metrics_port=str(port)), tmp_path / "log"):
+        wait_for(port, "/metrics", 'classpulse_cameras{state="silent"} 1.0')
+        assert asked(port, "/healthz")[0] == 200, "one camera that cannot be opened is no reason to start again"
+    reports = [noun for one in stored_records(bus, REPORTS, 0) if isinstance(noun := decode(one), CameraReport)]
+    bus.close()
+    assert reports[-1].state == "silent"
+    assert reports[-1].last_error == "bad_source"
+    assert "gopher" in (tmp_path / "log").read_text()
