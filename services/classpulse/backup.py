@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from classpulse.bus.base import Bus, Place
+from classpulse.bus.base import DEADLINE_MS, Bus, Place
+from classpulse.clock import Clock
 from classpulse.codec import Outgoing, Stored
-from classpulse.errors import BadInput
+from classpulse.errors import BadInput, Recoverable
 from classpulse.reading import stored_records
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, EVENTS, FRAMES, REPORTS, TIMELINES, TOPICS, Topic, short_name
 
@@ -26,6 +27,11 @@ KEPT = tuple(topic for topic in TOPICS.values() if topic not in (FRAMES, REPORTS
 STEP_BYTES = 8 * 1024 * 1024
 STEP_RECORDS = 2_000
 """So much is written back at once."""
+
+TRIES, PAUSE_MS = 10, 1_000
+"""So often is a step tried that the brokers did not take, with a pause between."""
+
+JOINED_WITHIN_MS = 6 * DEADLINE_MS
 
 Advance = Callable[[int], None]
 
@@ -58,7 +64,8 @@ class Manifest(msgspec.Struct):
 
 
 def back_up(bus: Bus, folder: Path, now_ms: int, advance: Advance = lambda _: None) -> Manifest:
-    """Copy a bus into an empty folder. Raises BadInput for another folder, and where aggregate was at work meanwhile."""
+    """Copy a bus into an empty folder. Raises BadInput for another folder, and where aggregate is at work or was meanwhile."""
+    _check_still(bus)
     if folder.exists() and any(folder.iterdir()):
         raise BadInput([f"{folder}: not empty; expected a new folder for each backup"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,25 +99,53 @@ def checked(folder: Path) -> Manifest:
     return manifest
 
 
-def restore(bus: Bus, folder: Path, manifest: Manifest, advance: Advance = lambda _: None) -> dict[str, int]:
+def restore(
+    bus: Bus, folder: Path, manifest: Manifest, clock: Clock, advance: Advance = lambda _: None
+) -> dict[str, int]:
     """Write a backup into empty topics and let aggregate go on where it was; gives how many records each topic got.
 
-    Raises BadInput, before anything is written, where a topic has records or another number of partitions.
+    Raises BadInput, before anything is written, where aggregate is at work, or a topic has records or another number of
+    partitions; Recoverable where the brokers stop taking what is written: the topics have to be emptied then.
     """
+    _check_still(bus)
     topics = [topic for topic in KEPT if short_name(topic) in manifest.topics]
     if faults := [fault for topic in topics if (fault := _taken(bus, topic, manifest))]:
         raise BadInput(faults)
     publisher = bus.member(GROUP, (), slot="restore")
+
+    def commit(step: list[Outgoing]) -> None:
+        _insisting(lambda: publisher.commit(step, {}), clock)
+        advance(len(step))
+
     try:
         for topic in topics:
             if topic != DETECTIONS:
-                _write(publisher.commit, topic, _lines(folder, topic), advance)
-        _write(publisher.commit, DETECTIONS, _detections(folder, manifest, read=True), advance)
-        _go_on(bus, {Place(DETECTIONS.name, part): end for part, (_, end) in bus.ends(DETECTIONS).items()})
-        _write(publisher.commit, DETECTIONS, _detections(folder, manifest, read=False), advance)
+                _write(commit, topic, _lines(folder, topic))
+        _write(commit, DETECTIONS, _detections(folder, manifest, read=True))
+        _go_on(bus, {Place(DETECTIONS.name, part): end for part, (_, end) in bus.ends(DETECTIONS).items()}, clock)
+        _write(commit, DETECTIONS, _detections(folder, manifest, read=False))
     finally:
         publisher.close()
     return {short_name(topic): sum(1 for _ in _records(bus, topic)) for topic in topics}
+
+
+def _check_still(bus: Bus) -> None:
+    """Raises BadInput where a broker knows of an aggregate at work."""
+    if held := bus.holders(GROUP):
+        who = ", ".join(f"{GROUP} {index} ({name})" for index, name in sorted(held.items()))
+        raise BadInput([f"{who}: at work, or ended less than a session ago; expected that no aggregate runs"])
+
+
+def _insisting(what: Callable[[], None], clock: Clock) -> None:
+    """Do it, and again where the brokers could not take it for now. Raises Recoverable after so many tries."""
+    for _ in range(TRIES - 1):
+        try:
+            what()
+        except Recoverable:
+            clock.sleep_ms(PAUSE_MS)
+        else:
+            return
+    what()
 
 
 def _aggregates(bus: Bus) -> tuple[dict[int, int], list[dict[int, tuple[int, int]]]]:
@@ -119,12 +154,12 @@ def _aggregates(bus: Bus) -> tuple[dict[int, int], list[dict[int, tuple[int, int
 
 
 def _records(bus: Bus, topic: Topic) -> Iterator[Stored]:
-    """What is to be kept of a topic: of a compacted one the latest record of each key."""
-    if topic.cleanup == "compact":
-        yield from bus.latest(topic)
-        return
+    """What is to be kept of a topic, partition by partition: of a compacted one the latest record of each key."""
     for partition in range(topic.partitions):
-        yield from stored_records(bus, topic, partition)
+        if topic.cleanup == "compact":
+            yield from bus.latest(topic, partition=partition)
+        else:
+            yield from stored_records(bus, topic, partition)
 
 
 def _copied(folder: Path, topic: Topic, records: Iterable[Stored], advance: Advance) -> Kept:
@@ -167,31 +202,30 @@ def _detections(folder: Path, manifest: Manifest, *, read: bool) -> Iterator[Lin
             yield line
 
 
-def _write(
-    commit: Callable[[list[Outgoing], Mapping[Place, int]], None], topic: Topic, lines: Iterable[Line], advance: Advance
-) -> None:
+def _write(commit: Callable[[list[Outgoing]], None], topic: Topic, lines: Iterable[Line]) -> None:
     """In their order, in steps."""
     step: list[Outgoing] = []
     size_bytes = 0
     for line in lines:
         output = Outgoing(topic.name, line.partition, line.key, line.value, tuple(line.headers))
         if step and (len(step) == STEP_RECORDS or size_bytes + output.size_bytes > STEP_BYTES):
-            commit(step, {})
-            advance(len(step))
+            commit(step)
             step, size_bytes = [], 0
         step.append(output)
         size_bytes += output.size_bytes
-    commit(step, {})
-    advance(len(step))
+    commit(step)
 
 
-def _go_on(bus: Bus, positions: Mapping[Place, int]) -> None:
-    """Commit aggregate's positions as its only member."""
+def _go_on(bus: Bus, positions: Mapping[Place, int], clock: Clock) -> None:
+    """Commit aggregate's positions as its only member. Raises BadInput where another is in its group."""
     member = bus.member(GROUP, [DETECTIONS])
+    give_up_ms = clock.monotonic_ms() + JOINED_WITHIN_MS
     try:
         while not positions.keys() <= member.assignment():
+            if clock.monotonic_ms() > give_up_ms:
+                raise BadInput([f"group {GROUP}: another is in it; expected that no aggregate runs"])
             member.poll(max_records=0, max_bytes=0, timeout_ms=100)
-        member.commit((), positions)
+        _insisting(lambda: member.commit((), positions), clock)
     finally:
         member.close()
 

@@ -75,9 +75,7 @@ class Settings:
     bucket_ms: int = field(default=10_000, metadata=_whole("length of a timeline bucket", 1_000, 3_600_000))
     commit_ms: int = field(default=200, metadata=_whole("longest wait between two commits of a busy stage", 10, 5_000))
     otlp_endpoint: str = field(default="", metadata=_text("OTLP/HTTP receiver of traces; empty: none are made"))
-    trace_one_in: int = field(
-        default=1_000, metadata=_whole("of so many frames one is traced, and all that fails", 1, 1_000_000)
-    )
+    trace_one_in: int = field(default=1_000, metadata=_whole("of so many frames one is traced", 1, 1_000_000))
     canary: bool = field(default=False, metadata=_switch("`up` plays canary lessons on every node that detects"))
 
     def __post_init__(self) -> None:

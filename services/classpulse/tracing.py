@@ -2,7 +2,7 @@
 
 Ids are not drawn but derived (codec.py): a record's trace is its frame's, its span the one that sent it. So a replay tells the
 same story again, and nothing has to be kept between a poll and its commit. Ingest decides which frames are sampled; whoever
-reads a record follows what its flags say (W3C Trace Context, "sampled"). What fails is told always.
+reads a record follows what its flags say (W3C Trace Context, "sampled"). A record that is put aside is told always.
 
 Spans leave in the background, by OTLP over HTTP, for the setting `otlp_endpoint`; where that is empty nothing here is called and
 OpenTelemetry is not imported. Names are those of its semantic conventions for messaging.

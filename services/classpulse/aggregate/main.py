@@ -48,4 +48,4 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
             loop = Loop(stage, bus, member, clock, pace, metrics=metrics, tracer=tracer)
             health.follow(lambda: loop.pulse.at_ms, loop.missing)
             loop.run(stop)
-        member.close()
+            member.close()  # first: what is left of traces may have to wait for who takes it

@@ -52,7 +52,7 @@ def run(settings: Settings, *, index: int, count: int, stop: threading.Event) ->
             loop = Loop(stage, bus, crossing, clock, pace, metrics=metrics, tracer=tracer)
             health.follow(lambda: loop.pulse.at_ms, loop.missing)
             loop.run(stop)
-        crossing.close()
+            crossing.close()
 
 
 def take_place(url: str, site: str, index: int) -> tuple[Bus, Member]:

@@ -52,7 +52,7 @@ def restore(
     with opened_bus(settings, user=ADMIN) as bus:
         total = sum(kept.records for kept in manifest.topics.values())
         with progress("writing", total) as advance:
-            found = restored(bus, folder, manifest, advance)
+            found = restored(bus, folder, manifest, SystemClock(), advance)
     wrong = {name for name, kept in manifest.topics.items() if found[name] != kept.records}
     for name, kept in manifest.topics.items():
         typer.echo(f"{name}: {found[name]} of {kept.records} records")

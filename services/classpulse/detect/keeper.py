@@ -6,7 +6,7 @@ what it had been ordered. A fleet has one keeper; whoever finds another at work 
 
 import logging
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -65,7 +65,8 @@ def keep(settings: Settings, pid: int) -> None:
             except Recoverable as error:
                 watch.see(None)
                 _log.warning("%s; looking again", error)
-        _view(fleet, by)  # one that was taken over meanwhile is not ended
+        with suppress(Recoverable):  # what does not answer now is ended all the same
+            _view(fleet, by)  # one that was taken over meanwhile is not
         killed = fleet.ended(END_WITHIN_S)
         _log.info("the fleet has ended%s", f"; {killed} workers had to be killed" if killed else "")
     signal.alarm(0)
@@ -101,6 +102,7 @@ def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = N
             view, silent_ms = fleet.kept(by)
         except Recoverable as error:  # on a busy machine a supervisor takes long to start
             _log.warning("%s; asking again", error)
+            clock.sleep_ms(CLAIM_AGAIN_MS)
             continue
         if silent_ms is None:
             return fleet
@@ -124,10 +126,10 @@ def _refused(view: View) -> BadInput:
 
 
 def _known(path: Path) -> View | None:
-    """The fleet as a keeper before this one saw it last."""
+    """The fleet as a keeper before this one saw it last; what another version wrote says nothing."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=View)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.DecodeError):
         return None
 
 

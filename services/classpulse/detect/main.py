@@ -87,6 +87,6 @@ def opened(
         stage = Detect(sight, deliveries, clock, metrics=metrics, freshness_ms=settings.freshness_ms, node=node())
         with stage, tracing(settings, GROUP) as tracer:
             yield Worker(sight, stage, Loop(stage, bus, member, clock, pace, metrics=metrics, tracer=tracer))
-        member.close()
+            member.close()
     finally:
         bus.close()

@@ -1,6 +1,7 @@
 """A backup holds what a bus remembers but for pictures, and an empty bus goes on from it as if nothing had been."""
 
 import gzip
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,10 +9,10 @@ import pytest
 
 from classpulse.backup import KEPT, MANIFEST, back_up, checked, restore
 from classpulse.bus.base import Bus, Place
-from classpulse.bus.memory import MemoryBus
+from classpulse.bus.memory import MemoryBus, MemoryMember
 from classpulse.clock import ManualClock
-from classpulse.codec import encode
-from classpulse.errors import BadInput
+from classpulse.codec import Outgoing, encode
+from classpulse.errors import BadInput, Recoverable
 from classpulse.records import Frame
 from classpulse.topics import AGGREGATE_STATE, DETECTIONS, EVENTS, FRAMES, TOPICS, short_name
 from tests.services.aggregate.rig import Rig
@@ -43,7 +44,7 @@ def test_a_bus_that_holds_nothing_gives_a_backup_of_nothing(tmp_path: Path) -> N
     back_up(empty(), tmp_path / "copy", NOW_MS)
     manifest = checked(tmp_path / "copy")
     assert set(manifest.topics) == {short_name(topic) for topic in TOPICS.values()} - {"frames", "reports"}
-    assert sum(restore(empty(), tmp_path / "copy", manifest).values()) == 0
+    assert sum(restore(empty(), tmp_path / "copy", manifest, ManualClock()).values()) == 0
 
 
 def test_an_empty_bus_goes_on_from_a_backup_as_if_nothing_had_been(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_an_empty_bus_goes_on_from_a_backup_as_if_nothing_had_been(tmp_path: Pat
     manifest = checked(tmp_path / "copy")
     other = MemoryBus(clock=ManualClock())
     other.create(tuple(TOPICS.values()))
-    written = restore(other, tmp_path / "copy", manifest)
+    written = restore(other, tmp_path / "copy", manifest, ManualClock())
     assert written == {name: kept.records for name, kept in manifest.topics.items()}
     assert written[short_name(AGGREGATE_STATE)] > 0
     assert said(other) == before
@@ -95,6 +96,43 @@ def test_a_copy_that_an_aggregate_wrote_into_is_no_backup(tmp_path: Path) -> Non
         back_up(bus, tmp_path / "copy", NOW_MS)
     with pytest.raises(BadInput, match=r"there is no manifest\.json; expected the folder of a finished backup"):
         checked(tmp_path / "copy")
+
+
+class Held(MemoryBus):
+    """A bus where an aggregate is at work."""
+
+    def holders(self, group: str) -> dict[int, str]:
+        return {3: "pod-3"} if group == "aggregate" else {}
+
+
+def test_while_an_aggregate_is_at_work_nothing_is_copied_and_nothing_written_back(copy: Path, tmp_path: Path) -> None:
+    bus = Held(clock=ManualClock())
+    bus.create(tuple(TOPICS.values()))
+    said = r"aggregate 3 \(pod-3\): at work, .*; expected that no aggregate runs"
+    with pytest.raises(BadInput, match=said):
+        back_up(bus, tmp_path / "other", NOW_MS)
+    with pytest.raises(BadInput, match=said):
+        restore(bus, copy, checked(copy), ManualClock())
+    assert not (tmp_path / "other").exists()
+
+
+class Refusing(MemoryBus):
+    """A bus that takes every other step only."""
+
+    turn = 0
+
+    def apply(self, member: MemoryMember, outputs: Sequence[Outgoing], positions: Mapping[Place, int]) -> None:
+        self.turn += 1
+        if self.turn % 2:
+            raise Recoverable("not enough replicas; expected some")
+        super().apply(member, outputs, positions)
+
+
+def test_a_step_that_the_brokers_could_not_take_is_written_again_and_once(copy: Path) -> None:
+    bus = Refusing(clock=ManualClock())
+    bus.create(tuple(TOPICS.values()))
+    manifest = checked(copy)
+    assert restore(bus, copy, manifest, ManualClock()) == {name: kept.records for name, kept in manifest.topics.items()}
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
@@ -139,7 +177,7 @@ def test_a_bus_that_holds_records_already_takes_none(copy: Path) -> None:
     with pytest.raises(
         BadInput, match=r"topic classpulse\.detections\.v1: holds records already; expected an empty one"
     ):
-        restore(bus, copy, checked(copy))
+        restore(bus, copy, checked(copy), ManualClock())
     assert {topic.name: bus.ends(topic) for topic in TOPICS.values()} == ends
 
 
@@ -149,12 +187,12 @@ def test_a_topic_of_another_width_is_refused(copy: Path) -> None:
         manifest, topics={**manifest.topics, "events": msgspec.structs.replace(manifest.topics["events"], partitions=6)}
     )
     with pytest.raises(BadInput, match=r"topic classpulse\.events\.v1: 12 partitions; expected 6, as in the backup"):
-        restore(empty(), copy, narrow)
+        restore(empty(), copy, narrow, ManualClock())
 
 
 def test_what_can_be_computed_again_lies_in_the_order_it_was_told(copy: Path) -> None:
     bus = empty()
-    restore(bus, copy, checked(copy))
+    restore(bus, copy, checked(copy), ManualClock())
     was = half_done().bus
     for topic in (DETECTIONS, EVENTS):
         for partition in range(topic.partitions):

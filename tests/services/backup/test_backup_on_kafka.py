@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,11 +63,15 @@ def aggregating(url: str, data: Path) -> Iterator[None]:
     assert process.returncode == 0, words
 
 
-def wait_until_read(bus: Bus) -> None:
+def wait_until(so: Callable[[], bool]) -> None:
     until = time.monotonic() + PATIENCE_S
-    while unread(bus, "aggregate", DETECTIONS):
-        assert time.monotonic() < until, "aggregate did not read what there is"
+    while not so():
+        assert time.monotonic() < until
         time.sleep(0.2)
+
+
+def wait_until_read(bus: Bus) -> None:
+    wait_until(lambda: not unread(bus, "aggregate", DETECTIONS))
 
 
 def test_a_cluster_goes_on_from_the_backup_of_another(tmp_path: Path) -> None:
@@ -80,6 +84,9 @@ def test_a_cluster_goes_on_from_the_backup_of_another(tmp_path: Path) -> None:
         write(bus, first)
         with aggregating(url, tmp_path / "data"):
             wait_until_read(bus)
+            early = classpulse(url, tmp_path / "data", "backup", copy)
+            assert (early.returncode, "expected that no aggregate runs" in early.stderr) == (2, True)
+        wait_until(lambda: not bus.holders("aggregate"))
         write(bus, rest)
         before = said(bus)
         bus.close()
