@@ -107,6 +107,9 @@ def budgets(documents: Documents) -> Iterator[str]:
             yield f"{title(one)}: covers no pod"
         if spec.get("maxUnavailable") in (0, "0%") or spec.get("minAvailable") == "100%":
             yield f"{title(one)}: lets no pod go, so that no node can be drained"
+        owners = {pod.kind for pod in pods(documents) if matches(spec["selector"], pod.labels)}
+        if owners & {"RayCluster", "RayJob"} and not isinstance(spec.get("minAvailable"), int):
+            yield f"{title(one)}: a RayCluster has no scale, so only a whole minAvailable lets a pod go"
 
 
 def named_config(documents: Documents) -> Iterator[str]:

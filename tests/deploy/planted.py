@@ -171,6 +171,8 @@ PLANTED = (
             AGGREGATE, f"{CONTAINER} readinessProbe httpGet port", "web"),
     Planted("a budget that lets nobody go", "budgets", "lets no pod go",
             "PodDisruptionBudget ingest", "spec maxUnavailable", 0),
+    Planted("a budget of Ray's nodes by what is away", "budgets", "has no scale",
+            "PodDisruptionBudget ray-workers", "spec", {"maxUnavailable": 1, "selector": {"matchLabels": {"classpulse/ray": "fleet"}}}),
     Planted("a budget of nobody", "budgets", "covers no pod",
             "PodDisruptionBudget ingest", "spec selector matchLabels", {"app": "ingest"}),
     Planted("settings without their hash", "named config", "settings is not",

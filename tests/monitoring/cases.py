@@ -335,19 +335,21 @@ CLUSTER = (
     Case(
         "VolumeFilling",
         {
-            'kubelet_volume_stats_available_bytes{persistentvolumeclaim="data-0-classpulse-b-0"}': gauge(
+            'kubelet_volume_stats_available_bytes{namespace="classpulse",persistentvolumeclaim="data-0-classpulse-b-0"}': gauge(
                 (5, 50), (15, 14), (5, 50)
             ),
-            'kubelet_volume_stats_capacity_bytes{persistentvolumeclaim="data-0-classpulse-b-0"}': gauge((25, 100)),
+            'kubelet_volume_stats_capacity_bytes{namespace="classpulse",persistentvolumeclaim="data-0-classpulse-b-0"}': gauge(
+                (25, 100)
+            ),
         },
         {
-            'kubelet_volume_stats_available_bytes{persistentvolumeclaim="other"}': gauge((25, 1)),
-            'kubelet_volume_stats_capacity_bytes{persistentvolumeclaim="other"}': gauge((25, 100)),
+            'kubelet_volume_stats_available_bytes{namespace="other",persistentvolumeclaim="other"}': gauge((25, 1)),
+            'kubelet_volume_stats_capacity_bytes{namespace="other",persistentvolumeclaim="other"}': gauge((25, 100)),
         },
         before=14,
         fires=16,
         after=21,
-        labels={"persistentvolumeclaim": "data-0-classpulse-b-0"},
+        labels={"namespace": "classpulse", "persistentvolumeclaim": "data-0-classpulse-b-0"},
     ),
     Case(
         "KafkaUnderReplicated",
@@ -380,8 +382,12 @@ CLUSTER = (
     ),
     Case(
         "JobFailed",
-        {'kube_job_status_failed{namespace="classpulse",job_name="j"}': gauge((5, 0), (10, 1), (5, None), (5, 0))},
-        {'kube_job_status_failed{namespace="classpulse",job_name="j"}': gauge((25, 0))},
+        {
+            'kube_job_failed{namespace="classpulse",job_name="j",condition="true"}': gauge(
+                (5, 0), (10, 1), (5, None), (5, 0)
+            )
+        },
+        {'kube_job_failed{namespace="classpulse",job_name="j",condition="true"}': gauge((25, 0))},
         before=9,
         fires=11,
         after=22,
