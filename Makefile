@@ -37,12 +37,14 @@ test-slow: $(VENV)/.ready-test
 test-kafka: $(VENV)/.ready-test
 	$(BIN)/pytest $(PARALLEL) -m kafka $(TEST_FLAGS)
 
+PROVE := $(BIN)/pytest tests/deploy -m deploy --ignore tests/deploy/test_quick.py --durations 12
+
 # Every overlay on a control plane of its own, and planted errors. The first time it builds that control plane: a quarter of an hour.
 # CRDS: the folder with KubeRay's definitions, which are in no registry.
 check-deploy: $(VENV)/.ready-test
 	$(BIN)/python -m deploy.check.programs $(if $(CRDS),--crds $(CRDS))
 	CLASSPULSE_TEST_REQUIRE=deploy $(BIN)/pytest tests/deploy/test_quick.py
-	CLASSPULSE_TEST_REQUIRE=deploy $(BIN)/pytest tests/deploy -m deploy --ignore tests/deploy/test_quick.py --durations 12 $(TEST_FLAGS)
+	export CLASSPULSE_TEST_REQUIRE=deploy; $(PROVE) $(TEST_FLAGS) $(if $(AGAIN),|| { [ $$? = 1 ] && $(PROVE) --last-failed; })
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .
