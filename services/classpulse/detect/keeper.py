@@ -31,6 +31,9 @@ END_WITHIN_S = 2.5
 STUCK_S = 120
 """Longer than Ray takes to say that it cannot connect. A call through its client waits ten minutes for a machine that has vanished."""
 
+LEAVE_S = 10
+"""So long may it take to let go of a cluster: one that is gone is waited for by Ray's client, and then by the interpreter's end."""
+
 _log = logging.getLogger("classpulse.fleet")
 
 
@@ -39,37 +42,45 @@ def keep(settings: Settings, pid: int) -> None:
 
     Raises BadInput where there is no cluster, or its fleet has another keeper; Recoverable where the cluster was there before.
     """
-    path, by = settings.data / VIEW_FILE, Keeper(node(), pid)
+    by = Keeper(node(), pid)
     clock = SystemClock()
     health, watch = Health(clock), Watch(clock)
     signal.alarm(STUCK_S)
     with ExitStack() as stack:
         stack.enter_context(served(settings, health))
-        known = _known(path)
+        known = _known(settings.data / VIEW_FILE)
         try:
             stack.enter_context(connected(settings.ray_address, metrics_port=settings.ray_metrics_port))
         except BadInput as error:
             if known is None:
                 raise
             raise Recoverable(f"{error}; its fleet is raised again when it is back") from error
-        stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
-        fleet = raise_fleet(settings, by, None if known is None else known.orders)
-        health.follow(lambda: watch.turned_ms, lambda: watch.missing)
-        _log.info("raised on %s", settings.ray_address or "a cluster of its own")
-        while not stop.wait(LOOK_S):
-            signal.alarm(STUCK_S)
-            try:
-                view = _view(fleet, by)
-                watch.see(view)
-                write(view, path)
-            except Recoverable as error:
-                watch.see(None)
-                _log.warning("%s; looking again", error)
-        with suppress(Recoverable):  # what does not answer now is ended all the same
-            _view(fleet, by)  # one that was taken over meanwhile is not
-        killed = fleet.ended(END_WITHIN_S)
-        _log.info("the fleet has ended%s", f"; {killed} workers had to be killed" if killed else "")
+        try:
+            _keep(settings, by, known, health, watch)
+        finally:
+            signal.alarm(LEAVE_S)
     signal.alarm(0)
+
+
+def _keep(settings: Settings, by: Keeper, known: View | None, health: Health, watch: "Watch") -> None:
+    """While connected: raise it, look at it until a signal says stop, and end it."""
+    stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
+    fleet = raise_fleet(settings, by, None if known is None else known.orders)
+    health.follow(lambda: watch.turned_ms, lambda: watch.missing)
+    _log.info("raised on %s", settings.ray_address or "a cluster of its own")
+    while not stop.wait(LOOK_S):
+        signal.alarm(STUCK_S)
+        try:
+            view = _view(fleet, by)
+            watch.see(view)
+            write(view, settings.data / VIEW_FILE)
+        except Recoverable as error:
+            watch.see(None)
+            _log.warning("%s; looking again", error)
+    with suppress(Recoverable):  # what does not answer now is ended all the same
+        _view(fleet, by)  # one that was taken over meanwhile is not
+    killed = fleet.ended(END_WITHIN_S)
+    _log.info("the fleet has ended%s", f"; {killed} workers had to be killed" if killed else "")
 
 
 class Watch:
