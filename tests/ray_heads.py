@@ -70,7 +70,9 @@ class Head:
         while "Ray runtime started" not in self.log.read_text():
             if not self._started or self._started[0].poll() is not None:
                 self.kill()
-                self._start("--head", *ports, f"--temp-dir={self._folder}", cpus=self._cpus)
+                self._start(
+                    "--head", "--include-dashboard=false", *ports, f"--temp-dir={self._folder}", cpus=self._cpus
+                )
             assert time.monotonic() < give_up, self.log.read_text()
             time.sleep(0.1)
 
@@ -105,7 +107,7 @@ class Head:
 
     def _start(self, *options: str, cpus: int) -> "subprocess.Popen[bytes]":
         ports = [f"--{name}-port={free_port()}" for name in PORTS]
-        small = ["--include-dashboard=false", "--object-store-memory=100000000", "--disable-usage-stats"]
+        small = ["--object-store-memory=100000000", "--disable-usage-stats"]
         command = [str(Path(sys.executable).with_name("ray")), "start", "--block", f"--num-cpus={cpus}"]
         with self.log.open("ab") as said:
             started = subprocess.Popen(

@@ -137,7 +137,7 @@ def test_it_is_raised_shown_ordered_and_ended_through_rays_client(ups: Ups) -> N
     ups.until("first", lambda now: now.orders.drained == {view.nodes[0].id} and not now.slots)
     ups.say("drain", view.nodes[0].name, "--undo", client=True)
     assert "wanted: 1 of the 1" in ups.say("scale", "1", "3", client=True)
-    ups.until("first", works)
+    view = ups.until("first", works)
 
     assert ups.say("down", client=True) == "the fleet has ended\n"
     ups.until("first", lambda now: works(now) and pids(now) != pids(view))
