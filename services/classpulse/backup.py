@@ -10,6 +10,7 @@ import gzip
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -34,6 +35,7 @@ TRIES, PAUSE_MS = 10, 1_000
 JOINED_WITHIN_MS = 6 * DEADLINE_MS
 
 Advance = Callable[[int], None]
+T = TypeVar("T")
 
 
 class Line(msgspec.Struct, array_like=True):
@@ -63,9 +65,9 @@ class Manifest(msgspec.Struct):
     read_to: dict[int, int]
 
 
-def back_up(bus: Bus, folder: Path, now_ms: int, advance: Advance = lambda _: None) -> Manifest:
+def back_up(bus: Bus, folder: Path, clock: Clock, advance: Advance = lambda _: None) -> Manifest:
     """Copy a bus into an empty folder. Raises BadInput for another folder, and where aggregate is at work or was meanwhile."""
-    _check_still(bus)
+    _check_still(bus, clock)
     if folder.exists() and any(folder.iterdir()):
         raise BadInput([f"{folder}: not empty; expected a new folder for each backup"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ def back_up(bus: Bus, folder: Path, now_ms: int, advance: Advance = lambda _: No
                 "aggregate wrote while it was copied; expected that no aggregate runs: its state and position belong together"
             ]
         )
-    manifest = Manifest(VERSION, now_ms, kept, before[0])
+    manifest = Manifest(VERSION, clock.now_ms(), kept, before[0])
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
@@ -107,7 +109,7 @@ def restore(
     Raises BadInput, before anything is written, where aggregate is at work, or a topic has records or another number of
     partitions; Recoverable where the brokers stop taking what is written: the topics have to be emptied then.
     """
-    _check_still(bus)
+    _check_still(bus, clock)
     topics = [topic for topic in KEPT if short_name(topic) in manifest.topics]
     if faults := [fault for topic in topics if (fault := _taken(bus, topic, manifest))]:
         raise BadInput(faults)
@@ -129,23 +131,21 @@ def restore(
     return {short_name(topic): sum(1 for _ in _records(bus, topic)) for topic in topics}
 
 
-def _check_still(bus: Bus) -> None:
-    """Raises BadInput where a broker knows of an aggregate at work."""
-    if held := bus.holders(GROUP):
+def _check_still(bus: Bus, clock: Clock) -> None:
+    """Raises BadInput where a broker knows of an aggregate at work; a fresh one has to be asked twice."""
+    if held := _insisting(lambda: bus.holders(GROUP), clock):
         who = ", ".join(f"{GROUP} {index} ({name})" for index, name in sorted(held.items()))
         raise BadInput([f"{who}: at work, or ended less than a session ago; expected that no aggregate runs"])
 
 
-def _insisting(what: Callable[[], None], clock: Clock) -> None:
-    """Do it, and again where the brokers could not take it for now. Raises Recoverable after so many tries."""
+def _insisting(what: Callable[[], T], clock: Clock) -> T:
+    """Do it, and again where the brokers could not for now. Raises Recoverable after so many tries."""
     for _ in range(TRIES - 1):
         try:
-            what()
+            return what()
         except Recoverable:
             clock.sleep_ms(PAUSE_MS)
-        else:
-            return
-    what()
+    return what()
 
 
 def _aggregates(bus: Bus) -> tuple[dict[int, int], list[dict[int, tuple[int, int]]]]:

@@ -28,7 +28,7 @@ def backup(
     with opened_bus(settings_of(data), to_read=True) as bus:
         total = sum(end - first for topic in KEPT for first, end in bus.ends(topic).values())
         with progress("copying", total) as advance:
-            manifest = back_up(bus, folder, SystemClock().now_ms(), advance)
+            manifest = back_up(bus, folder, SystemClock(), advance)
     for name, kept in manifest.topics.items():
         typer.echo(f"{name}: {kept.records} records")
 

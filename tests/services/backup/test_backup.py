@@ -41,7 +41,7 @@ def empty() -> Bus:
 
 
 def test_a_bus_that_holds_nothing_gives_a_backup_of_nothing(tmp_path: Path) -> None:
-    back_up(empty(), tmp_path / "copy", NOW_MS)
+    back_up(empty(), tmp_path / "copy", ManualClock(NOW_MS))
     manifest = checked(tmp_path / "copy")
     assert set(manifest.topics) == {short_name(topic) for topic in TOPICS.values()} - {"frames", "reports"}
     assert sum(restore(empty(), tmp_path / "copy", manifest, ManualClock()).values()) == 0
@@ -50,7 +50,7 @@ def test_a_bus_that_holds_nothing_gives_a_backup_of_nothing(tmp_path: Path) -> N
 def test_an_empty_bus_goes_on_from_a_backup_as_if_nothing_had_been(tmp_path: Path) -> None:
     rig = half_done()
     before = said(rig.bus)
-    back_up(rig.bus, tmp_path / "copy", NOW_MS)
+    back_up(rig.bus, tmp_path / "copy", ManualClock(NOW_MS))
     manifest = checked(tmp_path / "copy")
     other = MemoryBus(clock=ManualClock())
     other.create(tuple(TOPICS.values()))
@@ -71,7 +71,7 @@ def test_no_picture_is_in_a_backup(tmp_path: Path) -> None:
         camera="t/s/r/cam", epoch=1, sequence=0, captured_at_ms=1, interval_ms=200, width=8, height=8, jpeg=JPEG
     )
     rig.write(encode(frame, topic=FRAMES, at_ms=1))
-    back_up(rig.bus, tmp_path / "copy", NOW_MS)
+    back_up(rig.bus, tmp_path / "copy", ManualClock(NOW_MS))
     files = {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()}
     assert set(files) == {MANIFEST, *(f"{short_name(topic)}.jsonl.gz" for topic in KEPT)}
     texts = [gzip.decompress(held) if name != MANIFEST else held for name, held in files.items()]
@@ -93,7 +93,7 @@ def test_a_copy_that_an_aggregate_wrote_into_is_no_backup(tmp_path: Path) -> Non
     bus = Moving(clock=ManualClock())
     bus.create(tuple(TOPICS.values()))
     with pytest.raises(BadInput, match="aggregate wrote while it was copied; expected that no aggregate runs"):
-        back_up(bus, tmp_path / "copy", NOW_MS)
+        back_up(bus, tmp_path / "copy", ManualClock(NOW_MS))
     with pytest.raises(BadInput, match=r"there is no manifest\.json; expected the folder of a finished backup"):
         checked(tmp_path / "copy")
 
@@ -110,7 +110,7 @@ def test_while_an_aggregate_is_at_work_nothing_is_copied_and_nothing_written_bac
     bus.create(tuple(TOPICS.values()))
     said = r"aggregate 3 \(pod-3\): at work, .*; expected that no aggregate runs"
     with pytest.raises(BadInput, match=said):
-        back_up(bus, tmp_path / "other", NOW_MS)
+        back_up(bus, tmp_path / "other", ManualClock(NOW_MS))
     with pytest.raises(BadInput, match=said):
         restore(bus, copy, checked(copy), ManualClock())
     assert not (tmp_path / "other").exists()
@@ -138,12 +138,12 @@ def test_a_step_that_the_brokers_could_not_take_is_written_again_and_once(copy: 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(BadInput, match="not empty; expected a new folder for each backup"):
-        back_up(empty(), tmp_path, NOW_MS)
+        back_up(empty(), tmp_path, ManualClock(NOW_MS))
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    back_up(half_done().bus, tmp_path / "copy", NOW_MS)
+    back_up(half_done().bus, tmp_path / "copy", ManualClock(NOW_MS))
     return tmp_path / "copy"
 
 
