@@ -26,7 +26,7 @@ from gesturedet.card import find_release, load_release
 from tests.chaos.route import LESSONS, up, wait_until
 from tests.services.fake_release import make_release
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.xdist_group("kafka-fleet")]
 
 ROOMS = (1, 2)
 CAMERA = "live/school/room-1/front"
