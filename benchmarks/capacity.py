@@ -7,6 +7,7 @@ that broker and stages share.
 
 import json
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,6 @@ from measured import RESULTS, write_result
 from classpulse.topics import DETECTIONS, FRAMES
 
 ROOMS = (10, 200, 2_000, 20_000)
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def measured() -> Measured:
     return Measured(
         frame_bytes=pictures["bytes_per_s"]["median"] / pictures["records_per_s"]["median"],
         detection_bytes=crosses["bytes_per_s"]["median"] / crosses["records_per_s"]["median"],
-        ingest_ms=_median([one["ingest"] for one in per_frame]),
-        broker_ms=_median([one["broker"] for one in per_frame]),
+        ingest_ms=statistics.median([one["ingest"] for one in per_frame]),
+        broker_ms=statistics.median([one["broker"] for one in per_frame]),
         net_ms={
             name: net["around_ms"][f"JPEG to boxes: {name}, openvino int8"]["median"]
             for name in ("classroom", "classroom-640")
@@ -202,10 +202,6 @@ def walls_of(assumed: Assumed, found: Measured) -> dict[str, float]:
 def _result(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return found
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 if __name__ == "__main__":

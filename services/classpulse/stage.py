@@ -202,7 +202,8 @@ class Loop:
         """What a record says, or why that cannot be told; and how far its clock was ahead."""
         try:
             noun = decode(record)
-            self._skew.note(ahead_ms(noun, record), self.clock.monotonic_ms())
+            if ahead := ahead_ms(noun, record):
+                self._skew.note(ahead, self.clock.monotonic_ms())
             return in_time(noun, record)
         except InvalidRecord as error:
             return error
