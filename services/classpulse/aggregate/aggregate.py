@@ -164,7 +164,7 @@ class Aggregate:
             plan = room.plan
             for camera, delivery in sorted(plan.cameras.items()) if plan is not None else ():
                 heard_ms, story = heard.setdefault(camera, now_ms), room.stories[camera]
-                if delivery != "live" or story.state == "off" or read_ms - heard_ms < SILENT_MS:
+                if delivery != "live" or not story.holds or read_ms - heard_ms < SILENT_MS:
                     continue
                 at_ms = max(0, read_ms - self._on_its_way_ms)
                 if self._plans.bridged(camera):

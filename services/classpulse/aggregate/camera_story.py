@@ -4,6 +4,9 @@ A camera is read in (epoch, sequence) order. An old sequence is a duplicate and 
 reason that was told for it; the first record of a higher epoch supersedes all lower ones. Nothing here looks at another
 camera, a bucket or a clock, so a camera's facts depend on its own story alone, however it was batched or interleaved.
 
+The room's timetable is no word of the camera: where the camera says nothing when a lesson begins or ends (its ingest is dead),
+it is due from then on, or no longer. What it says itself counts for more.
+
 Two times: `told_ms` is the story's own clock within its epoch (spans and events go by it); `high_ms` is the latest time
 ever told, over all epochs. Coverage and due time are only ever added behind `high_ms`: where a new epoch begins earlier
 (a camera clock that jumped back) its frames and events count, but no millisecond is covered twice.
@@ -39,6 +42,9 @@ STATE_HOLDS_MS = 24 * 60 * 60 * 1000
 LONGEST_INTERVAL_MS = 5 * 60 * 1000
 """A frame never speaks for longer than 1.5 times this, whatever sampling interval it claims."""
 
+TURN_MS = 10_000
+"""A camera that speaks so soon after the timetable's end says itself until when it was to be observed."""
+
 PAST_EPOCHS = 16
 """So many superseded epochs are remembered, to count what of them comes late once; older ones are duplicates."""
 
@@ -65,7 +71,9 @@ class Story(msgspec.Struct, array_like=True):
     """Where one camera's story stands. `epoch` -1: nothing was heard of it yet.
 
     `since_ms`: a camera that was never heard of is due from here on (live cameras only). `past`: of superseded epochs,
-    the sequence after the last one that was accounted for.
+    the sequence after the last one that was accounted for. `turns`: the timetable's beginnings (True) and ends (False) that no
+    time told has passed yet, each the opposite of what holds before it; `turned`: the last that was passed since the camera's own
+    word `state`.
     """
 
     camera: str
@@ -82,6 +90,18 @@ class Story(msgspec.Struct, array_like=True):
     newest_frame: tuple[int, int] = (0, 0)
     past: dict[int, int] = {}
     past_from: int = 0
+    turns: list[tuple[int, bool]] = []
+    turned: bool | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether somebody is to be observed here, as far as time was told."""
+        return self.state != "off" if self.turned is None else self.turned
+
+    @property
+    def holds(self) -> bool:
+        """Whether somebody is due here, or will be by what is known already."""
+        return self.due or bool(self.turns)
 
     def read(self, noun: Told, rules: dict[str, Rule]) -> list[Fact]:
         """The facts of one record of this camera; none for what was told before."""
@@ -95,6 +115,8 @@ class Story(msgspec.Struct, array_like=True):
         if isinstance(noun, FrameDetections):
             self.newest_frame = (noun.epoch, noun.sequence)
         facts: list[Fact] = []
+        if self.turns:
+            self._speaks(_first_ms(noun))
         if noun.epoch > self.epoch:
             self._begin(Reading(rules, _first_ms(noun), facts), noun.epoch)
         reading = Reading(rules, max(_first_ms(noun), self.told_ms), facts)
@@ -113,16 +135,23 @@ class Story(msgspec.Struct, array_like=True):
         facts: list[Fact] = []
         if self.epoch < 0 and self.high_ms is None:
             self.since_ms, self.state = at_ms, "connecting"
-        elif at_ms is not None and self.state == "off":
+        elif at_ms is not None and not self.due:
             self._cover(at_ms, facts)
-            self.state = "connecting"
+            self._be("connecting")
         return facts
+
+    def turn(self, at_ms: int, due: bool) -> None:
+        """From `at_ms` on the room's timetable wants its live cameras to be observed, or no longer does."""
+        if self.high_ms is None and self.since_ms is None:
+            self.since_ms = at_ms if due else None
+        elif due != (self.turns[-1][1] if self.turns else self.due):
+            self.turns.append((at_ms, due))
 
     def leave(self) -> list[Fact]:
         """The camera is no part of its room's plan any more: what was going on ends, and nobody is due here."""
         facts: list[Fact] = []
         self._end(list(self.spans), Reading({}, self.told_ms, facts))
-        self.speech, self.state, self.since_ms = None, "off", None
+        self.speech, self.state, self.since_ms, self.turns, self.turned = None, "off", None, [], None
         return facts
 
     def idle(self, at_ms: int) -> list[Fact]:
@@ -133,7 +162,11 @@ class Story(msgspec.Struct, array_like=True):
                 return facts
             self.high_ms = self.since_ms
         if at_ms > self.high_ms:
-            self._pass(Reading({}, at_ms, facts))
+            reading = Reading({}, at_ms, facts)
+            self._pass(reading)
+            if not self.due:
+                self.speech = None
+                self._end(list(self.spans), reading)
         return facts
 
     def _is_new(self, noun: Told) -> bool:
@@ -191,16 +224,30 @@ class Story(msgspec.Struct, array_like=True):
         self._hole(noun.last_sequence + 1, reading)
         self._pass(reading)
         if noun.state != "up" or noun.last_sequence >= self.next_sequence:
-            self._step_to(max(self.next_sequence, noun.last_sequence + 1), reading.at_ms)
+            self._step_to(max(self.next_sequence, noun.last_sequence + 1), reading.at_ms, noun.state)
+        else:
+            self.told_ms = reading.at_ms
+            self._be(noun.state)
         if noun.state == "off":
             self._end(list(self.spans), reading)
-        self.told_ms, self.state = reading.at_ms, noun.state
 
-    def _step_to(self, next_sequence: int, told_ms: int) -> None:
+    def _step_to(self, next_sequence: int, told_ms: int, state: CameraState = "up") -> None:
         """The camera gave frames up to here; the newest frame seen before speaks no longer."""
-        self.next_sequence, self.told_ms, self.state = next_sequence, told_ms, "up"
+        self.next_sequence, self.told_ms = next_sequence, told_ms
+        self._be(state)
         self.speech = None
         silence(self.spans)
+
+    def _speaks(self, at_ms: int) -> None:
+        """The camera has a word of its own: an end of the timetable just before it is not needed."""
+        if self.turns and not self.turns[0][1] and self.turns[0][0] <= at_ms < self.turns[0][0] + TURN_MS:
+            del self.turns[0]
+
+    def _be(self, state: CameraState) -> None:
+        """A word of its own; what the timetable would have made of it next may be so already."""
+        self.state, self.turned = state, None
+        if self.turns and self.turns[0][1] == self.due:
+            del self.turns[0]
 
     def _hole(self, sequence: int, reading: Reading) -> None:
         """Sequences before `sequence` that nothing told of: taken evenly between the last time told and now."""
@@ -244,9 +291,20 @@ class Story(msgspec.Struct, array_like=True):
             self.high_ms = at_ms
         if high_ms is None or at_ms <= high_ms:
             return
-        facts.append(Passed(high_ms, min(at_ms, high_ms + STATE_HOLDS_MS), self.state != "off"))
-        if self.speech is not None:
-            start_ms, end_ms = max(high_ms, self.speech.from_ms), min(at_ms, self.speech.until_ms)
+        from_ms, last_ms = high_ms, min(at_ms, high_ms + STATE_HOLDS_MS)
+        while self.turns and self.turns[0][0] <= at_ms:
+            turn_ms, due = self.turns.pop(0)
+            self._lay(from_ms, min(turn_ms, last_ms), facts)
+            from_ms, self.turned = max(from_ms, turn_ms), due
+        self._lay(from_ms, last_ms, facts)
+
+    def _lay(self, start_ms: int, end_ms: int, facts: list[Fact]) -> None:
+        """Time in which the state was the same."""
+        if end_ms <= start_ms:
+            return
+        facts.append(Passed(start_ms, end_ms, self.due))
+        if self.speech is not None and self.due:
+            start_ms, end_ms = max(start_ms, self.speech.from_ms), min(end_ms, self.speech.until_ms)
             if end_ms > start_ms:
                 facts.append(Watched(start_ms, end_ms, self.speech.people))
 

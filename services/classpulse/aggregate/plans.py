@@ -78,4 +78,5 @@ def _says_more(plan: RoomPlan, before: RoomPlan | None) -> bool:
         return bool(plan.cameras)
     if plan.at_ms - before.at_ms >= REPEAT_EVERY_MS:
         return bool(plan.cameras)
-    return msgspec.structs.replace(plan, at_ms=before.at_ms, due=before.due) != before
+    due = plan.due if plan.cameras else before.due
+    return msgspec.structs.replace(plan, at_ms=before.at_ms, due=due) != before

@@ -1,7 +1,7 @@
 """aggregate, the room: its cameras' stories meet here, and only here, as buckets with a watermark.
 
-**Watermark.** A camera that holds the room (expected, and not `off`) says how far its story has come; the room has come as
-far as the slowest, less LAG_MS. Buckets before the watermark are final and leave this room for good. A camera that is
+**Watermark.** A camera that holds the room (expected, and not `off` for all that is known) says how far its story has come; the
+room has come as far as the slowest, less LAG_MS. Buckets before the watermark are final and leave this room for good. A camera that is
 behind holds them for FINALITY_LIMIT_MS at most. When nobody holds the room any more (the last camera went `off`, or left
 the plan), every bucket up to the last told time is final at once.
 
@@ -148,8 +148,8 @@ class Room:
         """The cameras a bucket waits for."""
         plan = self.plan
         if plan is not None and plan.cameras:
-            return [story for camera in plan.cameras if (story := self.stories[camera]).state != "off"]
-        return [story for story in self.stories.values() if story.state != "off" and story.high_ms is not None]
+            return [story for camera in plan.cameras if (story := self.stories[camera]).holds]
+        return [story for story in self.stories.values() if story.holds and story.high_ms is not None]
 
     def _story(self, camera: str) -> Story:
         if camera not in self.stories:
@@ -289,6 +289,9 @@ class Room:
             elif joins and not (before is None and camera in self.stories):
                 at_once = plan.due and plan.cameras[camera] == "live"
                 facts = self._story(camera).expect(plan.at_ms if at_once else None)
+            elif before is not None and before.due != plan.due and plan.cameras[camera] == "live":
+                self._story(camera).turn(plan.at_ms, plan.due)
+                facts = []
             else:
                 continue
             self.changed.add(("camera", camera))

@@ -1,0 +1,203 @@
+"""What the timetable says where a camera has no word of its own: its ingest was dead when a lesson began, or when it ended."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from classpulse.aggregate.camera_story import TURN_MS, Story
+from classpulse.aggregate.facts import Fact, Happened, Passed, Watched
+from classpulse.records import (
+    Dropped,
+    FrameDetections,
+    Heartbeat,
+    Idle,
+    Lesson,
+    Record,
+    RoomConfig,
+    RoomPlan,
+    Rule,
+    TimelineBucket,
+)
+from classpulse.topics import DETECTIONS, TIMELINES
+from tests.services.aggregate.rig import Rig
+from tests.services.aggregate.stories import CAM, HAND, ROOM, A, B, at, beat, dropped, frame, frames, plan, play
+
+MINUTE_MS = 60_000
+
+
+Told = FrameDetections | Heartbeat | Dropped
+
+
+def read(nouns: Sequence[Told], story: Story) -> list[Fact]:
+    return [
+        fact
+        for noun in nouns
+        for fact in story.read(noun, {HAND: Rule(least_score=0.5, least_duration_ms=500, longest_gap_ms=20_000)})
+    ]
+
+
+def due_in(facts: list[Fact]) -> list[tuple[int, int]]:
+    return [(f.start_ms, f.end_ms) for f in facts if isinstance(f, Passed) and f.due]
+
+
+def idle(camera: str, at_ms: int) -> Idle:
+    return Idle(room=ROOM, camera=camera, at_ms=at_ms)
+
+
+def turned(due: bool, *cameras: str, at_ms: int) -> RoomPlan:
+    return msgspec.structs.replace(plan(*cameras, delivery="live", at_ms=at_ms), due=due)
+
+
+def off_at(at_ms: int) -> Story:
+    story = Story(CAM)
+    read([beat(-1, at_ms, "connecting"), beat(-1, at_ms, "off")], story)
+    return story
+
+
+def test_a_camera_that_was_off_and_says_nothing_is_due_from_the_lessons_beginning() -> None:
+    story = off_at(1_000)
+    story.turn(20_000, True)
+    assert story.holds, "what a lesson shows is waited for"
+    assert due_in(story.idle(15_000)) == []
+    assert story.idle(31_000) == [Passed(15_000, 20_000, due=False), Passed(20_000, 31_000, due=True)]
+    assert due_in(story.idle(41_000)) == [(31_000, 41_000)]
+
+
+def test_a_first_word_after_the_lessons_beginning_makes_the_time_before_it_due() -> None:
+    story = off_at(1_000)
+    story.turn(20_000, True)
+    assert due_in(read([frame(0, 21_500, epoch=2)], story)) == [(20_000, 21_500)]
+    assert story.turns == []
+
+
+def test_a_camera_whose_ingest_died_in_a_lesson_is_due_until_the_lessons_end() -> None:
+    story = Story(CAM)
+    facts = read(frames(0, 5_000, at(1)), story)
+    story.turn(30_000, False)
+    facts += [*story.idle(25_000), *story.idle(36_000), *story.idle(50_000)]
+    assert sum(end - start for start, end in due_in(facts)) == 30_000
+    assert not story.holds
+    assert story.spans == [], "what was going on has ended"
+
+
+def test_what_the_newest_frame_speaks_for_is_seen_only_as_far_as_somebody_is_due() -> None:
+    story = Story(CAM)
+    read([frame(0, 0, interval_ms=10_000)], story)
+    story.turn(4_000, False)
+    assert [f for f in story.idle(12_000) if isinstance(f, Watched)] == [Watched(0, 4_000, {})]
+    assert [f for f in read([frame(1, 13_000)], story) if isinstance(f, Watched)] == []
+
+
+@pytest.mark.parametrize("says", [frame(25, 31_000), beat(24, 31_000, "off"), dropped(25, 30, 31_000, 32_000)])
+def test_a_camera_that_closes_a_little_after_the_lessons_end_says_itself_until_when_it_was_due(says: Told) -> None:
+    story = Story(CAM)
+    read(frames(0, 4_800), story)
+    story.turn(30_000, False)
+    assert due_in(read([says], story))[0] == (4_800, 31_000)
+    assert story.turns == []
+
+
+def test_a_camera_that_speaks_long_after_the_lessons_end_was_not_due_in_between() -> None:
+    story = Story(CAM)
+    read(frames(0, 4_800), story)
+    story.turn(30_000, False)
+    story.turn(90_000, True)
+    late = read([frame(0, 30_000 + MINUTE_MS + TURN_MS, epoch=2)], story)
+    assert due_in(late) == [(4_800, 30_000), (90_000, 100_000)]
+
+
+def test_a_camera_that_is_off_long_before_the_timetable_says_it_stays_off() -> None:
+    story = off_at(1_000)
+    for at_ms, due in ((20_000, True), (50_000, False), (80_000, True)):
+        story.turn(at_ms, due)
+    read([beat(-1, 2_000, "off"), beat(-1, 3_000, "off")], story)
+    assert [due for _, due in story.turns] == [True, False, True], "words of before change nothing"
+    assert due_in(story.idle(90_000)) == [(20_000, 50_000), (80_000, 90_000)]
+
+
+def test_the_same_word_twice_does_not_undo_the_timetable() -> None:
+    story = off_at(1_000)
+    story.turn(20_000, True)
+    story.idle(30_000)
+    assert read([beat(-1, 1_000, "off")], story) == []
+    assert due_in(story.idle(40_000)) == [(30_000, 40_000)]
+
+
+def test_a_camera_that_closes_a_little_before_the_lessons_end_is_waited_for_no_longer() -> None:
+    story = Story(CAM)
+    read(frames(0, 4_800), story)
+    story.turn(30_000, False)
+    read([beat(24, 29_500, "off")], story)
+    assert not story.holds
+    story.turn(40_000, False)
+    assert not story.holds, "nothing is to end"
+
+
+def test_a_camera_that_says_after_the_lessons_beginning_that_it_is_off_is_off() -> None:
+    story = off_at(1_000)
+    story.turn(20_000, True)
+    story.idle(30_000)
+    assert due_in(read([beat(-1, 35_000, "off"), beat(-1, 50_000, "off")], story)) == [(30_000, 35_000)]
+
+
+def test_no_frame_of_one_lesson_speaks_for_the_next() -> None:
+    story = Story(CAM)
+    read([frame(0, 0, interval_ms=5 * MINUTE_MS)], story)
+    story.turn(60_000, False)
+    story.idle(80_000)
+    story.turn(90_000, True)
+    assert [f for f in story.idle(120_000) if isinstance(f, Watched)] == []
+
+
+def test_a_camera_never_heard_of_is_due_from_the_first_lesson_on() -> None:
+    told = play([turned(False, CAM, at_ms=1_000), turned(True, CAM, at_ms=20_000), idle(CAM, 32_000)])
+    assert [(b.start_ms, b.due_ms, b.observed_ms) for b in told.latest] == [(20_000, 10_000, 0), (30_000, 2_000, 0)]
+
+
+def test_the_other_camera_does_not_make_final_what_the_silent_one_was_due_in() -> None:
+    before: list[Record] = [
+        turned(False, A, B, at_ms=0),
+        *(beat(-1, 1_000, state, camera=camera) for camera in (A, B) for state in ("connecting", "off")),  # type: ignore[arg-type]
+    ]
+    lesson = [turned(True, A, B, at_ms=20_000), *frames(20_100, 40_000, camera=A, epoch=2)]
+    assert play([*before, *lesson]).finals == []
+    told = play([*before, *lesson, idle(B, 26_000), idle(B, 36_000)])
+    assert [b.start_ms for b in told.finals if b.start_ms >= 20_000] == [20_000]
+
+
+def test_a_plan_that_turns_for_the_camera_of_a_file_changes_nothing() -> None:
+    nouns = [plan(CAM), *frames(0, 5_000, at(1))]
+    after = frames(65_200, 80_000, at(1), first=26)
+    ended = [msgspec.structs.replace(plan(CAM, at_ms=2_000), due=False), *after]
+    kept = [plan(CAM, at_ms=2_000), *after]
+    assert play([*nouns, *ended]).bytes() == play([*nouns, *kept]).bytes() != []
+
+
+def test_a_lesson_in_which_ingest_is_dead_from_the_start_is_due_and_not_seen() -> None:
+    rig = Rig()
+    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
+    minute = now.hour * 60 + now.minute
+    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 5, end_minute=minute + 15)
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.camera(A, "live")
+    now_ms = rig.clock.now_ms()
+    rig.tell([beat(-1, now_ms, "connecting", camera=A), beat(-1, now_ms, "off", camera=A)])
+    for second in range(20 * 60):
+        if second == 8 * 60:
+            rig.start()  # a fresh process goes by what lies on the bus
+        rig.turn()
+    assert [p.due for p in rig.all_of(DETECTIONS, RoomPlan)] == [False, True, False]
+    finals = [bucket for bucket in rig.all_of(TIMELINES, TimelineBucket) if bucket.final]
+    assert abs(sum(bucket.due_ms for bucket in finals) - 10 * MINUTE_MS) <= 1_000
+    assert sum(bucket.observed_ms for bucket in finals) == 0
+    assert len(rig.all_of(DETECTIONS, Idle)) < 70, "no more than in the lesson"
+
+
+def test_what_was_going_on_when_ingest_died_is_told_to_its_end() -> None:
+    story = Story(CAM)
+    read(frames(0, 5_000, at(1)), story)
+    story.turn(5_400, False)
+    ends = [f.event for f in story.idle(6_000) if isinstance(f, Happened)]
+    assert [(event.phase, event.ended_at_ms) for event in ends] == [("ended", 5_300)]
