@@ -80,6 +80,10 @@ class Head:
         """A node more; returns at once."""
         self._start(f"--address={self.address}", cpus=cpus)
 
+    def said(self) -> str:
+        """What its raylets have logged."""
+        return "\n".join(path.read_text() for path in self._folder.glob("session_*/logs/raylet*.out"))
+
     def kill(self) -> None:
         """The head, its nodes and all that they run."""
         found = self.processes("")

@@ -34,6 +34,9 @@ FLEET = "fleet"
 VIEW_FILE = "fleet.json"
 """In the data folder of a fleet's keeper: how the fleet is (`View` in detect/fleet.py), once a second."""
 
+LEAVE = signal.SIGHUP
+"""Told so, a fleet's keeper goes and the fleet stays."""
+
 SPOKEN = "classpulse: "
 """How a process's lines for people begin (cli.py prints a person's faults so)."""
 
@@ -123,10 +126,10 @@ class Child:
         elif self._process.poll() is not None:
             self._mourn(self._process)
 
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM."""
+    def ask_to_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send the signal."""
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+            self._process.send_signal(number)
 
     def wait(self, within_ms: int) -> None:
         """Wait for its end, and kill it when that does not come in time."""

@@ -1,6 +1,7 @@
 """What every process of the route does at its start: it stops on signals, and never outlives its supervisor."""
 
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -9,6 +10,14 @@ from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 LOOK_AGAIN_S = 0.5
+GARBAGE = 50_000
+"""So many more objects than were freed, and the youngest are looked through; by itself Python does so after 700."""
+
+
+def collect_rarely() -> None:
+    """Look for garbage in cycles less often, and not in what is there already: records make none, and are many."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 20)
 
 
 def node() -> str:
@@ -16,17 +25,23 @@ def node() -> str:
     return socket.gethostname()
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that is set by SIGINT or SIGTERM. Called once, in the main thread.
+class Stop(threading.Event):
+    """Set by a signal; `number`: by which, the first one counts."""
+
+    number = 0
+
+
+def stop_on_signals(*more: signal.Signals) -> Stop:
+    """An event that is set by SIGINT, SIGTERM, or one `more`. Called once, in the main thread.
 
     The event is set by a thread of its own: a handler that ran while the main thread held the event's lock would wait
     for it for ever.
     """
-    stop = threading.Event()
+    stop = Stop()
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, *more):
         signal.signal(number, _noted)
     threading.Thread(target=_pass_on, args=(reader, writer, stop), name="signals", daemon=True).start()
     return stop
@@ -50,9 +65,10 @@ def _noted(_number: int, _frame: FrameType | None) -> None:
     """Nothing: the wake-up socket has told the thread already."""
 
 
-def _pass_on(reader: socket.socket, _writer: socket.socket, stop: threading.Event) -> None:
+def _pass_on(reader: socket.socket, _writer: socket.socket, stop: Stop) -> None:
     """For as long as the process lives; holds the writer too, because the interpreter knows only its number."""
-    while reader.recv(64):
+    while numbers := reader.recv(64):
+        stop.number = stop.number or numbers[0]
         stop.set()
 
 

@@ -1,5 +1,6 @@
 """A fleet on a cluster of somebody else's, reached through Ray's client: who keeps it, and what it remembers, whatever dies."""
 
+import os
 import re
 import signal
 import subprocess
@@ -21,10 +22,11 @@ from classpulse.process import node
 from classpulse.topics import TOPICS
 from tests.brokers import MORTAL, require_kafka
 from tests.chaos.route import LIMIT_S, wait_until
-from tests.ray_heads import Head, environ, head
+from tests.ray_heads import ENVIRON, Head, environ, head
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.ray, pytest.mark.xdist_group("kafka-fleet")]
 
+GIB = 2**30
 WORKER, SUPERVISOR = "ray::WorkerActor", "ray::Supervisor"
 
 
@@ -54,12 +56,13 @@ class Ups:
         self.started: list[subprocess.Popen[bytes]] = []
         self._environ = environ(CLASSPULSE_BUS=broker, CLASSPULSE_MODEL="classroom-640", OMP_NUM_THREADS="1")
 
-    def up(self, name: str, *options: str) -> "subprocess.Popen[bytes]":
+    def up(self, name: str, *options: str, **settings: str) -> "subprocess.Popen[bytes]":
         where = ("--data", str(self.folder / name), "--address", self._head.client)
         with self.log_file(name).open("ab") as log:
             process = subprocess.Popen(
-                [*COMMAND, "up", "--headless", *where, *options], env=self._environ, stdout=log, stderr=log
-            )
+                [*COMMAND, "up", "--headless", *where, *options],
+                env=self._environ | settings, stdout=log, stderr=log,
+            )  # fmt: skip
         self.started.append(process)
         return process
 
@@ -216,6 +219,26 @@ def test_a_second_keeper_is_refused_until_the_first_is_gone(ups: Ups, ray_head: 
     assert pids(after) == pids(view), "the workers were adopted"
 
 
+def test_a_keeper_that_moves_leaves_the_workers_at_work_and_one_with_other_settings_replaces_them(ups: Ups) -> None:
+    first = ups.up("first")
+    view = ups.until("first", works)
+    first.terminate()
+    assert first.wait(timeout=LIMIT_S) == 0
+    assert "left to whoever keeps it next" in ups.log("first")
+    assert "kept by nobody" in ups.say("status", client=True)
+    second = ups.up("second")
+    after = ups.until("second", lambda now: works(now) and now.orders.keeper == Keeper(node(), second.pid))
+    assert pids(after) == pids(view), "the workers were adopted"
+    assert after.turns > view.turns
+
+    second.terminate()
+    assert second.wait(timeout=LIMIT_S) == 0
+    third = ups.up("third", CLASSPULSE_FRESHNESS_MS="9000")
+    after = ups.until("third", lambda now: works(now) and now.orders.keeper == Keeper(node(), third.pid))
+    assert pids(after) != pids(view)
+    assert "its workers go by another freshness_ms; it is ended and raised anew" in ups.log("third")
+
+
 def test_one_that_was_detached_is_adopted_with_its_orders(ups: Ups) -> None:
     assert ups.run("up", "--detach", "--least", "1").returncode == 0
     ups.say("scale", "1", "5")
@@ -250,4 +273,38 @@ def test_a_heads_own_address_needs_a_node_of_it_on_this_machine(ups: Ups, ray_he
     assert told.returncode == 2
     assert re.search(
         r"with a node of that cluster on this machine \(`ray start --address`\).*ray://HOST:PORT", told.stderr
+    )
+
+
+@pytest.fixture
+def short_of_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
+    """A cluster that ends workers as soon as its machine holds 3 GiB more than now."""
+    memory = psutil.virtual_memory()
+    threshold = (memory.total - memory.available + 3 * GIB) / memory.total
+    monkeypatch.setitem(ENVIRON, "RAY_memory_usage_threshold", f"{threshold:.4f}")
+    monkeypatch.setitem(ENVIRON, "RAY_memory_monitor_refresh_ms", "100")
+    with head(cpus=1) as one:
+        yield one
+
+
+def test_a_fleet_that_ray_ends_for_its_memory_is_there_again(
+    broker: str, short_of_memory: Head, tmp_path: Path
+) -> None:
+    ups = Ups(tmp_path, broker, short_of_memory)
+    first = ups.up("first")
+    try:
+        view = ups.until("first", works)
+        (pid,) = pids(view)
+        hog = []
+        while psutil.pid_exists(pid):
+            assert len(hog) < 80, "Ray never minded"
+            hog.append(bytearray(os.urandom(GIB // 4)))
+            time.sleep(0.2)
+        hog.clear()
+        ups.until("first", lambda now: works(now) and pids(now) != [pid])
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(timeout=LIMIT_S)
+    assert re.search(
+        rf"OOM kill reason.*Selected to kill: [^\n]*WorkerActor[^\n]*pid={pid},", short_of_memory.said(), re.DOTALL
     )

@@ -122,7 +122,7 @@ class KafkaBus:
         check_partition(self.topic(place.topic), place.partition)
         with self._using(f"read {place.topic}"):
             first, end = self._bounds([place])[place]
-            return within(self._records(place, max(first, offset), end), max_records, max_bytes)
+            return within(self._records(place, max(first, offset), end, at_once=max_records), max_records, max_bytes)
 
     def latest(self, topic: Topic, *, partition: int | None = None, key: str | None = None) -> Iterator[Stored]:
         """The latest record of each key, as of this call."""
@@ -253,8 +253,11 @@ class KafkaBus:
             raise kafka_errors.TopicAuthorizationFailedError(hidden)
         self._visible |= there.keys()
 
-    def _records(self, place: Place, start: int, end: int) -> Iterator[Stored]:
-        """Committed records with start <= offset < end, under the lock. Raises Recoverable when they do not come in time."""
+    def _records(self, place: Place, start: int, end: int, *, at_once: int = PAGE_RECORDS) -> Iterator[Stored]:
+        """Committed records with start <= offset < end, under the lock; so many are decoded at once, at most PAGE_RECORDS.
+
+        Raises Recoverable when they do not come in time.
+        """
         if start >= end:
             return
         partition = TopicPartition(*place)
@@ -263,7 +266,7 @@ class KafkaBus:
         self._reader.seek(partition, start)
         give_up_ms = self._clock.monotonic_ms() + DEADLINE_MS
         while self._reader.position(partition, timeout_ms=DEADLINE_MS) < end:
-            for records in self._reader.poll(timeout_ms=LOOK_AGAIN_MS, max_records=PAGE_RECORDS).values():
+            for records in self._reader.poll(timeout_ms=LOOK_AGAIN_MS, max_records=min(at_once, PAGE_RECORDS)).values():
                 give_up_ms = self._clock.monotonic_ms() + DEADLINE_MS
                 for record in records:
                     if record.offset >= end:

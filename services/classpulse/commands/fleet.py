@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import msgspec
 import typer
 
 from classpulse.bus.base import check_bus
-from classpulse.child import BAD_INPUT, FLEET, VIEW_FILE, Child, Copy
+from classpulse.child import BAD_INPUT, FLEET, LEAVE, VIEW_FILE, Child, Copy
 from classpulse.clock import SystemClock
 from classpulse.commands.options import DataOption, ParentOption, aligned, settings_of
 from classpulse.commands.stages import CountOption, IndexOption
@@ -62,7 +63,7 @@ def up(
 ) -> None:
     """Raise the fleet, show it, and raise it again when its cluster was gone; Ctrl-C drains it and ends it.
 
-    Without --address on a cluster of its own, on this machine.
+    Without --address on a cluster of its own, on this machine. With it, SIGTERM leaves the fleet at work for the next `fleet up`.
     """
     settings = _settings(data, address, least, most)
     start_logging("fleet", settings.log_level)
@@ -87,7 +88,8 @@ def up(
     except BadInput:
         raise typer.Exit(BAD_INPUT) from None  # its own words were passed on
     finally:
-        child.ask_to_stop()
+        leaves = stop.number == signal.SIGTERM and settings.ray_address
+        child.ask_to_stop(LEAVE if leaves else signal.SIGTERM)
         child.wait(STOP_WITHIN_MS)
         child.bury()
 

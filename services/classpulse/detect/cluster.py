@@ -33,6 +33,15 @@ class Remote:
         found: tuple[View, int | None] = self._ask("kept", by)
         return found
 
+    def leave(self, by: Keeper) -> None:
+        """As `Fleet.leave`."""
+        self._ask("leave", by)
+
+    def settings(self) -> Settings:
+        """What its workers go by."""
+        found: Settings = self._ask("settings")
+        return found
+
     def scale(self, least: int | None, most: int | None) -> None:
         """Between so many workers from now on."""
         self._ask("scale", least, most)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from classpulse.clock import Clock
 from classpulse.detect.fleet_worker import Health
-from classpulse.detect.ground import Ground, Keeper, Node, Orders
+from classpulse.detect.ground import Ground, Keeper, Node, Orders, Probe
 from classpulse.telemetry import Metrics
 
 STUCK_MS = 45_000
@@ -143,6 +143,11 @@ class Fleet:
         self._kept_ms = now_ms
         return None
 
+    def leave(self, by: Keeper) -> None:
+        """Let whoever comes next keep it, where `by` did."""
+        if self.orders.keeper == by:
+            self.order(keeper=None)
+
     def end(self) -> None:
         """Drain every worker, whatever was ordered."""
         self._ending = True
@@ -179,12 +184,17 @@ class Fleet:
             for node_id, probe in found.items():
                 level = logging.WARNING if probe.error or probe.refused else logging.INFO
                 _log.log(level, "node %s: %s", self._name(node_id), probe)
-            self.order(probes={**self.orders.probes, **found})
+            self._remember(found)
         for node in self.nodes.values():
             known, begun_ms = self.orders.probes.get(node.id), self._probing.get(node.id)
             if (known is None or known.error) and (begun_ms is None or now_ms - begun_ms >= PROBE_AGAIN_MS):
                 self._probing[node.id] = now_ms
                 self._ground.probe(node)
+
+    def _remember(self, found: Mapping[str, Probe]) -> None:
+        """What was found out of nodes; those that are gone never come back, and are forgotten."""
+        probes = {node: probe for node, probe in {**self.orders.probes, **found}.items() if node in self.nodes}
+        self.order(probes=probes, drained=self.orders.drained & self.nodes.keys())
 
     def _hear(self, now_ms: int) -> None:
         """Ask every worker how it is, and see who is gone."""

@@ -1,7 +1,8 @@
 """Who keeps a fleet: raises it on its cluster, writes how it is to a file once a second, and ends it when told to stop.
 
-A process of its own, under a supervisor: a process that Ray's head has left ends itself, and a fresh one raises the fleet again, with
-what it had been ordered. A fleet has one keeper; whoever finds another at work is refused.
+Told to leave, it goes and the fleet stays for whoever keeps it next. A process of its own, under a supervisor: a process that Ray's
+head has left ends itself, and a fresh one raises the fleet again, with what it had been ordered. A fleet has one keeper; whoever finds
+another at work is refused.
 """
 
 import logging
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from classpulse.child import VIEW_FILE
+from classpulse.child import LEAVE, VIEW_FILE
 from classpulse.clock import Clock, SystemClock
 from classpulse.detect.cluster import Remote, raised
 from classpulse.detect.fleet import View
@@ -27,6 +28,12 @@ LOOK_S = 1.0
 CLAIM_AGAIN_MS = 500
 END_WITHIN_S = 2.5
 """Below what a supervisor gives its stages."""
+
+OF_WORKERS = (
+    *("bus", "model", "line", "registry", "runtime", "runtime_threads", "freshness_ms", "commit_ms"),
+    *("log_level", "otlp_endpoint", "trace_one_in"),
+)
+"""The settings that a fleet's workers go by."""
 
 STUCK_S = 120
 """Longer than Ray takes to say that it cannot connect. A call through its client waits ten minutes for a machine that has vanished."""
@@ -64,7 +71,7 @@ def keep(settings: Settings, pid: int) -> None:
 
 def _keep(settings: Settings, by: Keeper, known: View | None, health: Health, watch: "Watch") -> None:
     """While connected: raise it, look at it until a signal says stop, and end it."""
-    stop = stop_on_signals()  # only now: connecting, Ray takes the signals for itself
+    stop = stop_on_signals(LEAVE)  # only now: connecting, Ray takes the signals for itself
     fleet = raise_fleet(settings, by, None if known is None else known.orders)
     health.follow(lambda: watch.turned_ms, lambda: watch.missing)
     _log.info("raised on %s", settings.ray_address or "a cluster of its own")
@@ -77,6 +84,10 @@ def _keep(settings: Settings, by: Keeper, known: View | None, health: Health, wa
         except Recoverable as error:
             watch.see(None)
             _log.warning("%s; looking again", error)
+    if stop.number == LEAVE:
+        fleet.leave(by)
+        _log.info("left to whoever keeps it next")
+        return
     with suppress(Recoverable):  # what does not answer now is ended all the same
         _view(fleet, by)  # one that was taken over meanwhile is not
     killed = fleet.ended(END_WITHIN_S)
@@ -104,7 +115,8 @@ class Watch:
 def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = None) -> Remote:
     """The fleet of the cluster that this process is connected to, kept by `by` from now on; made where there is none, with `orders`.
 
-    Raises BadInput where another keeps it. One that is silent is waited for until it speaks or is certainly gone.
+    One whose workers go by other settings is ended and made anew. Raises BadInput where another keeps it. One that is silent is
+    waited for until it speaks or is certainly gone.
     """
     fleet = raised(settings, orders or Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
     clock, before_ms = SystemClock(), 0
@@ -116,11 +128,21 @@ def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = N
             clock.sleep_ms(CLAIM_AGAIN_MS)
             continue
         if silent_ms is None:
-            return fleet
+            if not (other := _other(fleet.settings(), settings)):
+                return fleet
+            _log.warning("its workers go by another %s; it is ended and raised anew", ", ".join(other))
+            fleet.ended(END_WITHIN_S)
+            fleet = raised(settings, view.orders)
+            continue
         if silent_ms < before_ms:
             raise _refused(view)
         before_ms = silent_ms
         clock.sleep_ms(CLAIM_AGAIN_MS)
+
+
+def _other(one: Settings, another: Settings) -> list[str]:
+    """The settings of workers that differ."""
+    return [name for name in OF_WORKERS if getattr(one, name) != getattr(another, name)]
 
 
 def _view(fleet: Remote, by: Keeper) -> View:

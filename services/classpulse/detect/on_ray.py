@@ -73,6 +73,7 @@ class SupervisorActor:
         start_logging("fleet", settings.log_level)
         self._lock, self._ordered = threading.Lock(), threading.Event()
         metrics = Metrics(OnRay("fleet"))
+        self._settings = settings
         self._fleet = Fleet(RayGround(settings), SystemClock(), orders, most_workers=FRAMES.partitions, metrics=metrics)
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
         self._thread.start()
@@ -100,6 +101,15 @@ class SupervisorActor:
         with self._lock:
             silent_ms = self._fleet.kept(by)
             return self._fleet.view(), silent_ms
+
+    def leave(self, by: Keeper) -> None:
+        """As `Fleet.leave`."""
+        with self._lock:
+            self._fleet.leave(by)
+
+    def settings(self) -> Settings:
+        """What its workers go by."""
+        return self._settings
 
     def end(self) -> View:
         """As `Fleet.end`, with what there still is."""

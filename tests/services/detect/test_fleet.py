@@ -149,6 +149,15 @@ def test_one_that_was_never_heard_has_longer_to_be_placed_and_to_start() -> None
     assert rig.ground.killed == [0]
 
 
+def test_what_was_known_of_nodes_that_are_gone_is_forgotten_with_the_next_probe() -> None:
+    rig = Rig(node("a"), node("b")).raised()
+    rig.fleet.order(drained=frozenset({"a", "b"}))
+    rig.ground.there = [node("b"), node("c")]
+    rig.ground.carries["c"] = rig.ground.carries["b"]
+    rig.turn(3)
+    assert (set(rig.fleet.orders.probes), rig.fleet.orders.drained) == ({"b", "c"}, {"b"})
+
+
 def test_a_drained_nodes_workers_go_where_there_is_room_and_the_others_stay() -> None:
     rig = Rig(node("a"), node("b"), most=3).raised()
     where = dict(rig.ground.working)
@@ -277,6 +286,19 @@ def test_one_that_nobody_keeps_is_adopted_as_it_was_ordered_and_may_be_left_to_i
     rig.turn(KEPT_MS // TURN_MS)
     assert rig.fleet.kept(None) is None
     assert rig.fleet.orders.keeper is None
+
+
+def test_a_keeper_that_leaves_has_a_successor_at_once_and_nobody_can_leave_for_another() -> None:
+    rig = Rig(node("a"), least=1).raised()
+    rig.fleet.kept(HERE)
+    working = dict(rig.ground.working)
+    rig.fleet.leave(THERE)
+    assert rig.fleet.orders.keeper == HERE
+    rig.fleet.leave(HERE)
+    assert rig.fleet.orders.keeper is None
+    assert rig.fleet.kept(THERE) is None
+    rig.turn()
+    assert rig.ground.working == working, "and nobody's work is disturbed"
 
 
 def test_a_fresh_supervisor_knows_the_keeper_and_gives_it_time_to_be_heard() -> None:
