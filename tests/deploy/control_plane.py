@@ -5,9 +5,9 @@ Everything of it is real but the nodes: a pod that lands on one is said to be re
 
 import base64
 import json
-import os
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +63,15 @@ class ControlPlane:
         for one in self.processes.values():
             one.wait()
 
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """One process stands still for as long as the block lasts."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.processes[name].send_signal(signal.SIGCONT)
+
     def until(self, what: str, holds: Callable[[], bool], within_s: float = READY_WITHIN_S) -> None:
         """Wait for something to hold. Raises RuntimeError saying what did not, and of a process that ended its last words."""
         give_up = time.monotonic() + within_s
@@ -81,12 +90,11 @@ class ControlPlane:
     def _url(self, name: str) -> str:
         return f"{'http' if name in ('etcd', 'peer') else 'https'}://127.0.0.1:{self.ports[name]}"
 
-    def _start(self, name: str, *words: str, **env: str) -> None:
+    def _start(self, name: str, *words: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 [*MORTAL, str(program(name)), *words],
                 cwd=self.folder,
-                env={**os.environ, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -148,13 +156,11 @@ class ControlPlane:
             *("--kubeconfig=kubeconfig", "--leader-elect=false"),
             *("--bind-address=127.0.0.1", f"--secure-port={self.ports['scheduler']}", "--cert-dir=scheduler-certs"),
         )
-        # The list that is watched comes 10 to 30 s late from etcd 3.4.
         self._start(
             "kwok",
             *("--kubeconfig=kubeconfig", f"--config={part('kwok') / 'stages.yaml'}", "--node-ip=127.0.0.1"),
             *("--manage-all-nodes=false", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake"),
             f"--server-address=127.0.0.1:{self.ports['kwok']}",
-            KUBE_FEATURE_WatchListClient="false",
         )
 
     def _define(self) -> None:
