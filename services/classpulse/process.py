@@ -1,7 +1,6 @@
 """What every process of the route does at its start: it stops on signals, and never outlives its supervisor."""
 
 import ctypes
-import gc
 import os
 import signal
 import socket
@@ -10,14 +9,6 @@ from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 LOOK_AGAIN_S = 0.5
-GARBAGE = 50_000
-"""So many more objects than were freed, and the youngest are looked through; by itself Python does so after 700."""
-
-
-def collect_rarely() -> None:
-    """Look for garbage in cycles less often, and not in what is there already: records make none, and are many."""
-    gc.freeze()
-    gc.set_threshold(GARBAGE, 20, 20)
 
 
 def node() -> str:

@@ -9,7 +9,7 @@ import typer
 from classpulse.commands.options import DataOption, ParentOption, settings_of
 from classpulse.errors import BadInput
 from classpulse.faults import check, faults_of
-from classpulse.process import collect_rarely, follow, stop_on_signals
+from classpulse.process import follow, stop_on_signals
 
 IndexOption = Annotated[int, typer.Option(help="Which copy this is, from 0.")]
 CountOption = Annotated[
@@ -66,6 +66,4 @@ def _run(stage: str, index: int, count: int | None, parent: int | None, data: Da
     except ValueError as error:
         raise BadInput([f"CLASSPULSE_FAULT: {error}"]) from error
     settings = replace(settings, fault=faults_of(stage, settings.fault))
-    stage_main = import_module(f"classpulse.{stage}.main")
-    collect_rarely()
-    stage_main.run(settings, index=index, count=count, stop=stop)
+    import_module(f"classpulse.{stage}.main").run(settings, index=index, count=count, stop=stop)

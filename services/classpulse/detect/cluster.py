@@ -37,9 +37,11 @@ class Remote:
         """As `Fleet.leave`."""
         self._ask("leave", by)
 
-    def settings(self) -> Settings:
-        """What its workers go by."""
-        found: Settings = self._ask("settings")
+    def made_by(self) -> tuple[str, Settings] | None:
+        """The version whose code it is, and what its workers go by; None for a version that does not say so."""
+        if not hasattr(self._actor, "made_by"):
+            return None
+        found: tuple[str, Settings] = self._ask("made_by")
         return found
 
     def scale(self, least: int | None, most: int | None) -> None:

@@ -8,6 +8,7 @@ another at work is refused.
 import logging
 import signal
 from contextlib import ExitStack, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -30,8 +31,8 @@ END_WITHIN_S = 2.5
 """Below what a supervisor gives its stages."""
 
 OF_WORKERS = (
-    *("bus", "model", "line", "registry", "runtime", "runtime_threads", "freshness_ms", "commit_ms"),
-    *("log_level", "otlp_endpoint", "trace_one_in"),
+    *("bus", "model", "line", "runtime", "runtime_threads", "freshness_ms", "commit_ms"),
+    *("log_level", "fault", "otlp_endpoint", "trace_one_in"),
 )
 """The settings that a fleet's workers go by."""
 
@@ -85,7 +86,8 @@ def _keep(settings: Settings, by: Keeper, known: View | None, health: Health, wa
             watch.see(None)
             _log.warning("%s; looking again", error)
     if stop.number == LEAVE:
-        fleet.leave(by)
+        with suppress(Recoverable):  # then whoever comes next waits until this one is certainly gone
+            fleet.leave(by)
         _log.info("left to whoever keeps it next")
         return
     with suppress(Recoverable):  # what does not answer now is ended all the same
@@ -115,34 +117,37 @@ class Watch:
 def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = None) -> Remote:
     """The fleet of the cluster that this process is connected to, kept by `by` from now on; made where there is none, with `orders`.
 
-    One whose workers go by other settings is ended and made anew. Raises BadInput where another keeps it. One that is silent is
-    waited for until it speaks or is certainly gone.
+    One of another version, or whose workers go by other settings, is ended and made anew. Raises BadInput where another keeps it. One
+    that is silent is waited for until it speaks or is certainly gone.
     """
     fleet = raised(settings, orders or Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
     clock, before_ms = SystemClock(), 0
     while True:
         try:
             view, silent_ms = fleet.kept(by)
+            other = differing(fleet.made_by(), (version("classpulse"), settings)) if silent_ms is None else []
         except Recoverable as error:  # on a busy machine a supervisor takes long to start
             _log.warning("%s; asking again", error)
             clock.sleep_ms(CLAIM_AGAIN_MS)
             continue
-        if silent_ms is None:
-            if not (other := _other(fleet.settings(), settings)):
-                return fleet
+        if silent_ms is not None:
+            if silent_ms < before_ms:
+                raise _refused(view)
+            before_ms = silent_ms
+            clock.sleep_ms(CLAIM_AGAIN_MS)
+        elif not other:
+            return fleet
+        else:
             _log.warning("its workers go by another %s; it is ended and raised anew", ", ".join(other))
             fleet.ended(END_WITHIN_S)
             fleet = raised(settings, view.orders)
-            continue
-        if silent_ms < before_ms:
-            raise _refused(view)
-        before_ms = silent_ms
-        clock.sleep_ms(CLAIM_AGAIN_MS)
 
 
-def _other(one: Settings, another: Settings) -> list[str]:
-    """The settings of workers that differ."""
-    return [name for name in OF_WORKERS if getattr(one, name) != getattr(another, name)]
+def differing(there: tuple[str, Settings] | None, here: tuple[str, Settings]) -> list[str]:
+    """Why the workers of a fleet are not those that would be made here: the version, or the settings of theirs that differ."""
+    if there is None or there[0] != here[0]:
+        return ["version"]
+    return [name for name in OF_WORKERS if getattr(there[1], name) != getattr(here[1], name)]
 
 
 def _view(fleet: Remote, by: Keeper) -> View:

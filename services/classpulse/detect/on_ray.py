@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,9 @@ class SupervisorActor:
         with self._lock:
             self._fleet.leave(by)
 
-    def settings(self) -> Settings:
-        """What its workers go by."""
-        return self._settings
+    def made_by(self) -> tuple[str, Settings]:
+        """The version whose code this is, and what its workers go by."""
+        return version("classpulse"), self._settings
 
     def end(self) -> View:
         """As `Fleet.end`, with what there still is."""
