@@ -2,9 +2,8 @@
 
 A generated stream (five frames a second and camera, up to ten people of whom half show something) lies in detections.v1 of one
 plaintext node; one fresh process reads it in steps, each a transaction with its outputs, changed state and positions: of as many
-records as the stage takes at most, and of 500. Counted are the last three quarters of the log: a room's plan and its first pieces
-of state are written once, in the first, whose cost is told beside. What it holds more in the end than in the beginning is the rooms'.
-The broker shares both cores. Limits: 3,000 records/s; the CPU time of a record within 20 % from 10 rooms to 1,000.
+records as the stage takes at most, and of 500. What it holds more in the end than in the beginning is the rooms'. The broker
+shares both cores. Limits: 3,000 records/s; the CPU time of a record within 20 % from 10 rooms to 1,000.
 
 Restoring: then the state of 1,000 rooms is written again and again as live rooms do, and a fresh process reads it all. Limit: 15 s.
 """
@@ -29,11 +28,10 @@ from prometheus_client import CollectorRegistry
 
 from classpulse.aggregate.aggregate import Aggregate
 from classpulse.aggregate.main import PACE
-from classpulse.bus.base import Bus, open_bus
+from classpulse.bus.base import open_bus
 from classpulse.bus.limits import unread
 from classpulse.clock import SystemClock
 from classpulse.codec import Outgoing, encode
-from classpulse.process import collect_rarely
 from classpulse.records import CameraConfig, FrameDetections, RoomConfig
 from classpulse.roster import Roster
 from classpulse.stage import Loop
@@ -85,7 +83,7 @@ def main() -> None:
 
 def figures_of(found: dict[int, list[dict[str, float]]]) -> dict[int, dict[str, Any]]:
     """Spread of every figure, by rooms."""
-    figures = ("records_per_s", "cpu_ms_per_record", "first_cpu_ms_per_record", "kib_per_room")
+    figures = ("records_per_s", "cpu_ms_per_record", "kib_per_room")
     return {
         rooms: {figure: spread([one[figure] for one in runs]) for figure in figures} for rooms, runs in found.items()
     }
@@ -118,36 +116,26 @@ def alone(task: Callable[..., T], *arguments: object) -> T:
 def aggregated(url: str, rooms: int, most_records: int) -> dict[str, float]:
     """Aggregate all of the log as one member, in steps of so many records at most."""
     clock, bus, metrics = SystemClock(), open_bus(url), Metrics(OnRegistry(CollectorRegistry()))
-    collect_rarely()
     before = psutil.Process().memory_info().rss
     member = bus.member(Aggregate.name, [DETECTIONS])
     stage = Aggregate(bus, clock, member.assignment, metrics=metrics)
     loop = Loop(stage, bus, member, clock, replace(PACE, max_records=most_records), metrics=metrics)
     while not member.assignment():
         loop.turn()
-    first = unread(bus, Aggregate.name, DETECTIONS) // 4
-    read_first, first_cpu_s = taken(loop, bus, lambda read: read >= first)[::2]
-    read, seconds, cpu_s = taken(loop, bus, lambda _: False)
+    began, cpu_began = time.perf_counter(), time.process_time()
+    taken, seconds, cpu_s = 0, 0.0, 0.0
+    while (now := loop.turn()) or unread(bus, Aggregate.name, DETECTIONS):
+        if now:
+            taken += now
+            seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
     grew = psutil.Process().memory_info().rss - before
     member.close()
     bus.close()
     return {
-        "records_per_s": read / seconds,
-        "cpu_ms_per_record": 1000 * cpu_s / read,
-        "first_cpu_ms_per_record": 1000 * first_cpu_s / read_first,
+        "records_per_s": taken / seconds,
+        "cpu_ms_per_record": 1000 * cpu_s / taken,
         "kib_per_room": grew / 1024 / rooms,
     }
-
-
-def taken(loop: Loop, bus: Bus, enough: Callable[[int], bool]) -> tuple[int, float, float]:
-    """(records, seconds, seconds of CPU) until enough was read, or all: from the beginning to the last step."""
-    began, cpu_began = time.perf_counter(), time.process_time()
-    read, seconds, cpu_s = 0, 0.0, 0.0
-    while not enough(read) and ((now := loop.turn()) or unread(bus, Aggregate.name, DETECTIONS)):
-        if now:
-            read += now
-            seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
-    return read, seconds, cpu_s
 
 
 def fill(url: str, rooms: int, frames: int) -> None:

@@ -137,8 +137,8 @@ class RoomPlan(Record, frozen=True, kw_only=True):
 
     `cameras` maps each expected camera's key to its delivery: a bucket waits for all of them. `bucket_ms` is the length
     of the buckets from the next one on. `due`: whether the room was to be observed at `at_ms`; where it was not, a camera
-    that is new to the plan is due only from its own first word on. Where that turns, another plan is logged: a live camera that
-    has no word of its own then (its ingest is dead) is due from here on, or no longer.
+    that is new to the plan is due only from its own first word on. `turns`: when that has changed since the plan before, and to
+    what: a live camera that has no word of its own then (its ingest is dead) is due from there on, or no longer.
     """
 
     config: RoomConfig
@@ -146,6 +146,7 @@ class RoomPlan(Record, frozen=True, kw_only=True):
     at_ms: int
     bucket_ms: int = 10_000
     due: bool = True
+    turns: tuple[tuple[int, bool], ...] = ()
 
 
 class Idle(Record, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,9 @@ from classpulse.records import Lesson, RoomConfig
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EXPECTED = "expected days and times such as 'Mon-Fri 08:00-12:30' or 'Mon,Wed 13:30-15:00'"
 MINUTES_A_DAY = 24 * 60
+DAY_MS = MINUTES_A_DAY * 60_000
+MOST_DAYS = 7
+CLOCKS_CHANGE_AT = set(range(0, MINUTES_A_DAY, 15))
 
 _LINE = re.compile(r"([A-Za-z,\- ]+?)\s+(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
 
@@ -62,6 +65,33 @@ def due(room: RoomConfig, now_ms: int) -> bool:
     minute = local.hour * 60 + local.minute
     today = [lesson for lesson in room.timetable if lesson.weekday == local.weekday()]
     return not room.timetable or any(lesson.start_minute <= minute < lesson.end_minute for lesson in today)
+
+
+def turns(room: RoomConfig, from_ms: int, to_ms: int) -> tuple[tuple[int, bool], ...]:
+    """When a room began to be due, or ended, after `from_ms` and up to `to_ms`, and which of both. Raises BadInput as `due` does.
+
+    Looks at the lessons of each day: days lie at most MOST_DAYS back.
+    """
+    zone = _zone(room.time_zone)
+    from_ms = max(from_ms, to_ms - MOST_DAYS * DAY_MS)
+    day = datetime.fromtimestamp(from_ms // 1000, UTC).astimezone(zone).date()
+    last_day = datetime.fromtimestamp(to_ms // 1000, UTC).astimezone(zone).date()
+    minutes = {0, *(one.start_minute for one in room.timetable), *(one.end_minute for one in room.timetable)}
+    known = {room.valid_from_ms}
+    while day <= last_day:
+        midnight = datetime.combine(day, time(), zone)
+        day += timedelta(days=1)
+        changed = midnight.utcoffset() != datetime.combine(day, time(), zone).utcoffset()
+        for minute in minutes | CLOCKS_CHANGE_AT if changed else minutes:
+            for fold in (0, 1):
+                wall = (midnight + timedelta(minutes=minute)).replace(fold=fold)
+                known.add(int(wall.timestamp() * 1000))
+    found, before = [], due(room, from_ms)
+    for at_ms in sorted(one for one in known if from_ms < one <= to_ms):
+        if (now := due(room, at_ms)) != before:
+            found.append((at_ms, now))
+        before = now
+    return tuple(found)
 
 
 @lru_cache(maxsize=256)

@@ -4,8 +4,8 @@ A camera is read in (epoch, sequence) order. An old sequence is a duplicate and 
 reason that was told for it; the first record of a higher epoch supersedes all lower ones. Nothing here looks at another
 camera, a bucket or a clock, so a camera's facts depend on its own story alone, however it was batched or interleaved.
 
-The room's timetable is no word of the camera: where the camera says nothing when a lesson begins or ends (its ingest is dead),
-it is due from then on, or no longer. What it says itself counts for more.
+What happened last says whether somebody is due: a word of the camera, or a turn of its room's timetable, which is told beside the
+story: where the camera says nothing when a lesson begins or ends (its ingest is dead), it is due from then on, or no longer.
 
 Two times: `told_ms` is the story's own clock within its epoch (spans and events go by it); `high_ms` is the latest time
 ever told, over all epochs. Coverage and due time are only ever added behind `high_ms`: where a new epoch begins earlier
@@ -43,7 +43,7 @@ LONGEST_INTERVAL_MS = 5 * 60 * 1000
 """A frame never speaks for longer than 1.5 times this, whatever sampling interval it claims."""
 
 TURN_MS = 10_000
-"""A camera that speaks so soon after the timetable's end says itself until when it was to be observed."""
+"""A camera that speaks so soon after the timetable's end is at work: the end is put off, by so long after its last word."""
 
 PAST_EPOCHS = 16
 """So many superseded epochs are remembered, to count what of them comes late once; older ones are duplicates."""
@@ -72,8 +72,7 @@ class Story(msgspec.Struct, array_like=True):
 
     `since_ms`: a camera that was never heard of is due from here on (live cameras only). `past`: of superseded epochs,
     the sequence after the last one that was accounted for. `turns`: the timetable's beginnings (True) and ends (False) that no
-    time told has passed yet, each the opposite of what holds before it; `turned`: the last that was passed since the camera's own
-    word `state`.
+    time told has passed yet; `turned`: the last one passed, unless the camera's own word `state` is from later.
     """
 
     camera: str
@@ -91,17 +90,17 @@ class Story(msgspec.Struct, array_like=True):
     past: dict[int, int] = {}
     past_from: int = 0
     turns: list[tuple[int, bool]] = []
-    turned: bool | None = None
+    turned: tuple[int, bool] | None = None
 
     @property
     def due(self) -> bool:
         """Whether somebody is to be observed here, as far as time was told."""
-        return self.state != "off" if self.turned is None else self.turned
+        return self.state != "off" if self.turned is None else self.turned[1]
 
     @property
     def holds(self) -> bool:
         """Whether somebody is due here, or will be by what is known already."""
-        return self.due or bool(self.turns)
+        return self.due or any(due for _, due in self.turns)
 
     def read(self, noun: Told, rules: dict[str, Rule]) -> list[Fact]:
         """The facts of one record of this camera; none for what was told before."""
@@ -116,7 +115,7 @@ class Story(msgspec.Struct, array_like=True):
             self.newest_frame = (noun.epoch, noun.sequence)
         facts: list[Fact] = []
         if self.turns:
-            self._speaks(_first_ms(noun))
+            self._speaks(noun)
         if noun.epoch > self.epoch:
             self._begin(Reading(rules, _first_ms(noun), facts), noun.epoch)
         reading = Reading(rules, max(_first_ms(noun), self.told_ms), facts)
@@ -130,28 +129,37 @@ class Story(msgspec.Struct, array_like=True):
         self.hole_reason = None
         return facts
 
-    def expect(self, at_ms: int | None) -> list[Fact]:
-        """The camera is part of its room's plan from `at_ms` on (None: since when somebody is due here only its own first word tells)."""
+    def expect(self, at_ms: int | None, state: CameraState = "connecting") -> list[Fact]:
+        """The camera is part of its room's plan from `at_ms` on (None: since when somebody is due here only its own first word tells).
+
+        `state`: until that word; one that is `off` is not waited for.
+        """
         facts: list[Fact] = []
         if self.epoch < 0 and self.high_ms is None:
-            self.since_ms, self.state = at_ms, "connecting"
+            self.since_ms, self.state = at_ms, state
         elif at_ms is not None and not self.due:
             self._cover(at_ms, facts)
-            self._be("connecting")
+            self._be("connecting", at_ms)
         return facts
 
     def turn(self, at_ms: int, due: bool) -> None:
-        """From `at_ms` on the room's timetable wants its live cameras to be observed, or no longer does."""
+        """At `at_ms` the room's timetable begins to want that its live cameras are observed, or no longer does."""
         if self.high_ms is None and self.since_ms is None:
-            self.since_ms = at_ms if due else None
-        elif due != (self.turns[-1][1] if self.turns else self.due):
+            if due:
+                self.since_ms, self.state = at_ms, "connecting"
+        else:
             self.turns.append((at_ms, due))
+
+    def forget_turns(self) -> None:
+        """No timetable says anything of this camera any more."""
+        self.turns, self.turned = [], None
 
     def leave(self) -> list[Fact]:
         """The camera is no part of its room's plan any more: what was going on ends, and nobody is due here."""
         facts: list[Fact] = []
         self._end(list(self.spans), Reading({}, self.told_ms, facts))
-        self.speech, self.state, self.since_ms, self.turns, self.turned = None, "off", None, [], None
+        self.speech, self.state, self.since_ms = None, "off", None
+        self.forget_turns()
         return facts
 
     def idle(self, at_ms: int) -> list[Fact]:
@@ -162,11 +170,7 @@ class Story(msgspec.Struct, array_like=True):
                 return facts
             self.high_ms = self.since_ms
         if at_ms > self.high_ms:
-            reading = Reading({}, at_ms, facts)
-            self._pass(reading)
-            if not self.due:
-                self.speech = None
-                self._end(list(self.spans), reading)
+            self._pass(Reading({}, at_ms, facts))
         return facts
 
     def _is_new(self, noun: Told) -> bool:
@@ -227,27 +231,34 @@ class Story(msgspec.Struct, array_like=True):
             self._step_to(max(self.next_sequence, noun.last_sequence + 1), reading.at_ms, noun.state)
         else:
             self.told_ms = reading.at_ms
-            self._be(noun.state)
+            self._be(noun.state, reading.at_ms)
         if noun.state == "off":
             self._end(list(self.spans), reading)
 
     def _step_to(self, next_sequence: int, told_ms: int, state: CameraState = "up") -> None:
         """The camera gave frames up to here; the newest frame seen before speaks no longer."""
         self.next_sequence, self.told_ms = next_sequence, told_ms
-        self._be(state)
+        self._be(state, told_ms)
         self.speech = None
         silence(self.spans)
 
-    def _speaks(self, at_ms: int) -> None:
-        """The camera has a word of its own: an end of the timetable just before it is not needed."""
-        if self.turns and not self.turns[0][1] and self.turns[0][0] <= at_ms < self.turns[0][0] + TURN_MS:
-            del self.turns[0]
+    def _speaks(self, noun: Told) -> None:
+        """The camera has a word of its own: an end of the timetable just before it is put off, or not needed."""
+        turn_ms, due = self.turns[0]
+        if due or not turn_ms <= _first_ms(noun) < turn_ms + TURN_MS:
+            return
+        del self.turns[0]
+        until_ms = _last_ms(noun) + TURN_MS
+        if not (isinstance(noun, Heartbeat) and noun.state == "off") and (
+            not self.turns or self.turns[0][0] > until_ms
+        ):
+            self.turns.insert(0, (until_ms, False))
 
-    def _be(self, state: CameraState) -> None:
-        """A word of its own; what the timetable would have made of it next may be so already."""
-        self.state, self.turned = state, None
-        if self.turns and self.turns[0][1] == self.due:
-            del self.turns[0]
+    def _be(self, state: CameraState, at_ms: int) -> None:
+        """A word of its own; one from before the last turn of the timetable changes nothing of that."""
+        self.state = state
+        if self.turned is not None and self.turned[0] <= at_ms:
+            self.turned = None
 
     def _hole(self, sequence: int, reading: Reading) -> None:
         """Sequences before `sequence` that nothing told of: taken evenly between the last time told and now."""
@@ -276,13 +287,24 @@ class Story(msgspec.Struct, array_like=True):
             self.past_from = old + 1
 
     def _pass(self, reading: Reading) -> None:
-        """Time passes up to `reading.at_ms`: what the newest frame speaks for is covered; spans are confirmed or end."""
-        self._cover(reading.at_ms, reading.facts)
+        """Time passes up to `reading.at_ms`, from one turn of the timetable to the next; at an end of it what was going on ends."""
+        while self.turns and self.turns[0][0] <= reading.at_ms:
+            turned = self.turns.pop(0)
+            self._elapse(turned[0], reading)
+            self.turned = turned
+            if not self.due:
+                self.speech = None
+                self._end(list(self.spans), reading)
+        self._elapse(reading.at_ms, reading)
+
+    def _elapse(self, at_ms: int, reading: Reading) -> None:
+        """What the newest frame speaks for is covered; spans are confirmed or end."""
+        self._cover(at_ms, reading.facts)
         if self.speech is not None:
-            grow(self.spans, min(reading.at_ms, self.speech.until_ms))
+            grow(self.spans, min(at_ms, self.speech.until_ms))
         if self.spans:
             self._confirm(reading)
-            self._end(over(self.spans, reading.at_ms), reading)
+            self._end(over(self.spans, at_ms), reading)
 
     def _cover(self, at_ms: int, facts: list[Fact]) -> None:
         """Due and observed time from the latest time told until now."""
@@ -291,20 +313,9 @@ class Story(msgspec.Struct, array_like=True):
             self.high_ms = at_ms
         if high_ms is None or at_ms <= high_ms:
             return
-        from_ms, last_ms = high_ms, min(at_ms, high_ms + STATE_HOLDS_MS)
-        while self.turns and self.turns[0][0] <= at_ms:
-            turn_ms, due = self.turns.pop(0)
-            self._lay(from_ms, min(turn_ms, last_ms), facts)
-            from_ms, self.turned = max(from_ms, turn_ms), due
-        self._lay(from_ms, last_ms, facts)
-
-    def _lay(self, start_ms: int, end_ms: int, facts: list[Fact]) -> None:
-        """Time in which the state was the same."""
-        if end_ms <= start_ms:
-            return
-        facts.append(Passed(start_ms, end_ms, self.due))
-        if self.speech is not None and self.due:
-            start_ms, end_ms = max(start_ms, self.speech.from_ms), min(end_ms, self.speech.until_ms)
+        facts.append(Passed(high_ms, min(at_ms, high_ms + STATE_HOLDS_MS), self.due))
+        if self.speech is not None:
+            start_ms, end_ms = max(high_ms, self.speech.from_ms), min(at_ms, self.speech.until_ms)
             if end_ms > start_ms:
                 facts.append(Watched(start_ms, end_ms, self.speech.people))
 
@@ -367,6 +378,11 @@ def _first_ms(noun: Told) -> int:
         case Heartbeat():
             return noun.at_ms
     raise TypeError(f"{type(noun).__name__} has no time; expected FrameDetections, Dropped or Heartbeat")
+
+
+def _last_ms(noun: Told) -> int:
+    """When what a record tells of ended."""
+    return noun.last_ms if isinstance(noun, Dropped) else _first_ms(noun)
 
 
 def _sequences(noun: Told) -> tuple[int, int]:

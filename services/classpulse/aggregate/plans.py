@@ -9,11 +9,14 @@ from classpulse.clock import Clock
 from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Delivery, RoomConfig, RoomPlan, room_of
 from classpulse.roster import Roster, is_bridged
-from classpulse.timetable import due
+from classpulse.timetable import due, turns
 
 LOOK_EVERY_MS = 1_000
 REPEAT_EVERY_MS = 24 * 60 * 60 * 1000
 """An unchanged plan is logged again after this, so that what retention leaves of the log can be replayed."""
+
+AWAY_MS = 60_000
+"""Whoever has not looked for so long may have missed that a timetable turned, and turned back."""
 
 
 class Plans:
@@ -23,6 +26,7 @@ class Plans:
         self._bucket_ms = bucket_ms
         self._roster = Roster(bus, clock)
         self._logged: dict[str, RoomPlan] = {}
+        self._looked_at: set[str] = set()
         self._configs: dict[str, RoomConfig] = {}
         self._cameras: dict[str, CameraConfig] = {}
         self._due_ms: int | None = None
@@ -34,7 +38,7 @@ class Plans:
         """
         if self._due_ms is not None and now_ms < self._due_ms:
             return []
-        self._due_ms = now_ms + LOOK_EVERY_MS
+        self._due_ms, away = now_ms + LOOK_EVERY_MS, self._due_ms is None or now_ms - self._due_ms > AWAY_MS
         self._configs, self._cameras = self._roster.rooms(), self._roster.cameras()
         watched: dict[str, dict[str, Delivery]] = {}
         for key, camera in sorted(self._cameras.items()):
@@ -42,8 +46,13 @@ class Plans:
                 watched.setdefault(room_of(key), {})[key] = camera.delivery
         plans = []
         for room in filter(mine, sorted({*self._configs, *map(room_of, self._cameras), *known})):
-            before = self._logged.get(room) or known.get(room)
+            before = max(
+                filter(None, (self._logged.get(room), known.get(room))), key=lambda plan: plan.at_ms, default=None
+            )
             plan = self._plan(room, watched.get(room, {}), before, now_ms)
+            if before is not None and (away or room not in self._looked_at or plan.due != before.due):
+                plan = msgspec.structs.replace(plan, turns=_turns(plan, before))
+            self._looked_at.add(room)
             if _says_more(plan, before):
                 self._logged[room] = plan
                 plans.append(plan)
@@ -72,11 +81,22 @@ def _due(config: RoomConfig, now_ms: int) -> bool:
         return False
 
 
+def _turns(plan: RoomPlan, before: RoomPlan) -> tuple[tuple[int, bool], ...]:
+    """When the timetable has turned since the plan before; where the configuration is another one, its own time is the turn."""
+    if plan.config != before.config:
+        return ((plan.at_ms, plan.due),) if plan.due != before.due else ()
+    try:
+        return turns(plan.config, before.at_ms, plan.at_ms)
+    except BadInput:
+        return ()
+
+
 def _says_more(plan: RoomPlan, before: RoomPlan | None) -> bool:
     """Whether a plan is worth logging: it differs, or the one before is old. A room without cameras needs none."""
     if before is None:
         return bool(plan.cameras)
     if plan.at_ms - before.at_ms >= REPEAT_EVERY_MS:
         return bool(plan.cameras)
-    due = plan.due if plan.cameras else before.due
-    return msgspec.structs.replace(plan, at_ms=before.at_ms, due=due) != before
+    if plan.turns and plan.cameras:
+        return True
+    return msgspec.structs.replace(plan, at_ms=before.at_ms, due=before.due, turns=before.turns) != before

@@ -286,17 +286,25 @@ class Room:
             joins = before is None or camera not in before.cameras
             if camera not in plan.cameras:
                 facts = self._story(camera).leave()
-            elif joins and not (before is None and camera in self.stories):
-                at_once = plan.due and plan.cameras[camera] == "live"
-                facts = self._story(camera).expect(plan.at_ms if at_once else None)
-            elif before is not None and before.due != plan.due and plan.cameras[camera] == "live":
-                self._story(camera).turn(plan.at_ms, plan.due)
-                facts = []
             else:
-                continue
+                facts = self._expected(camera, plan, joins=joins, heard=before is None and camera in self.stories)
             self.changed.add(("camera", camera))
             published += self._enter(camera, facts, 0)
         return published
+
+    def _expected(self, camera: str, plan: RoomPlan, *, joins: bool, heard: bool) -> list[Fact]:
+        """A camera of the plan: it joins (`heard`: it was heard of before there was one), or its timetable has turned."""
+        story, live = self._story(camera), plan.cameras[camera] == "live"
+        if joins and not heard:
+            return story.expect(
+                plan.at_ms if live and plan.due else None, "off" if live and not plan.due else "connecting"
+            )
+        if not live:
+            story.forget_turns()
+            return []
+        for at_ms, due in ((plan.at_ms, plan.due),) if heard else plan.turns:
+            story.turn(at_ms, due)
+        return []
 
     def _regrid(self, bucket_ms: int) -> None:
         """Another length of bucket, from behind everything that was told or counted so far."""

@@ -130,8 +130,8 @@ def _batches(outputs: Iterator[Outgoing]) -> Iterator[list[Outgoing]]:
 
 
 def _goes_on(room: Room) -> bool:
-    """Whether any camera of the room is not off: what it tells next may lie in any time that is not final."""
-    return any(story.state != "off" for story in room.stories.values())
+    """Whether any camera of the room is due, or will be: what it tells next may lie in any time that is not final."""
+    return any(story.holds for story in room.stories.values())
 
 
 def _not_yet(window: Window, why: str) -> BadInput:

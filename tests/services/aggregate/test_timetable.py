@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from classpulse.aggregate.camera_story import TURN_MS, Story
+from classpulse.aggregate.camera_story import STATE_HOLDS_MS, TURN_MS, Story
 from classpulse.aggregate.facts import Fact, Happened, Passed, Watched
 from classpulse.records import (
     Dropped,
@@ -47,7 +47,7 @@ def idle(camera: str, at_ms: int) -> Idle:
 
 
 def turned(due: bool, *cameras: str, at_ms: int) -> RoomPlan:
-    return msgspec.structs.replace(plan(*cameras, delivery="live", at_ms=at_ms), due=due)
+    return msgspec.structs.replace(plan(*cameras, delivery="live", at_ms=at_ms), due=due, turns=((at_ms, due),))
 
 
 def off_at(at_ms: int) -> Story:
@@ -96,7 +96,86 @@ def test_a_camera_that_closes_a_little_after_the_lessons_end_says_itself_until_w
     read(frames(0, 4_800), story)
     story.turn(30_000, False)
     assert due_in(read([says], story))[0] == (4_800, 31_000)
-    assert story.turns == []
+
+
+def test_a_camera_that_dies_just_after_the_lessons_end_is_due_for_a_moment_and_no_longer() -> None:
+    story = Story(CAM)
+    facts = read(frames(0, 30_100), story)
+    story.turn(30_000, False)
+    facts += read([frame(151, 30_200, at(1)), dropped(152, 155, 30_400, 31_000)], story)
+    assert due_in([*facts, *story.idle(45_000), *story.idle(99_000_000)])[-1] == (31_000, 30_200 + TURN_MS)
+
+
+def test_after_a_weekend_the_first_lesson_counts_from_its_beginning() -> None:
+    story = off_at(1_000)
+    monday_ms = 3 * STATE_HOLDS_MS
+    story.turn(monday_ms, True)
+    assert due_in(story.idle(monday_ms + 15_000)) == [(monday_ms, monday_ms + 15_000)]
+
+
+def test_words_of_before_a_turn_do_not_undo_it_however_late_they_come() -> None:
+    for late, expected in ((frames(5_200, 28_000, first=26), []), ([beat(-1, 30_500, "off")], [(80_000, 90_000)])):
+        story = Story(CAM)
+        read(frames(0, 5_000), story)
+        story.turn(30_000, False)
+        if expected:
+            story.turn(60_000, True)
+        story.idle(80_000)
+        assert due_in([*read(late, story), *story.idle(90_000)]) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ([frame(26, 30_200), beat(26, 31_000, "off")], [(60_000, 100_000), (130_000, 170_000)]),
+        (
+            [beat(25, 6_000, "off"), beat(25, 7_000, "connecting")],
+            [(7_000, 30_000), (60_000, 100_000), (130_000, 170_000)],
+        ),
+    ],
+)
+def test_words_leave_the_turns_that_lie_ahead(says: list[Told], expected: list[tuple[int, int]]) -> None:
+    story = Story(CAM)
+    read(frames(0, 5_000), story)
+    for at_ms, due in ((30_000, False), (60_000, True), (100_000, False), (130_000, True), (170_000, False)):
+        story.turn(at_ms, due)
+    read(says, story)
+    assert due_in(story.idle(200_000)) == expected
+
+
+def test_a_behaviour_lasts_no_longer_than_the_lesson_though_its_last_frame_spoke_for_longer() -> None:
+    story = Story(CAM)
+    rules = {HAND: Rule(least_score=0.5, least_duration_ms=10_000, longest_gap_ms=20_000)}
+    story.read(frame(0, 0, at(1), interval_ms=20_000), rules)
+    story.turn(4_000, False)
+    story.turn(25_000, True)
+    facts = [*story.idle(50_000), *story.read(frame(1, 51_000, epoch=2), rules)]
+    assert not [fact for fact in facts if isinstance(fact, Happened)], "it was not seen for ten seconds"
+    assert [fact for fact in facts if isinstance(fact, Watched)] == [Watched(0, 4_000, {HAND: 1})]
+
+
+def test_a_camera_that_becomes_a_recording_waits_for_no_lesson() -> None:
+    nouns = [
+        turned(False, CAM, at_ms=0),
+        beat(-1, 1_000, "connecting"),
+        beat(-1, 1_100, "off"),
+        turned(True, CAM, at_ms=2_000),
+    ]
+    told = play(
+        [*nouns, plan(CAM, A, at_ms=3_000), *frames(3_000, 60_000, camera=A), beat(285, 61_000, "off", camera=A)]
+    )
+    assert len(told.finals) > 5
+
+
+def test_a_camera_heard_before_there_was_a_plan_is_due_by_it() -> None:
+    heard: list[Record] = [beat(-1, 500, "connecting"), beat(-1, 600, "off")]
+    told = play([*heard, plan(CAM, delivery="live", at_ms=1_000), idle(CAM, 31_000)])
+    assert sum(bucket.due_ms for bucket in told.latest) == 100 + 21_000, "the first bucket was final already"
+
+
+def test_a_camera_never_heard_of_outside_its_lessons_holds_nobody() -> None:
+    told = play([turned(False, A, B, at_ms=0), *frames(0, 60_000, camera=A)])
+    assert len(told.finals) > 4
 
 
 def test_a_camera_that_speaks_long_after_the_lessons_end_was_not_due_in_between() -> None:
@@ -133,6 +212,8 @@ def test_a_camera_that_closes_a_little_before_the_lessons_end_is_waited_for_no_l
     assert not story.holds
     story.turn(40_000, False)
     assert not story.holds, "nothing is to end"
+    story.turn(90_000, True)
+    assert due_in(story.idle(95_000)) == [(90_000, 95_000)]
 
 
 def test_a_camera_that_says_after_the_lessons_beginning_that_it_is_off_is_off() -> None:
@@ -149,6 +230,15 @@ def test_no_frame_of_one_lesson_speaks_for_the_next() -> None:
     story.idle(80_000)
     story.turn(90_000, True)
     assert [f for f in story.idle(120_000) if isinstance(f, Watched)] == []
+
+
+def test_a_raised_hand_is_not_cut_in_two_by_a_break_that_is_shorter_than_a_camera_is_waited_for() -> None:
+    story = Story(CAM)
+    facts = read(frames(0, 29_800, at(1)), story)
+    story.turn(30_000, False)
+    story.turn(35_000, True)
+    facts += read(frames(30_000, 60_000, at(1), first=150), story)
+    assert [fact.event.phase for fact in facts if isinstance(fact, Happened)] == ["started"]
 
 
 def test_a_camera_never_heard_of_is_due_from_the_first_lesson_on() -> None:
@@ -170,9 +260,69 @@ def test_the_other_camera_does_not_make_final_what_the_silent_one_was_due_in() -
 def test_a_plan_that_turns_for_the_camera_of_a_file_changes_nothing() -> None:
     nouns = [plan(CAM), *frames(0, 5_000, at(1))]
     after = frames(65_200, 80_000, at(1), first=26)
-    ended = [msgspec.structs.replace(plan(CAM, at_ms=2_000), due=False), *after]
+    ended = [msgspec.structs.replace(plan(CAM, at_ms=2_000), due=False, turns=((2_000, False),)), *after]
     kept = [plan(CAM, at_ms=2_000), *after]
     assert play([*nouns, *ended]).bytes() == play([*nouns, *kept]).bytes() != []
+
+
+@pytest.mark.parametrize("back_ms", [24 * 60 * MINUTE_MS - 30_000, 24 * 60 * MINUTE_MS + 2 * MINUTE_MS])
+def test_lessons_that_began_and_ended_while_aggregate_was_away_are_told_when_it_is_back(back_ms: int) -> None:
+    rig = Rig()
+    begin = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
+    minute = begin.hour * 60 + begin.minute
+    lessons = tuple(
+        Lesson(weekday=(begin.weekday() + day) % 7, start_minute=minute, end_minute=minute + 10) for day in range(2)
+    )
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons))
+    rig.camera(A, "live")
+    rig.turn()
+    start_ms = rig.clock.now_ms()
+    rig.tell(frames(start_ms, start_ms + MINUTE_MS, camera=A))
+    rig.turn()
+    rig.clock.advance(back_ms)
+    rig.start()
+    for _ in range(15 * 60):
+        rig.turn()
+    ((_, ended), (_, begun), (_, over)) = [turn for plan in rig.all_of(DETECTIONS, RoomPlan) for turn in plan.turns]
+    assert (ended, begun, over) == (False, True, False)
+    finals = [bucket for bucket in rig.all_of(TIMELINES, TimelineBucket) if bucket.final]
+    assert abs(sum(bucket.due_ms for bucket in finals) - 20 * MINUTE_MS) <= MINUTE_MS
+
+
+def always(rig: Rig, *, begins: bool) -> RoomConfig:
+    """A room that is due every day, or only in two days."""
+    today = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC).weekday()
+    days = range(7) if begins else [(today + 2) % 7]
+    lessons = tuple(Lesson(weekday=day, start_minute=0, end_minute=24 * 60) for day in days)
+    return RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons)
+
+
+def test_another_timetable_is_a_turn_when_it_comes() -> None:
+    rig = Rig()
+    rig.room(always(rig, begins=False))
+    rig.camera(A, "live")
+    rig.tell([beat(-1, rig.clock.now_ms(), "connecting", camera=A), beat(-1, rig.clock.now_ms(), "off", camera=A)])
+    rig.turn()
+    rig.room(always(rig, begins=True))
+    for _ in range(60):
+        rig.turn()
+    first, second = rig.all_of(DETECTIONS, RoomPlan)
+    assert (first.turns, second.turns) == ((), ((second.at_ms, True),))
+    assert rig.all_of(TIMELINES, TimelineBucket)[-1].due_ms > 0
+
+
+def test_a_room_without_cameras_has_no_turns_to_tell() -> None:
+    rig = Rig()
+    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
+    minute = now.hour * 60 + now.minute
+    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 1, end_minute=minute + 2)
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.camera(A, "live")
+    rig.turn()
+    rig.camera(A, "live", enabled=False)
+    for _ in range(200):
+        rig.turn()
+    assert [(plan.turns, plan.cameras) for plan in rig.all_of(DETECTIONS, RoomPlan)] == [((), {A: "live"}), ((), {})]
 
 
 def test_a_lesson_in_which_ingest_is_dead_from_the_start_is_due_and_not_seen() -> None:
