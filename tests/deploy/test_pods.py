@@ -191,3 +191,15 @@ def test_readers_of_a_topic_are_upgraded_before_its_writers(place: str) -> None:
                 first, then = stage.get(reader), stage.get(writer)
                 if reader != writer and first is not None and then is not None:
                     assert first < then, f"{topic.name}: {reader} reads what {writer} writes"
+
+
+@pytest.mark.parametrize("place", OVERLAYS)
+def test_what_runs_one_image_is_upgraded_at_one_time(place: str) -> None:
+    orders: dict[str, set[str]] = {}
+    for one in of_kind(overlay(place), "Deployment", "StatefulSet", "CronJob"):
+        spec = one["spec"]["jobTemplate"]["spec"] if one["kind"] == "CronJob" else one["spec"]
+        pod = spec["template"]["spec"]
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            orders.setdefault(container["image"], set()).add(one["metadata"]["annotations"]["classpulse/upgrade-order"])
+    assert orders
+    assert {image: told for image, told in orders.items() if len(told) > 1} == {}, "an image is set once for all"
