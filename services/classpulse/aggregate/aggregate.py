@@ -169,7 +169,8 @@ class Aggregate:
                 at_ms = max(0, read_ms - self._on_its_way_ms)
                 if self._plans.bridged(camera):
                     at_ms = max(0, read_ms - FINALITY_LIMIT_MS)
-                    if story.high_ms is not None and at_ms <= story.high_ms:
+                    told_ms = story.since_ms if story.high_ms is None else story.high_ms
+                    if told_ms is not None and at_ms <= told_ms:
                         continue
                 quiet.append(Idle(room=key, camera=camera, at_ms=at_ms))
                 heard[camera] = read_ms

@@ -18,6 +18,7 @@ import msgspec
 
 from classpulse.aggregate.facts import Counted, Fact, Happened, Missed, Passed, Watched
 from classpulse.aggregate.spans import Span, follow, grow, over, silence
+from classpulse.aggregate.told import first_ms, last_ms, sequences
 from classpulse.codec import frame_trace
 from classpulse.records import (
     BehaviourEvent,
@@ -72,7 +73,8 @@ class Story(msgspec.Struct, array_like=True):
 
     `since_ms`: a camera that was never heard of is due from here on (live cameras only). `past`: of superseded epochs,
     the sequence after the last one that was accounted for. `turns`: the timetable's beginnings (True) and ends (False) that no
-    time told has passed yet; `turned`: the last one passed, unless the camera's own word `state` is from later.
+    time told has passed yet; `turned`: the last one passed, unless the camera's own word `state` is from later; `turn_told_ms`: the
+    latest one that was told.
     """
 
     camera: str
@@ -91,6 +93,7 @@ class Story(msgspec.Struct, array_like=True):
     past_from: int = 0
     turns: list[tuple[int, bool]] = []
     turned: tuple[int, bool] | None = None
+    turn_told_ms: int = 0
 
     @property
     def due(self) -> bool:
@@ -117,8 +120,8 @@ class Story(msgspec.Struct, array_like=True):
         if self.turns:
             self._speaks(noun)
         if noun.epoch > self.epoch:
-            self._begin(Reading(rules, _first_ms(noun), facts), noun.epoch)
-        reading = Reading(rules, max(_first_ms(noun), self.told_ms), facts)
+            self._begin(Reading(rules, first_ms(noun), facts), noun.epoch)
+        reading = Reading(rules, max(first_ms(noun), self.told_ms), facts)
         match noun:
             case FrameDetections():
                 self._frame(noun, reading)
@@ -143,10 +146,14 @@ class Story(msgspec.Struct, array_like=True):
         return facts
 
     def turn(self, at_ms: int, due: bool) -> None:
-        """At `at_ms` the room's timetable begins to want that its live cameras are observed, or no longer does."""
+        """At `at_ms` the room's timetable begins to want that its live cameras are observed, or no longer does; told once more: nothing."""
+        if at_ms <= self.turn_told_ms:
+            return
+        self.turn_told_ms = at_ms
         if self.high_ms is None and self.since_ms is None:
-            if due:
-                self.since_ms, self.state = at_ms, "connecting"
+            self.since_ms, self.state = (at_ms, "connecting") if due else (None, "off")
+        elif due and self.turns and self.turns[-1][0] >= at_ms:  # the end before it is put off beyond it
+            self.turns[-1] = (at_ms, due)
         else:
             self.turns.append((at_ms, due))
 
@@ -208,9 +215,10 @@ class Story(msgspec.Struct, array_like=True):
         self._step_to(noun.sequence + 1, reading.at_ms)
         counted = _by_behaviour(noun.detections)
         interval_ms = min(max(noun.interval_ms, 0), LONGEST_INTERVAL_MS)
-        self.speech = Speech(
-            reading.at_ms, reading.at_ms + 3 * interval_ms // 2, {name: len(seen) for name, seen in counted.items()}
-        )
+        until_ms = reading.at_ms + 3 * interval_ms // 2
+        if self.turned is not None:  # a turn that it came too late for
+            until_ms = min(until_ms, self.turned[0])
+        self.speech = Speech(reading.at_ms, until_ms, {name: len(seen) for name, seen in counted.items()})
         self._link(counted, noun.model, reading)
         self._confirm(reading)
         reading.facts.append(Counted(reading.at_ms, noun.model))
@@ -219,10 +227,10 @@ class Story(msgspec.Struct, array_like=True):
         first = max(noun.first_sequence, self.next_sequence)
         self._hole(first, reading)
         self._pass(reading)
-        last_ms = max(noun.last_ms, reading.at_ms)
-        self._step_to(noun.last_sequence + 1, last_ms)
-        self._pass(reading._replace(at_ms=last_ms))
-        reading.facts.append(Missed(reading.at_ms, last_ms, noun.last_sequence + 1 - first, noun.reason))
+        ended_ms = max(noun.last_ms, reading.at_ms)
+        self._step_to(noun.last_sequence + 1, ended_ms)
+        self._pass(reading._replace(at_ms=ended_ms))
+        reading.facts.append(Missed(reading.at_ms, ended_ms, noun.last_sequence + 1 - first, noun.reason))
 
     def _heartbeat(self, noun: Heartbeat, reading: Reading) -> None:
         self._hole(noun.last_sequence + 1, reading)
@@ -245,19 +253,23 @@ class Story(msgspec.Struct, array_like=True):
     def _speaks(self, noun: Told) -> None:
         """The camera has a word of its own: an end of the timetable just before it is put off, or not needed."""
         turn_ms, due = self.turns[0]
-        if due or not turn_ms <= _first_ms(noun) < turn_ms + TURN_MS:
+        if due or not turn_ms <= first_ms(noun) < turn_ms + TURN_MS:
             return
         del self.turns[0]
-        until_ms = _last_ms(noun) + TURN_MS
-        if not (isinstance(noun, Heartbeat) and noun.state == "off") and (
-            not self.turns or self.turns[0][0] > until_ms
-        ):
-            self.turns.insert(0, (until_ms, False))
+        if not (isinstance(noun, Heartbeat) and noun.state == "off"):
+            self._put_off(last_ms(noun))
+
+    def _put_off(self, spoke_ms: int) -> None:
+        """The timetable's end comes so long after this word, unless the next lesson has begun by then."""
+        if not self.turns or self.turns[0][0] > spoke_ms + TURN_MS:
+            self.turns.insert(0, (spoke_ms + TURN_MS, False))
 
     def _be(self, state: CameraState, at_ms: int) -> None:
         """A word of its own; one from before the last turn of the timetable changes nothing of that."""
         self.state = state
         if self.turned is not None and self.turned[0] <= at_ms:
+            if not self.turned[1] and state != "off":
+                self._put_off(at_ms)
             self.turned = None
 
     def _hole(self, sequence: int, reading: Reading) -> None:
@@ -271,12 +283,12 @@ class Story(msgspec.Struct, array_like=True):
     def _late(self, noun: Told) -> list[Fact]:
         """A record of a superseded epoch: what it tells of frames nobody told of before is counted, and nothing else."""
         known = self.past.get(noun.epoch, 0)
-        first, last = _sequences(noun)
+        first, last = sequences(noun)
         if last < known or noun.epoch < self.past_from:
             return []
         self.past[noun.epoch] = last + 1
         self._forget()
-        at_ms = _first_ms(noun)
+        at_ms = first_ms(noun)
         late = [(max(first, known) - known, UNEXPLAINED), (last + 1 - max(first, known), SUPERSEDED)]
         return [Missed(at_ms, at_ms, frames, reason) for frames, reason in late if frames > 0]
 
@@ -291,6 +303,10 @@ class Story(msgspec.Struct, array_like=True):
         while self.turns and self.turns[0][0] <= reading.at_ms:
             turned = self.turns.pop(0)
             self._elapse(turned[0], reading)
+            if turned[0] < self.told_ms:  # told late: a word of the camera is from later
+                if not turned[1] and self.state != "off":
+                    self._put_off(self.told_ms)
+                continue
             self.turned = turned
             if not self.due:
                 self.speech = None
@@ -366,32 +382,3 @@ def _by_behaviour(detections: tuple[Detection, ...]) -> dict[str, list[Detection
     for one in detections:
         found.setdefault(one.behaviour, []).append(one)
     return found
-
-
-def _first_ms(noun: Told) -> int:
-    """When what a record tells of began."""
-    match noun:
-        case FrameDetections():
-            return noun.captured_at_ms
-        case Dropped():
-            return noun.first_ms
-        case Heartbeat():
-            return noun.at_ms
-    raise TypeError(f"{type(noun).__name__} has no time; expected FrameDetections, Dropped or Heartbeat")
-
-
-def _last_ms(noun: Told) -> int:
-    """When what a record tells of ended."""
-    return noun.last_ms if isinstance(noun, Dropped) else _first_ms(noun)
-
-
-def _sequences(noun: Told) -> tuple[int, int]:
-    """The sequences a record accounts for, first and last; for a heartbeat none, behind the last it knows of."""
-    match noun:
-        case FrameDetections():
-            return noun.sequence, noun.sequence
-        case Dropped():
-            return noun.first_sequence, noun.last_sequence
-        case Heartbeat():
-            return noun.last_sequence + 1, noun.last_sequence
-    raise TypeError(f"{type(noun).__name__} has no sequence; expected FrameDetections, Dropped or Heartbeat")

@@ -44,7 +44,7 @@ class Plans:
         for key, camera in sorted(self._cameras.items()):
             if camera.enabled:
                 watched.setdefault(room_of(key), {})[key] = camera.delivery
-        plans = []
+        plans, looked_at = [], set()
         for room in filter(mine, sorted({*self._configs, *map(room_of, self._cameras), *known})):
             before = max(
                 filter(None, (self._logged.get(room), known.get(room))), key=lambda plan: plan.at_ms, default=None
@@ -52,10 +52,11 @@ class Plans:
             plan = self._plan(room, watched.get(room, {}), before, now_ms)
             if before is not None and (away or room not in self._looked_at or plan.due != before.due):
                 plan = msgspec.structs.replace(plan, turns=_turns(plan, before))
-            self._looked_at.add(room)
+            looked_at.add(room)
             if _says_more(plan, before):
                 self._logged[room] = plan
                 plans.append(plan)
+        self._looked_at = looked_at
         return plans
 
     def bridged(self, camera: str) -> bool:
@@ -66,7 +67,7 @@ class Plans:
         """The plan of a room now, `watched` by these cameras. A configuration valid only later leaves the one before in force."""
         config = self._configs.get(room, RoomConfig(room=room))
         if config.valid_from_ms > now_ms:
-            config = before.config if before is not None else RoomConfig(room=room)
+            config = before.config if before is not None else RoomConfig(room=room, valid_from_ms=config.valid_from_ms)
         cameras = watched if config.enabled else {}
         return RoomPlan(
             config=config, cameras=cameras, at_ms=now_ms, bucket_ms=self._bucket_ms, due=_due(config, now_ms)
@@ -83,12 +84,12 @@ def _due(config: RoomConfig, now_ms: int) -> bool:
 
 def _turns(plan: RoomPlan, before: RoomPlan) -> tuple[tuple[int, bool], ...]:
     """When the timetable has turned since the plan before; where the configuration is another one, its own time is the turn."""
-    if plan.config != before.config:
-        return ((plan.at_ms, plan.due),) if plan.due != before.due else ()
     try:
-        return turns(plan.config, before.at_ms, plan.at_ms)
+        found = turns(before.config, before.at_ms, plan.at_ms)
     except BadInput:
-        return ()
+        found = ()
+    last = found[-1][1] if found else before.due
+    return found if last == plan.due else (*found, (plan.at_ms, plan.due))
 
 
 def _says_more(plan: RoomPlan, before: RoomPlan | None) -> bool:

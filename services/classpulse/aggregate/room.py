@@ -283,7 +283,8 @@ class Room:
         if self.frontier.grid.steps[-1][1] != plan.bucket_ms:
             self._regrid(plan.bucket_ms)
         for camera in sorted({**(before.cameras if before else self.stories), **plan.cameras}):
-            joins = before is None or camera not in before.cameras
+            earlier = None if before is None else before.cameras.get(camera)
+            joins = earlier is None or (earlier == "complete" and plan.cameras.get(camera) == "live")
             if camera not in plan.cameras:
                 facts = self._story(camera).leave()
             else:

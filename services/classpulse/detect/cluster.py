@@ -39,9 +39,12 @@ class Remote:
 
     def made_by(self) -> tuple[str, Settings] | None:
         """The version whose code it is, and what its workers go by; None for a version that does not say so."""
-        if not hasattr(self._actor, "made_by"):
+        try:
+            found: tuple[str, Settings] = self._ask("made_by")
+        except (
+            AttributeError
+        ):  # of the handle; of the actor itself through Ray's client, whose handle knows the class that is here
             return None
-        found: tuple[str, Settings] = self._ask("made_by")
         return found
 
     def scale(self, least: int | None, most: int | None) -> None:

@@ -347,6 +347,9 @@ def test_a_bridged_camera_that_stays_away_lets_go_of_what_is_older_than_the_limi
 def test_a_bridged_camera_of_which_nothing_was_ever_heard_is_let_go_after_the_limit(rig: Rig) -> None:
     rig.bridged(A)
     rig.turn()
+    for _ in range(60):
+        rig.turn(after_ms=SILENT_MS)
+    assert rig.all_of(DETECTIONS, Idle) == [], "as long as nothing is let go, there is nothing to tell"
     for _ in range(3):
         rig.turn(after_ms=FINALITY_LIMIT_MS // 2)
     rig.turn(after_ms=SILENT_MS)

@@ -1,7 +1,6 @@
 """What the timetable says where a camera has no word of its own: its ingest was dead when a lesson began, or when it ended."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -13,15 +12,10 @@ from classpulse.records import (
     FrameDetections,
     Heartbeat,
     Idle,
-    Lesson,
     Record,
-    RoomConfig,
     RoomPlan,
     Rule,
-    TimelineBucket,
 )
-from classpulse.topics import DETECTIONS, TIMELINES
-from tests.services.aggregate.rig import Rig
 from tests.services.aggregate.stories import CAM, HAND, ROOM, A, B, at, beat, dropped, frame, frames, plan, play
 
 MINUTE_MS = 60_000
@@ -174,6 +168,9 @@ def test_a_camera_heard_before_there_was_a_plan_is_due_by_it() -> None:
 
 
 def test_a_camera_never_heard_of_outside_its_lessons_holds_nobody() -> None:
+    story = Story(CAM)
+    story.turn(1_000, False)
+    assert not story.holds
     told = play([turned(False, A, B, at_ms=0), *frames(0, 60_000, camera=A)])
     assert len(told.finals) > 4
 
@@ -237,7 +234,7 @@ def test_a_raised_hand_is_not_cut_in_two_by_a_break_that_is_shorter_than_a_camer
     facts = read(frames(0, 29_800, at(1)), story)
     story.turn(30_000, False)
     story.turn(35_000, True)
-    facts += read(frames(30_000, 60_000, at(1), first=150), story)
+    facts += [*read(frames(30_000, 32_000, at(1), first=150), story), *story.idle(45_000)]
     assert [fact.event.phase for fact in facts if isinstance(fact, Happened)] == ["started"]
 
 
@@ -265,84 +262,62 @@ def test_a_plan_that_turns_for_the_camera_of_a_file_changes_nothing() -> None:
     assert play([*nouns, *ended]).bytes() == play([*nouns, *kept]).bytes() != []
 
 
-@pytest.mark.parametrize("back_ms", [24 * 60 * MINUTE_MS - 30_000, 24 * 60 * MINUTE_MS + 2 * MINUTE_MS])
-def test_lessons_that_began_and_ended_while_aggregate_was_away_are_told_when_it_is_back(back_ms: int) -> None:
-    rig = Rig()
-    begin = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
-    minute = begin.hour * 60 + begin.minute
-    lessons = tuple(
-        Lesson(weekday=(begin.weekday() + day) % 7, start_minute=minute, end_minute=minute + 10) for day in range(2)
-    )
-    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons))
-    rig.camera(A, "live")
-    rig.turn()
-    start_ms = rig.clock.now_ms()
-    rig.tell(frames(start_ms, start_ms + MINUTE_MS, camera=A))
-    rig.turn()
-    rig.clock.advance(back_ms)
-    rig.start()
-    for _ in range(15 * 60):
-        rig.turn()
-    ((_, ended), (_, begun), (_, over)) = [turn for plan in rig.all_of(DETECTIONS, RoomPlan) for turn in plan.turns]
-    assert (ended, begun, over) == (False, True, False)
-    finals = [bucket for bucket in rig.all_of(TIMELINES, TimelineBucket) if bucket.final]
-    assert abs(sum(bucket.due_ms for bucket in finals) - 20 * MINUTE_MS) <= MINUTE_MS
+@pytest.mark.parametrize("end_comes_again", [False, True])
+def test_a_last_word_after_an_end_that_was_passed_puts_it_off_and_does_not_undo_it(end_comes_again: bool) -> None:
+    story = Story(CAM)
+    read(frames(0, 29_800), story)
+    story.turn(30_000, False)
+    if end_comes_again:
+        story.turn(30_000, False)
+    facts = [*story.idle(29_900), *read([frame(150, 30_200)], story)]
+    if not end_comes_again:
+        story.idle(45_000)
+        facts = read([frame(0, 41_000, epoch=2)], story)
+    facts += story.idle(99_000_000)
+    assert sum(end - start for start, end in due_in(facts)) <= 2 * TURN_MS
+    assert not story.holds
 
 
-def always(rig: Rig, *, begins: bool) -> RoomConfig:
-    """A room that is due every day, or only in two days."""
-    today = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC).weekday()
-    days = range(7) if begins else [(today + 2) % 7]
-    lessons = tuple(Lesson(weekday=day, start_minute=0, end_minute=24 * 60) for day in days)
-    return RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons)
+def test_an_end_that_was_put_off_beyond_the_next_beginning_is_none() -> None:
+    story = Story(CAM)
+    read(frames(0, 29_800), story)
+    story.turn(30_000, False)
+    read([dropped(150, 250, 30_400, 55_000)], story)
+    story.turn(60_000, True)
+    story.turn(30_000, False)
+    assert due_in(story.idle(90_000)) == [(55_000, 60_000), (60_000, 90_000)]
 
 
-def test_another_timetable_is_a_turn_when_it_comes() -> None:
-    rig = Rig()
-    rig.room(always(rig, begins=False))
-    rig.camera(A, "live")
-    rig.tell([beat(-1, rig.clock.now_ms(), "connecting", camera=A), beat(-1, rig.clock.now_ms(), "off", camera=A)])
-    rig.turn()
-    rig.room(always(rig, begins=True))
-    for _ in range(60):
-        rig.turn()
-    first, second = rig.all_of(DETECTIONS, RoomPlan)
-    assert (first.turns, second.turns) == ((), ((second.at_ms, True),))
-    assert rig.all_of(TIMELINES, TimelineBucket)[-1].due_ms > 0
+def test_turns_that_are_told_late_do_not_undo_words_of_after_them() -> None:
+    story = Story(CAM)
+    facts = read(frames(0, 50_000, at(1)), story)
+    story.turn(30_000, False)
+    story.turn(40_000, True)
+    facts += read(frames(50_200, 70_000, at(1), first=251), story)
+    assert [fact.event.phase for fact in facts if isinstance(fact, Happened)] == ["started"]
+    assert due_in(story.idle(3_600_000))[-1][1] == 3_600_000, "a lesson goes on"
+    dead = Story(CAM)
+    read(frames(0, 50_000), dead)
+    dead.turn(30_000, False)
+    assert due_in(dead.idle(3_600_000)) == [(50_000, 50_000 + TURN_MS)]
+    off = off_at(25_000)
+    off.turn(20_000, True)
+    assert due_in(off.idle(3_600_000)) == []
 
 
-def test_a_room_without_cameras_has_no_turns_to_tell() -> None:
-    rig = Rig()
-    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
-    minute = now.hour * 60 + now.minute
-    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 1, end_minute=minute + 2)
-    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
-    rig.camera(A, "live")
-    rig.turn()
-    rig.camera(A, "live", enabled=False)
-    for _ in range(200):
-        rig.turn()
-    assert [(plan.turns, plan.cameras) for plan in rig.all_of(DETECTIONS, RoomPlan)] == [((), {A: "live"}), ((), {})]
+def test_a_frame_that_comes_after_the_end_it_was_taken_before_speaks_only_up_to_that() -> None:
+    story = Story(CAM)
+    read([frame(0, 20_000, interval_ms=10_000)], story)
+    story.turn(30_000, False)
+    story.idle(45_000)
+    facts = [*read([frame(1, 28_000, interval_ms=20_000)], story), *story.idle(60_000)]
+    assert [fact for fact in facts if isinstance(fact, Watched)] == []
 
 
-def test_a_lesson_in_which_ingest_is_dead_from_the_start_is_due_and_not_seen() -> None:
-    rig = Rig()
-    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
-    minute = now.hour * 60 + now.minute
-    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 5, end_minute=minute + 15)
-    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
-    rig.camera(A, "live")
-    now_ms = rig.clock.now_ms()
-    rig.tell([beat(-1, now_ms, "connecting", camera=A), beat(-1, now_ms, "off", camera=A)])
-    for second in range(20 * 60):
-        if second == 8 * 60:
-            rig.start()  # a fresh process goes by what lies on the bus
-        rig.turn()
-    assert [p.due for p in rig.all_of(DETECTIONS, RoomPlan)] == [False, True, False]
-    finals = [bucket for bucket in rig.all_of(TIMELINES, TimelineBucket) if bucket.final]
-    assert abs(sum(bucket.due_ms for bucket in finals) - 10 * MINUTE_MS) <= 1_000
-    assert sum(bucket.observed_ms for bucket in finals) == 0
-    assert len(rig.all_of(DETECTIONS, Idle)) < 70, "no more than in the lesson"
+@pytest.mark.parametrize("heard", [[], [beat(-1, 500, "connecting"), beat(-1, 600, "off")]])
+def test_a_recording_that_becomes_a_live_camera_in_a_lesson_is_due_from_then_on(heard: list[Record]) -> None:
+    nouns = [plan(CAM), *heard, plan(CAM, delivery="live", at_ms=20_000), idle(CAM, 61_000)]
+    assert sum(bucket.due_ms for bucket in play(nouns).latest) - (100 if heard else 0) == 41_000
 
 
 def test_what_was_going_on_when_ingest_died_is_told_to_its_end() -> None:

@@ -9,6 +9,7 @@ pytest.importorskip("ray", reason="the fleet needs Ray (the ray extra)")
 
 from classpulse.clock import ManualClock
 from classpulse.detect import fleet_worker
+from classpulse.detect.cluster import Remote
 from classpulse.detect.keeper import OF_WORKERS, Watch, differing
 from classpulse.settings import Settings
 from tests.services.detect.ground import Rig, healthy, node
@@ -55,3 +56,7 @@ def test_the_settings_of_workers_are_those_that_they_read() -> None:
     texts = [(folder / f"{name}.py").read_text() for name in ("eyes", "fleet_worker", "main", "opening", "probe")]
     read = {name for text in texts for name in re.findall(r"settings\.(\w+)", text)}
     assert read - {"bus_as", "describe"} | {"bus", "otlp_endpoint", "trace_one_in"} == set(OF_WORKERS)
+
+
+def test_a_fleet_of_a_version_that_does_not_say_who_made_it_is_another() -> None:
+    assert Remote(object()).made_by() is None

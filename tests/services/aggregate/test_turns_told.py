@@ -1,0 +1,153 @@
+"""Aggregate tells what timetables have turned, wherever it was meanwhile."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from classpulse.aggregate.plans import Plans
+from classpulse.bus.memory import MemoryBus
+from classpulse.clock import ManualClock
+from classpulse.records import (
+    CameraConfig,
+    Idle,
+    Lesson,
+    RoomConfig,
+    RoomPlan,
+    TimelineBucket,
+)
+from classpulse.roster import Roster
+from classpulse.topics import DETECTIONS, TIMELINES, TOPICS
+from tests.services.aggregate.rig import Rig
+from tests.services.aggregate.stories import ROOM, A, beat, frames
+
+MINUTE_MS = 60_000
+
+
+@pytest.mark.parametrize("back_ms", [24 * 60 * MINUTE_MS - 30_000, 24 * 60 * MINUTE_MS + 2 * MINUTE_MS])
+def test_lessons_that_began_and_ended_while_aggregate_was_away_are_told_when_it_is_back(back_ms: int) -> None:
+    rig = Rig()
+    begin = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
+    minute = begin.hour * 60 + begin.minute
+    lessons = tuple(
+        Lesson(weekday=(begin.weekday() + day) % 7, start_minute=minute, end_minute=minute + 10) for day in range(2)
+    )
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons))
+    rig.camera(A, "live")
+    rig.turn()
+    start_ms = rig.clock.now_ms()
+    rig.tell(frames(start_ms, start_ms + MINUTE_MS, camera=A))
+    rig.turn()
+    rig.clock.advance(back_ms)
+    rig.start()
+    for _ in range(15 * 60):
+        rig.turn()
+    ((_, ended), (_, begun), (_, over)) = [turn for plan in rig.all_of(DETECTIONS, RoomPlan) for turn in plan.turns]
+    assert (ended, begun, over) == (False, True, False)
+    finals = [bucket for bucket in rig.all_of(TIMELINES, TimelineBucket) if bucket.final]
+    assert abs(sum(bucket.due_ms for bucket in finals) - 20 * MINUTE_MS) <= MINUTE_MS
+
+
+def always(rig: Rig, *, begins: bool) -> RoomConfig:
+    """A room that is due every day, or only in two days."""
+    today = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC).weekday()
+    days = range(7) if begins else [(today + 2) % 7]
+    lessons = tuple(Lesson(weekday=day, start_minute=0, end_minute=24 * 60) for day in days)
+    return RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons)
+
+
+def test_another_timetable_is_a_turn_when_it_comes() -> None:
+    rig = Rig()
+    rig.room(always(rig, begins=False))
+    rig.camera(A, "live")
+    rig.tell([beat(-1, rig.clock.now_ms(), "connecting", camera=A), beat(-1, rig.clock.now_ms(), "off", camera=A)])
+    rig.turn()
+    rig.room(always(rig, begins=True))
+    for _ in range(60):
+        rig.turn()
+    first, second = rig.all_of(DETECTIONS, RoomPlan)
+    assert (first.turns, second.turns) == ((), ((second.at_ms, True),))
+    assert rig.all_of(TIMELINES, TimelineBucket)[-1].due_ms > 0
+
+
+def test_a_configuration_that_changes_while_aggregate_is_away_hides_no_lesson_of_before() -> None:
+    rig = Rig()
+    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
+    minute = now.hour * 60 + now.minute
+    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 2, end_minute=minute + 12)
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.camera(A, "live")
+    rig.tell([beat(-1, rig.clock.now_ms(), "connecting", camera=A), beat(-1, rig.clock.now_ms(), "off", camera=A)])
+    rig.turn()
+    rig.clock.advance(30 * MINUTE_MS)
+    tomorrow = Lesson(weekday=(now.weekday() + 1) % 7, start_minute=0, end_minute=60)
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(tomorrow,)))
+    rig.start()
+    for _ in range(60):
+        rig.turn()
+    assert [due for p in rig.all_of(DETECTIONS, RoomPlan) for _, due in p.turns] == [True, False]
+
+
+def test_the_first_configuration_of_a_room_counts_from_when_it_is_valid() -> None:
+    rig = Rig()
+    config = RoomConfig(room=ROOM, time_zone="UTC", valid_from_ms=rig.clock.now_ms() + 30_000)
+    rig.room(config)
+    rig.camera(A, "live")
+    for _ in range(60):
+        rig.turn()
+    assert [p.due for p in rig.all_of(DETECTIONS, RoomPlan)] == [False, True]
+
+
+def test_turns_of_rooms_that_were_nobodys_for_a_while_are_told_when_they_are_somebodys() -> None:
+    bus, clock = MemoryBus(clock=ManualClock()), ManualClock()
+    bus.create(tuple(TOPICS.values()))
+    plans = Plans(bus, clock, 10_000)
+    now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+    minute = now.hour * 60 + now.minute
+    lessons = tuple(
+        Lesson(weekday=now.weekday(), start_minute=minute + at, end_minute=minute + at + 3) for at in (0, 6)
+    )
+    Roster(bus, clock).write(
+        [
+            RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons),
+            CameraConfig(camera=A, source="file:///x", delivery="live"),
+        ]
+    )
+    told: list[RoomPlan] = []
+    for second in range(0, 480, 10):
+        told += plans.due(clock.now_ms(), lambda _: not 120 <= second < 470, {ROOM: told[-1] if told else None})  # noqa: B023
+        clock.advance(10_000)
+    assert [[due for _, due in p.turns] for p in told] == [[], [False, True]]
+
+
+def test_a_room_without_cameras_has_no_turns_to_tell() -> None:
+    rig = Rig()
+    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
+    minute = now.hour * 60 + now.minute
+    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 1, end_minute=minute + 2)
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.camera(A, "live")
+    rig.turn()
+    rig.camera(A, "live", enabled=False)
+    for _ in range(200):
+        rig.turn()
+    assert [(plan.turns, plan.cameras) for plan in rig.all_of(DETECTIONS, RoomPlan)] == [((), {A: "live"}), ((), {})]
+
+
+def test_a_lesson_in_which_ingest_is_dead_from_the_start_is_due_and_not_seen() -> None:
+    rig = Rig()
+    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
+    minute = now.hour * 60 + now.minute
+    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 5, end_minute=minute + 15)
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.camera(A, "live")
+    now_ms = rig.clock.now_ms()
+    rig.tell([beat(-1, now_ms, "connecting", camera=A), beat(-1, now_ms, "off", camera=A)])
+    for second in range(20 * 60):
+        if second == 8 * 60:
+            rig.start()  # a fresh process goes by what lies on the bus
+        rig.turn()
+    assert [p.due for p in rig.all_of(DETECTIONS, RoomPlan)] == [False, True, False]
+    finals = [bucket for bucket in rig.all_of(TIMELINES, TimelineBucket) if bucket.final]
+    assert abs(sum(bucket.due_ms for bucket in finals) - 10 * MINUTE_MS) <= 1_000
+    assert sum(bucket.observed_ms for bucket in finals) == 0
+    assert len(rig.all_of(DETECTIONS, Idle)) < 70, "no more than in the lesson"
