@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +68,14 @@ class Ups:
         return process
 
     def say(self, *words: str, client: bool = False) -> str:
-        """What another command prints, which must succeed; on a busy machine Ray may refuse it at first."""
-        told = patiently(lambda: self.run(*words, client=client))
+        """What another command prints, which must succeed."""
+        told = self.run(*words, client=client)
         assert told.returncode == 0, told.stderr
         return told.stdout
 
     def run(self, *words: str, client: bool = False) -> "subprocess.CompletedProcess[str]":
         where = self._head.client if client else self._head.address
-        return subprocess.run([*COMMAND, *words, "--address", where], check=False, **SHOWN, env=self._environ)
+        return patiently([*COMMAND, *words, "--address", where], self._environ)
 
     def log_file(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -106,10 +105,11 @@ class Ups:
 SHOWN: dict[str, Any] = {"capture_output": True, "text": True, "timeout": LIMIT_S}
 
 
-def patiently(command: Callable[[], "subprocess.CompletedProcess[str]"]) -> "subprocess.CompletedProcess[str]":
-    """Again and again while Ray has no time."""
+def patiently(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """A command that has ended; once more while Ray refuses it (exit code 1), as it may at first on a busy machine."""
     give_up = time.monotonic() + LIMIT_S
-    while (told := command()).returncode == 1 and time.monotonic() < give_up:
+    while (told := subprocess.run(command, check=False, **SHOWN, env=env)).returncode == 1:
+        assert time.monotonic() < give_up, told.stderr
         time.sleep(1)
     return told
 
@@ -260,7 +260,7 @@ def test_one_that_was_detached_is_adopted_with_its_orders(ups: Ups) -> None:
 def test_versions_that_differ_are_one_line(ups: Ups, ray_head: Head) -> None:
     other = "import ray; ray.__version__ = '2.0.0'; from classpulse.cli import main; main()"
     command = [sys.executable, "-c", other, "fleet", "status", "--address", ray_head.client]
-    told = patiently(partial(subprocess.run, command, check=False, **SHOWN, env=environ()))
+    told = patiently(command, environ())
     assert told.returncode == 2, told.stderr
     assert re.fullmatch(
         r"classpulse: --address = 'ray://.*': .*cluster was started with: Ray: 2\.\d+\.\d+ .*Ray: 2\.0\.0 .*; expected .*\n",
