@@ -17,9 +17,10 @@ from typing import NamedTuple
 from classpulse.accounts import Account, Ledger
 from classpulse.aggregate.room import Room
 from classpulse.aggregate.rooms import MOST_FINALS, Rooms
+from classpulse.aggregate.told import sequences
 from classpulse.codec import Stored
 from classpulse.errors import InvalidRecord
-from classpulse.records import Dropped, FrameDetections, Heartbeat, Hole, RoomPlan, TimelineBucket, Told
+from classpulse.records import Hole, RoomPlan, TimelineBucket, Told
 from classpulse.stage import ALLOWED_SKEW_MS, decode_in_time
 
 NOT_FINAL = "not final"
@@ -199,7 +200,7 @@ class Recount:
             return noun.epoch < story.epoch and noun.epoch not in story.past
         if isinstance(noun, Hole):
             return False
-        first = _first_sequence(noun)
+        first, _ = sequences(noun)
         if (noun.epoch, first) != (0, 0):
             self._doubt_until(record)
         return first > 0
@@ -296,14 +297,3 @@ def _sum(cameras: Mapping[str, Counts]) -> Counts:
     for counts in cameras.values():
         missing.update(counts.missing)
     return Counts(sum(counts.frames for counts in cameras.values()), dict(missing))
-
-
-def _first_sequence(noun: Told) -> int:
-    match noun:
-        case FrameDetections():
-            return noun.sequence
-        case Dropped():
-            return noun.first_sequence
-        case Heartbeat():
-            return noun.last_sequence + 1
-    return 0

@@ -139,9 +139,8 @@ def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = N
             return fleet
         else:
             _log.warning("its workers go by another %s; it is ended and raised anew", ", ".join(other))
-            write(
-                view, settings.data / VIEW_FILE
-            )  # where this process is ended now, the next one finds the orders there
+            # Where this process is ended now, the next one finds the orders there.
+            write(view, settings.data / VIEW_FILE)
             fleet.ended(END_WITHIN_S)
             fleet = raised(settings, view.orders)
 

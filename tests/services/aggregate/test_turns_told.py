@@ -23,6 +23,16 @@ from tests.services.aggregate.stories import ROOM, A, beat, frames
 MINUTE_MS = 60_000
 
 
+def with_lessons(clock: ManualClock, *minutes: tuple[int, int]) -> RoomConfig:
+    """A room with lessons today, from and to so many minutes from now."""
+    now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+    minute = now.hour * 60 + now.minute
+    lessons = tuple(
+        Lesson(weekday=now.weekday(), start_minute=minute + begin, end_minute=minute + end) for begin, end in minutes
+    )
+    return RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons)
+
+
 @pytest.mark.parametrize("back_ms", [24 * 60 * MINUTE_MS - 30_000, 24 * 60 * MINUTE_MS + 2 * MINUTE_MS])
 def test_lessons_that_began_and_ended_while_aggregate_was_away_are_told_when_it_is_back(back_ms: int) -> None:
     rig = Rig()
@@ -71,16 +81,12 @@ def test_another_timetable_is_a_turn_when_it_comes() -> None:
 
 def test_a_configuration_that_changes_while_aggregate_is_away_hides_no_lesson_of_before() -> None:
     rig = Rig()
-    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
-    minute = now.hour * 60 + now.minute
-    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 2, end_minute=minute + 12)
-    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.room(with_lessons(rig.clock, (2, 12)))
     rig.camera(A, "live")
     rig.tell([beat(-1, rig.clock.now_ms(), "connecting", camera=A), beat(-1, rig.clock.now_ms(), "off", camera=A)])
     rig.turn()
     rig.clock.advance(30 * MINUTE_MS)
-    tomorrow = Lesson(weekday=(now.weekday() + 1) % 7, start_minute=0, end_minute=60)
-    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(tomorrow,)))
+    rig.room(with_lessons(rig.clock, (60, 90)))
     rig.start()
     for _ in range(60):
         rig.turn()
@@ -101,14 +107,9 @@ def test_turns_of_rooms_that_were_nobodys_for_a_while_are_told_when_they_are_som
     bus, clock = MemoryBus(clock=ManualClock()), ManualClock()
     bus.create(tuple(TOPICS.values()))
     plans = Plans(bus, clock, 10_000)
-    now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
-    minute = now.hour * 60 + now.minute
-    lessons = tuple(
-        Lesson(weekday=now.weekday(), start_minute=minute + at, end_minute=minute + at + 3) for at in (0, 6)
-    )
     Roster(bus, clock).write(
         [
-            RoomConfig(room=ROOM, time_zone="UTC", timetable=lessons),
+            with_lessons(clock, (0, 3), (6, 9)),
             CameraConfig(camera=A, source="file:///x", delivery="live"),
         ]
     )
@@ -121,10 +122,7 @@ def test_turns_of_rooms_that_were_nobodys_for_a_while_are_told_when_they_are_som
 
 def test_a_room_without_cameras_has_no_turns_to_tell() -> None:
     rig = Rig()
-    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
-    minute = now.hour * 60 + now.minute
-    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 1, end_minute=minute + 2)
-    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.room(with_lessons(rig.clock, (1, 2)))
     rig.camera(A, "live")
     rig.turn()
     rig.camera(A, "live", enabled=False)
@@ -135,10 +133,7 @@ def test_a_room_without_cameras_has_no_turns_to_tell() -> None:
 
 def test_a_lesson_in_which_ingest_is_dead_from_the_start_is_due_and_not_seen() -> None:
     rig = Rig()
-    now = datetime.fromtimestamp(rig.clock.now_ms() / 1000, UTC)
-    minute = now.hour * 60 + now.minute
-    lesson = Lesson(weekday=now.weekday(), start_minute=minute + 5, end_minute=minute + 15)
-    rig.room(RoomConfig(room=ROOM, time_zone="UTC", timetable=(lesson,)))
+    rig.room(with_lessons(rig.clock, (5, 15)))
     rig.camera(A, "live")
     now_ms = rig.clock.now_ms()
     rig.tell([beat(-1, now_ms, "connecting", camera=A), beat(-1, now_ms, "off", camera=A)])
