@@ -15,10 +15,11 @@ from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from classpulse.bus.base import Bus, Place
-from classpulse.clock import from_rfc3339
+from classpulse.clock import SystemClock, from_rfc3339
 from classpulse.codec import Stored, decode
 from classpulse.errors import BadInput, InvalidRecord
 from classpulse.records import BehaviourEvent, BehaviourTotals, RoomConfig, TimelineBucket, hidden
+from classpulse.timetable import in_force
 from classpulse.topics import EVENTS, ROOMS, TIMELINES, Topic, partition_of
 
 USUAL_BEHAVIOURS = ("hand-raising", "stand-up", "sleeping")
@@ -157,8 +158,9 @@ class RoomTimeline:
 
 
 def room_configs(bus: Bus) -> dict[str, RoomConfig]:
-    """The configured rooms by key."""
-    return {noun.room: noun for noun in _nouns(bus.latest(ROOMS)) if isinstance(noun, RoomConfig)}
+    """The rooms by key, each as it is configured now."""
+    now_ms = SystemClock().now_ms()
+    return {noun.room: in_force(noun, now_ms) for noun in _nouns(bus.latest(ROOMS)) if isinstance(noun, RoomConfig)}
 
 
 def rooms_on(bus: Bus) -> tuple[str, ...]:

@@ -55,7 +55,10 @@ class Rule(Record, frozen=True, kw_only=True):
 
 
 class RoomConfig(Record, frozen=True, kw_only=True):
-    """How one room is observed. An empty timetable means always; holidays are local dates `YYYY-MM-DD`."""
+    """How one room is observed. An empty timetable means always; holidays are local dates `YYYY-MM-DD`.
+
+    Before `valid_from_ms` a room goes by `until_then`, what held when this was written, or is not observed where nothing did.
+    """
 
     room: str
     valid_from_ms: int = 0
@@ -66,6 +69,7 @@ class RoomConfig(Record, frozen=True, kw_only=True):
     rules: dict[str, Rule] = {}
     samples_allowed: bool = False
     enabled: bool = True
+    until_then: "RoomConfig | None" = None
 
 
 class Told(Record, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from classpulse.codec import Outgoing, encode, tombstone
 from classpulse.errors import BadInput, Fenced
 from classpulse.records import CameraConfig, RoomConfig, room_of
 from classpulse.settings import nearest
+from classpulse.timetable import in_force
 from classpulse.topics import CAMERAS, ROOMS
 
 ATTEMPTS = 3
@@ -52,8 +53,14 @@ class Roster:
         return {noun.camera: noun for noun in self._cameras.nouns() if isinstance(noun, CameraConfig)}
 
     def rooms(self) -> dict[str, RoomConfig]:
-        """Every room by its key, enabled or not."""
-        return {noun.room: noun for noun in self._rooms.nouns() if isinstance(noun, RoomConfig)}
+        """Every room by its key, enabled or not, as it is configured now; one that is valid only later gives its own configuration."""
+        now_ms = self._clock.now_ms()
+        return {key: in_force(room, now_ms) for key, room in self._written_rooms().items()}
+
+    def announced(self) -> dict[str, RoomConfig]:
+        """What is valid only later, by its room's key."""
+        now_ms = self._clock.now_ms()
+        return {key: room for key, room in self._written_rooms().items() if now_ms < room.valid_from_ms}
 
     def camera(self, key: str) -> CameraConfig:
         """One camera by its key, or by the end of it that no other has. Raises BadInput naming the nearest there is."""
@@ -115,16 +122,14 @@ class Roster:
 
     def enable_room(self, key: str, enabled: bool) -> str:
         """Switch a room on or off: off, nobody is to be observed in it. Gives its whole key."""
-        config = self.room(key)
-        self.write([msgspec.structs.replace(config, enabled=enabled)])
+        config = self._written_rooms()[self.room(key).room]
+        until_then = config.until_then and msgspec.structs.replace(config.until_then, enabled=enabled)
+        self.write([msgspec.structs.replace(config, enabled=enabled, until_then=until_then)])
         return config.room
 
     def write(self, configs: Sequence[CameraConfig | RoomConfig]) -> None:
-        """Put configurations on the bus, all or none."""
-        now_ms = self._clock.now_ms()
-        self._append(
-            [encode(c, topic=CAMERAS if isinstance(c, CameraConfig) else ROOMS, at_ms=now_ms) for c in configs]
-        )
+        """Put configurations on the bus, all or none. A room's that is valid only later takes with it what holds until then."""
+        self._append(self._outgoing(configs))
 
     def apply(
         self,
@@ -140,21 +145,33 @@ class Roster:
         declared `before` and no longer does is removed; what was added at run time stays.
         """
         before = before or Declared()
-        known_rooms, known_cameras = self.rooms(), self.cameras()
+        known_cameras = self.cameras()
+        known_rooms = {key: msgspec.structs.replace(r, until_then=None) for key, r in self._written_rooms().items()}
         wanted_rooms = [_kept_switch(r, r.room, known_rooms, stated) for r in rooms]
         wanted_cameras = [_kept_switch(c, c.camera, known_cameras, stated) for c in cameras]
         changed: list[CameraConfig | RoomConfig] = [r for r in wanted_rooms if known_rooms.get(r.room) != r]
         changed += [c for c in wanted_cameras if known_cameras.get(c.camera) != c]
         gone_cameras = sorted({*before.cameras} & {*known_cameras} - {c.camera for c in cameras})
         gone_rooms = sorted({*before.rooms} & {*known_rooms} - {r.room for r in rooms})
-        now_ms = self._clock.now_ms()
         self._append(
-            [encode(c, topic=CAMERAS if isinstance(c, CameraConfig) else ROOMS, at_ms=now_ms) for c in changed]
+            self._outgoing(changed)
             + [tombstone(CAMERAS, key, key) for key in gone_cameras]
             + [tombstone(ROOMS, key, key) for key in gone_rooms]
         )
         written = [f"wrote {c.camera if isinstance(c, CameraConfig) else c.room}" for c in changed]
         return written + [f"removed {key}, no longer declared" for key in gone_cameras + gone_rooms]
+
+    def _written_rooms(self) -> dict[str, RoomConfig]:
+        return {noun.room: noun for noun in self._rooms.nouns() if isinstance(noun, RoomConfig)}
+
+    def _outgoing(self, configs: Sequence[CameraConfig | RoomConfig]) -> list[Outgoing]:
+        now_ms, rooms = self._clock.now_ms(), self.rooms()
+        return [
+            encode(c, topic=CAMERAS, at_ms=now_ms)
+            if isinstance(c, CameraConfig)
+            else encode(_with_before(c, rooms.get(c.room), now_ms), topic=ROOMS, at_ms=now_ms)
+            for c in configs
+        ]
 
     def _append(self, outputs: Sequence[Outgoing]) -> None:
         """Write as the latest operator; another operator's command may fence this one, then it tries again."""
@@ -176,6 +193,12 @@ class Roster:
 def is_bridged(camera: CameraConfig) -> bool:
     """Whether another place opens this camera and forwards what was seen."""
     return camera.source == BRIDGED
+
+
+def _with_before(room: RoomConfig, before: RoomConfig | None, now_ms: int) -> RoomConfig:
+    if room.valid_from_ms <= now_ms or room.until_then is not None or before is None or before.valid_from_ms > now_ms:
+        return room
+    return msgspec.structs.replace(room, until_then=before)
 
 
 def _known(kind: str, key: str, known: Mapping[str, T]) -> T:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from classpulse.errors import BadInput
 from classpulse.records import Lesson, RoomConfig
 
@@ -49,6 +51,13 @@ def _named(days: Collection[int]) -> str:
             runs.append([day])
     short = (f"{DAYS[run[0]]}-{DAYS[run[-1]]}" if len(run) > 2 else ",".join(DAYS[d] for d in run) for run in runs)
     return ",".join(short)
+
+
+def in_force(room: RoomConfig, now_ms: int) -> RoomConfig:
+    """What a room goes by now: itself alone, or where it is valid only later, what holds until then."""
+    if room.until_then is not None and now_ms < room.valid_from_ms:
+        return room.until_then
+    return msgspec.structs.replace(room, until_then=None)
 
 
 def due(room: RoomConfig, now_ms: int) -> bool:

@@ -49,7 +49,7 @@ class Plans:
             before = max(
                 filter(None, (self._logged.get(room), known.get(room))), key=lambda plan: plan.at_ms, default=None
             )
-            plan = self._plan(room, watched.get(room, {}), before, now_ms)
+            plan = self._plan(room, watched.get(room, {}), now_ms)
             if before is not None and (away or room not in self._looked_at or plan.due != before.due):
                 plan = msgspec.structs.replace(plan, turns=_turns(plan, before))
             looked_at.add(room)
@@ -63,11 +63,9 @@ class Plans:
         """Whether a camera's story comes over a bridge, as far as was looked."""
         return camera in self._cameras and is_bridged(self._cameras[camera])
 
-    def _plan(self, room: str, watched: dict[str, Delivery], before: RoomPlan | None, now_ms: int) -> RoomPlan:
-        """The plan of a room now, `watched` by these cameras. A configuration valid only later leaves the one before in force."""
+    def _plan(self, room: str, watched: dict[str, Delivery], now_ms: int) -> RoomPlan:
+        """The plan of a room now, `watched` by these cameras."""
         config = self._configs.get(room, RoomConfig(room=room))
-        if config.valid_from_ms > now_ms:
-            config = before.config if before is not None else RoomConfig(room=room, valid_from_ms=config.valid_from_ms)
         cameras = watched if config.enabled else {}
         return RoomPlan(
             config=config, cameras=cameras, at_ms=now_ms, bucket_ms=self._bucket_ms, due=_due(config, now_ms)
@@ -83,9 +81,19 @@ def _due(config: RoomConfig, now_ms: int) -> bool:
 
 
 def _turns(plan: RoomPlan, before: RoomPlan) -> tuple[tuple[int, bool], ...]:
-    """When the timetable has turned since the plan before; where the configuration is another one, its own time is the turn."""
+    """When the timetable has turned since the plan before; where the configuration is another one, its own time is the turn.
+
+    One that was announced holds from the moment it said.
+    """
+    from_ms = plan.config.valid_from_ms
     try:
-        found = turns(before.config, before.at_ms, plan.at_ms)
+        if before.at_ms < from_ms <= plan.at_ms:
+            found = turns(before.config, before.at_ms, from_ms - 1)
+            was, since = found[-1][1] if found else before.due, turns(plan.config, from_ms - 1, plan.at_ms)
+            begins = since[:1] == ((from_ms, True),)
+            found += since if not was else since[1:] if begins else ((from_ms, False), *since)
+        else:
+            found = turns(before.config, before.at_ms, plan.at_ms)
     except BadInput:
         found = ()
     last = found[-1][1] if found else before.due

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from classpulse.clock import SystemClock
+from classpulse.clock import SystemClock, rfc3339
 from classpulse.commands.options import DataOption, aligned, opened_bus, settings_of
-from classpulse.records import hidden
+from classpulse.records import RoomConfig, hidden
 from classpulse.roster import Roster
 from classpulse.site import parse_room
 from classpulse.timetable import lines_of
@@ -34,16 +34,23 @@ def list_(
 ) -> None:
     """Every room that is declared."""
     with opened_bus(settings_of(data), to_read=True) as bus:
-        rooms = [room for key, room in sorted(Roster(bus, SystemClock()).rooms().items()) if not hidden(key)]
+        roster = Roster(bus, SystemClock())
+        rooms = [room for key, room in sorted(roster.rooms().items()) if not hidden(key)]
+        announced = [room for _, room in sorted(roster.announced().items())]
     if form == "json":
-        typer.echo(json.dumps(msgspec.to_builtins(rooms), indent=1))
+        known = {room.room: room for room in (*rooms, *announced)}
+        typer.echo(json.dumps(msgspec.to_builtins([*known.values()]), indent=1))
         return
-    rows = [
-        (r.room, "on" if r.enabled else "off", r.views, r.time_zone, ", ".join(lines_of(r.timetable)) or "always")
-        for r in rooms
-    ]
-    for line in aligned(("room", "switch", "views", "time zone", "timetable"), rows):
+    for line in aligned(("room", "switch", "views", "time zone", "timetable"), [*map(_cells, rooms)]):
         typer.echo(line)
+    for room in announced:
+        _, *cells = _cells(room)
+        typer.echo(f"{room.room} from {rfc3339(room.valid_from_ms)}: {', '.join(cells)}")
+
+
+def _cells(room: RoomConfig) -> tuple[str, ...]:
+    timetable = ", ".join(lines_of(room.timetable)) or "always"
+    return room.room, "on" if room.enabled else "off", room.views, room.time_zone, timetable
 
 
 @app.command()

@@ -10,9 +10,9 @@ from classpulse.clock import ManualClock
 from classpulse.codec import Outgoing, decode, encode
 from classpulse.records import CameraConfig, Delivery, Record, RoomConfig
 from classpulse.replay import kept
-from classpulse.roster import BRIDGED
+from classpulse.roster import BRIDGED, Roster
 from classpulse.stage import Loop, Pace
-from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, ROOMS, TIMELINES, TOPICS, Topic
+from classpulse.topics import CAMERAS, DETECTIONS, EVENTS, TIMELINES, TOPICS, Topic
 from tests.support import Shown
 
 N = TypeVar("N", bound=Record)
@@ -42,7 +42,7 @@ class Rig:
         self.write(*(encode(noun, topic=DETECTIONS, at_ms=0) for noun in nouns))
 
     def room(self, config: RoomConfig) -> None:
-        self.write(encode(config, topic=ROOMS, at_ms=0))
+        Roster(self.bus, self.clock).write([config])
 
     def camera(self, key: str, delivery: Delivery = "complete", *, enabled: bool = True) -> None:
         config = CameraConfig(camera=key, source="file:///x", delivery=delivery, enabled=enabled)

@@ -214,6 +214,7 @@ def test_a_plan_says_whether_its_room_is_to_be_observed_then(rig: Rig) -> None:
 
 
 def test_an_unchanged_plan_is_logged_once_a_day_and_a_later_one_waits_for_its_time(rig: Rig) -> None:
+    rig.room(RoomConfig(room=ROOM))
     rig.camera(A)
     rig.turn()
     rig.room(RoomConfig(room=ROOM, views="disjoint", valid_from_ms=rig.clock.now_ms() + 60_000))

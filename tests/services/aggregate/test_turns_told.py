@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from classpulse.aggregate.plans import Plans
@@ -146,3 +147,34 @@ def test_a_lesson_in_which_ingest_is_dead_from_the_start_is_due_and_not_seen() -
     assert abs(sum(bucket.due_ms for bucket in finals) - 10 * MINUTE_MS) <= 1_000
     assert sum(bucket.observed_ms for bucket in finals) == 0
     assert len(rig.all_of(DETECTIONS, Idle)) < 70, "no more than in the lesson"
+
+
+@pytest.mark.parametrize(
+    ("lessons_before", "lessons_then", "told"),
+    [
+        (((2, 12),), ((60, 90),), [(2, True), (12, False), (60, True), (90, False)]),
+        (((2, 40),), ((60, 90),), [(2, True), (30, False), (60, True), (90, False)]),
+        (((2, 40),), ((10, 90),), [(2, True), (90, False)]),
+        (((60, 90),), ((10, 40),), [(30, True), (40, False)]),
+        (((2, 40),), ((30, 90),), [(2, True), (90, False)]),
+    ],
+)
+def test_an_announced_configuration_turns_a_room_from_its_moment_on_also_while_aggregate_is_away(
+    lessons_before: tuple[tuple[int, int], ...],
+    lessons_then: tuple[tuple[int, int], ...],
+    told: list[tuple[int, bool]],
+) -> None:
+    rig = Rig()
+    start_ms = rig.clock.now_ms() // MINUTE_MS * MINUTE_MS
+    rig.clock.advance(MINUTE_MS + start_ms - rig.clock.now_ms())
+    start_ms = rig.clock.now_ms()
+    before, then = with_lessons(rig.clock, *lessons_before), with_lessons(rig.clock, *lessons_then)
+    rig.room(before)
+    rig.room(msgspec.structs.replace(then, valid_from_ms=start_ms + 30 * MINUTE_MS))
+    rig.camera(A, "live")
+    rig.turn()
+    rig.clock.advance(120 * MINUTE_MS)
+    rig.start()
+    rig.turn()
+    turns = [turn for plan in rig.all_of(DETECTIONS, RoomPlan) for turn in plan.turns]
+    assert [((at_ms - start_ms) / MINUTE_MS, due) for at_ms, due in turns] == told

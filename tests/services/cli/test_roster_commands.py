@@ -20,6 +20,22 @@ def declare(command: Command) -> None:
     assert command("cameras", "add", CAMERA, "rtsp://192.0.2.7/stream", "--fps", "2").code == 0
 
 
+def test_what_is_announced_is_listed_with_its_moment_under_what_holds(command: Command, tmp_path: Path) -> None:
+    declare(command)
+    (listed_before,) = listed(command, "rooms")
+    bus, moment_ms = prepare_bus(Settings(data=tmp_path / "data")), 32_503_680_000_000
+    Roster(bus, SystemClock()).write([RoomConfig(room="t/s/101", views="disjoint", valid_from_ms=moment_ms)])
+    bus.close()
+    assert command("rooms", "list").out.splitlines() == [
+        "room     switch  views        time zone  timetable",
+        "t/s/101  on      overlapping  UTC        Mon,Tue 08:00-09:00",
+        "t/s/101 from 3000-01-01T00:00:00.000Z: on, disjoint, UTC, always",
+    ]
+    ((written),) = listed(command, "rooms")
+    assert (written["views"], written["valid_from_ms"]) == ("disjoint", moment_ms)
+    assert written["until_then"] == listed_before | {"until_then": None}
+
+
 def listed(command: Command, what: str = "cameras") -> list[dict[str, object]]:
     rows: list[dict[str, object]] = json.loads(command(what, "list", "--format", "json").out)
     return rows

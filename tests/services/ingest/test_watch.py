@@ -126,6 +126,19 @@ def test_a_timetable_opens_and_closes_by_the_rooms_clock() -> None:
     school.watch.stop(3_000)
 
 
+def test_an_announced_configuration_closes_no_camera_before_its_moment() -> None:
+    clock = ManualClock()
+    school = Place2(clock=clock)
+    school.roster.write([RoomConfig(room=ROOM), camera()])
+    off = RoomConfig(room=ROOM, enabled=False, valid_from_ms=clock.now_ms() + 60_000)
+    school.roster.write([off])
+    school.watch.turn()
+    assert len(school.opened) == 1
+    clock.advance(60_000)
+    school.turn_until(lambda: not school.watch.captures and states(school)[-1:] == ["off"])
+    school.watch.stop(3_000)
+
+
 def test_a_changed_configuration_restarts_the_camera_without_a_word(school: Place2) -> None:
     school.roster.write([RoomConfig(room=ROOM), camera()])
     school.turn_until(lambda: frames_of(school.bus))

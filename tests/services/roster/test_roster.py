@@ -148,3 +148,51 @@ def test_an_unknown_key_is_answered_with_the_nearest(roster: Roster) -> None:
     roster.apply([ROOM], [FRONT])
     with pytest.raises(BadInput, match="camera = 't/s/101/fron': unknown; nearest is t/s/101/front"):
         roster.enable_camera("t/s/101/fron", enabled=True)
+
+
+def test_what_is_announced_leaves_a_room_as_it_is_until_then(bus: MemoryBus) -> None:
+    clock = ManualClock()
+    roster, moment_ms = Roster(bus, clock), clock.now_ms() + 60_000
+    later = replace(ROOM, views="disjoint", valid_from_ms=moment_ms)
+    roster.apply([ROOM], [FRONT])
+    assert roster.apply([later], [FRONT]) == ["wrote t/s/101"]
+    assert roster.apply([later], [FRONT]) == []
+    for reader in (roster, Roster(bus, clock)):
+        assert reader.rooms() == {"t/s/101": ROOM}, "also for who starts in between"
+        assert reader.announced() == {"t/s/101": replace(later, until_then=ROOM)}
+    clock.advance(60_000)
+    assert (roster.rooms(), roster.announced()) == ({"t/s/101": later}, {})
+    assert roster.apply([later], [FRONT]) == [], "what held before is no change"
+
+
+def test_what_is_announced_anew_replaces_what_was_announced_not_what_holds(bus: MemoryBus) -> None:
+    clock = ManualClock()
+    roster, now_ms = Roster(bus, clock), clock.now_ms()
+    first = replace(ROOM, views="disjoint", valid_from_ms=now_ms + 60_000)
+    second = replace(ROOM, time_zone="Europe/Berlin", valid_from_ms=now_ms + 120_000)
+    for written in (ROOM, first, second):
+        roster.write([written])
+    assert roster.rooms() == {"t/s/101": ROOM}
+    clock.advance(119_999)
+    assert roster.rooms() == {"t/s/101": ROOM}
+    clock.advance(1)
+    assert roster.rooms() == {"t/s/101": second}
+
+
+def test_a_room_whose_first_configuration_is_announced_has_none_before(bus: MemoryBus) -> None:
+    clock = ManualClock()
+    roster = Roster(bus, clock)
+    for minutes in (1, 2):
+        roster.write([replace(ROOM, valid_from_ms=clock.now_ms() + 60_000 * minutes)])
+    assert roster.announced()["t/s/101"].until_then is None
+
+
+def test_switching_a_room_off_switches_off_what_holds_and_what_is_announced(bus: MemoryBus) -> None:
+    clock = ManualClock()
+    roster = Roster(bus, clock)
+    roster.write([ROOM])
+    roster.write([replace(ROOM, views="disjoint", valid_from_ms=clock.now_ms() + 60_000)])
+    roster.enable_room("t/s/101", enabled=False)
+    assert not roster.rooms()["t/s/101"].enabled
+    clock.advance(60_000)
+    assert (roster.rooms()["t/s/101"].enabled, roster.rooms()["t/s/101"].views) == (False, "disjoint")
