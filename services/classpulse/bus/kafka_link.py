@@ -53,6 +53,8 @@ _FENCED = (
 )
 
 _REFUSED = "SaslAuthenticationFailedError"
+_CUT = "socket disconnected"
+"""A broker refuses a password and hangs up; where both arrive together, the library reads no answer, only the end."""
 _LATER = (
     "KafkaTimeoutError",
     "RequestTimedOutError",
@@ -148,6 +150,8 @@ class Link:
                     ]
                 ) from error
             way = "in TLS" if self.ca else "in plain text (for TLS the URL says ?ca=FILE)"
+            if self.credentials and _CUT in why:
+                way += f", and user and password of credentials = {str(self.credentials)!r} to be right"
             raise Fatal(f"{self.name}: {why}; expected a broker that answers {way}") from error
         finally:
             log.removeHandler(heard)
