@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -67,7 +68,13 @@ class ManualClock:
 def rfc3339(at_ms: int) -> str:
     """Milliseconds since 1970 as RFC 3339 in UTC with millisecond digits, as CloudEvents' `time` wants it."""
     seconds, millis = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{millis:03d}Z"
+    return f"{_whole(seconds)}.{millis:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _whole(seconds: int) -> str:
+    """What is told at once was mostly seen in the same seconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def from_rfc3339(text: str) -> int:

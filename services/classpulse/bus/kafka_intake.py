@@ -99,8 +99,10 @@ class Intake:
         ):
             self._fill(left_ms, max_records)
         taken: list[Stored] = []
+        left_bytes = max_bytes
         for place in list(self._waiting) if self.settled() else ():
-            if self._take(place, taken, max_records, max_bytes):
+            left_bytes -= self._take(place, taken, max_records, left_bytes)
+            if self._waiting[place]:
                 break
         self._given |= {Place(record.topic, record.partition): record.offset + 1 for record in taken}
         return taken
@@ -159,17 +161,18 @@ class Intake:
         """Go without a word to the group: a static member's place is kept for its successor, for the session's length."""
         self._consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 
-    def _take(self, place: Place, taken: list[Stored], max_records: int, max_bytes: int) -> bool:
-        """Move a partition's records over; true when a limit is met. The partition is last in line from now on."""
+    def _take(self, place: Place, taken: list[Stored], max_records: int, max_bytes: int) -> int:
+        """Move a partition's records over until a limit is met; how much they weigh. The partition is last in line from now on."""
         waiting = self._waiting.pop(place)
         self._waiting[place] = waiting
-        size_bytes = sum(map(stored_bytes, taken))
-        while waiting:
-            size_bytes += stored_bytes(waiting[0])
-            if len(taken) >= max_records or (taken and size_bytes > max_bytes):
-                return True
+        size_bytes = 0
+        while waiting and len(taken) < max_records:
+            weighs = stored_bytes(waiting[0])
+            if taken and size_bytes + weighs > max_bytes:
+                break
+            size_bytes += weighs
             taken.append(waiting.popleft())
-        return False
+        return size_bytes
 
     def _fill(self, timeout_ms: int, max_records: int, *, at_rest: bool = False) -> None:
         """Take what the client has. Partitions that still have records here are paused: what is held stays bounded."""
