@@ -52,10 +52,13 @@ class Roster:
         """Every camera by its key, enabled or not."""
         return {noun.camera: noun for noun in self._cameras.nouns() if isinstance(noun, CameraConfig)}
 
-    def rooms(self) -> dict[str, RoomConfig]:
-        """Every room by its key, enabled or not, as it is configured now; one that is valid only later gives its own configuration."""
-        now_ms = self._clock.now_ms()
-        return {key: in_force(room, now_ms) for key, room in self._written_rooms().items()}
+    def rooms(self, now_ms: int | None = None) -> dict[str, RoomConfig]:
+        """Every room by its key, enabled or not, as it is configured at a time (None: now).
+
+        One that has nothing until its configuration is valid gives that.
+        """
+        at_ms = self._clock.now_ms() if now_ms is None else now_ms
+        return {key: in_force(room, at_ms) for key, room in self._written_rooms().items()}
 
     def announced(self) -> dict[str, RoomConfig]:
         """What is valid only later, by its room's key."""
@@ -87,6 +90,8 @@ class Roster:
     def add_room(self, config: RoomConfig, *, replace: bool = False) -> None:
         """Declare a room; one that is replaced keeps its rules and whether samples are allowed, and stays off if it was.
 
+        What is announced for it stays, too: this holds until then.
+
         Raises BadInput, unless `replace`, for a known key.
         """
         known = self.rooms().get(config.room)
@@ -97,7 +102,8 @@ class Roster:
             config = msgspec.structs.replace(
                 config, rules=known.rules, samples_allowed=known.samples_allowed, enabled=enabled
             )
-        self.write([config])
+        announced = self.announced().get(config.room)
+        self.write([config if announced is None else msgspec.structs.replace(announced, until_then=config)])
 
     def remove_camera(self, key: str) -> str:
         """Forget a camera; what was seen by it stays. Gives its whole key. Raises BadInput for an unknown one."""
@@ -121,10 +127,18 @@ class Roster:
         return config.camera
 
     def enable_room(self, key: str, enabled: bool) -> str:
-        """Switch a room on or off: off, nobody is to be observed in it. Gives its whole key."""
-        config = self._written_rooms()[self.room(key).room]
-        until_then = config.until_then and msgspec.structs.replace(config.until_then, enabled=enabled)
-        self.write([msgspec.structs.replace(config, enabled=enabled, until_then=until_then)])
+        """Switch a room on or off: off, nobody is to be observed in it, also by what is announced. Gives its whole key.
+
+        On, it goes by what is announced from then on.
+        """
+        config = _known("room", key, self._written_rooms())
+        until_then = config.until_then
+        if until_then is not None and config.room in self.announced():
+            switched = msgspec.structs.replace(until_then, enabled=enabled)
+            config = msgspec.structs.replace(config, enabled=config.enabled and enabled, until_then=switched)
+        else:
+            config = msgspec.structs.replace(config, enabled=enabled)
+        self.write([config])
         return config.room
 
     def write(self, configs: Sequence[CameraConfig | RoomConfig]) -> None:
@@ -145,9 +159,13 @@ class Roster:
         declared `before` and no longer does is removed; what was added at run time stays.
         """
         before = before or Declared()
-        known_cameras = self.cameras()
-        known_rooms = {key: msgspec.structs.replace(r, until_then=None) for key, r in self._written_rooms().items()}
-        wanted_rooms = [_kept_switch(r, r.room, known_rooms, stated) for r in rooms]
+        known_cameras, now_ms = self.cameras(), self._clock.now_ms()
+        in_force_now, ahead = self.rooms(now_ms), self.announced()
+        bare = {key: msgspec.structs.replace(room, until_then=None) for key, room in ahead.items()}
+        known_rooms = {**self._written_rooms(), **bare}
+        wanted_rooms = [
+            _kept_switch(r, r.room, known_rooms if r.valid_from_ms > now_ms else in_force_now, stated) for r in rooms
+        ]
         wanted_cameras = [_kept_switch(c, c.camera, known_cameras, stated) for c in cameras]
         changed: list[CameraConfig | RoomConfig] = [r for r in wanted_rooms if known_rooms.get(r.room) != r]
         changed += [c for c in wanted_cameras if known_cameras.get(c.camera) != c]
@@ -196,7 +214,10 @@ def is_bridged(camera: CameraConfig) -> bool:
 
 
 def _with_before(room: RoomConfig, before: RoomConfig | None, now_ms: int) -> RoomConfig:
-    if room.valid_from_ms <= now_ms or room.until_then is not None or before is None or before.valid_from_ms > now_ms:
+    """A room as it is written: with what holds until its moment, and after it with nothing."""
+    if room.valid_from_ms <= now_ms:
+        return msgspec.structs.replace(room, until_then=None)
+    if room.until_then is not None or before is None or before.valid_from_ms > now_ms:
         return room
     return msgspec.structs.replace(room, until_then=before)
 

@@ -21,6 +21,9 @@ from classpulse.settings import has_password, masked, nearest
 from classpulse.timetable import lessons_of
 
 MOST_FPS = 60
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999: later ones no calendar says."""
+
 FRAME_WIDTHS = (64, 7680)
 SCHEMES = tuple(sorted(SOURCES))
 SOURCE = f"expected a URL with one of the schemes {', '.join(f'{s}://' for s in SCHEMES)}, or {BRIDGED} alone"
@@ -287,7 +290,7 @@ CAMERA_FIELDS: Fields = {
 }
 ROOM_FIELDS: Fields = {
     "room": Field(_room, "expected TENANT/SCHOOL/ROOM"),
-    "valid_from_ms": Field(_whole(0, 1 << 53)),
+    "valid_from_ms": Field(_whole(0, LAST_MS)),
     "time_zone": Field(_time_zone),
     "timetable": Field(_timetable),
     "holidays": Field(_holidays),

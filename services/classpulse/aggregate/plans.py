@@ -39,7 +39,7 @@ class Plans:
         if self._due_ms is not None and now_ms < self._due_ms:
             return []
         self._due_ms, away = now_ms + LOOK_EVERY_MS, self._due_ms is None or now_ms - self._due_ms > AWAY_MS
-        self._configs, self._cameras = self._roster.rooms(), self._roster.cameras()
+        self._configs, self._cameras = self._roster.rooms(now_ms), self._roster.cameras()
         watched: dict[str, dict[str, Delivery]] = {}
         for key, camera in sorted(self._cameras.items()):
             if camera.enabled:
@@ -89,9 +89,9 @@ def _turns(plan: RoomPlan, before: RoomPlan) -> tuple[tuple[int, bool], ...]:
     try:
         if before.at_ms < from_ms <= plan.at_ms:
             found = turns(before.config, before.at_ms, from_ms - 1)
-            was, since = found[-1][1] if found else before.due, turns(plan.config, from_ms - 1, plan.at_ms)
-            begins = since[:1] == ((from_ms, True),)
-            found += since if not was else since[1:] if begins else ((from_ms, False), *since)
+            was, now = found[-1][1] if found else before.due, due(plan.config, from_ms)
+            found += () if was == now else ((from_ms, now),)
+            found += turns(plan.config, from_ms, plan.at_ms)
         else:
             found = turns(before.config, before.at_ms, plan.at_ms)
     except BadInput:

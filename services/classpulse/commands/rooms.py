@@ -36,7 +36,7 @@ def list_(
     with opened_bus(settings_of(data), to_read=True) as bus:
         roster = Roster(bus, SystemClock())
         rooms = [room for key, room in sorted(roster.rooms().items()) if not hidden(key)]
-        announced = [room for _, room in sorted(roster.announced().items())]
+        announced = [room for key, room in sorted(roster.announced().items()) if not hidden(key)]
     if form == "json":
         known = {room.room: room for room in (*rooms, *announced)}
         typer.echo(json.dumps(msgspec.to_builtins([*known.values()]), indent=1))

@@ -157,20 +157,23 @@ def test_a_lesson_in_which_ingest_is_dead_from_the_start_is_due_and_not_seen() -
         (((2, 40),), ((10, 90),), [(2, True), (90, False)]),
         (((60, 90),), ((10, 40),), [(30, True), (40, False)]),
         (((2, 40),), ((30, 90),), [(2, True), (90, False)]),
+        (((2, 40),), (), [(2, True)]),
+        (((2, 40),), None, [(2, True), (30, False)]),
     ],
 )
 def test_an_announced_configuration_turns_a_room_from_its_moment_on_also_while_aggregate_is_away(
     lessons_before: tuple[tuple[int, int], ...],
-    lessons_then: tuple[tuple[int, int], ...],
+    lessons_then: tuple[tuple[int, int], ...] | None,
     told: list[tuple[int, bool]],
 ) -> None:
     rig = Rig()
     start_ms = rig.clock.now_ms() // MINUTE_MS * MINUTE_MS
     rig.clock.advance(MINUTE_MS + start_ms - rig.clock.now_ms())
     start_ms = rig.clock.now_ms()
-    before, then = with_lessons(rig.clock, *lessons_before), with_lessons(rig.clock, *lessons_then)
+    before, then = with_lessons(rig.clock, *lessons_before), with_lessons(rig.clock, *(lessons_then or ()))
     rig.room(before)
-    rig.room(msgspec.structs.replace(then, valid_from_ms=start_ms + 30 * MINUTE_MS))
+    moment_ms = start_ms + 30 * MINUTE_MS
+    rig.room(msgspec.structs.replace(then, valid_from_ms=moment_ms, enabled=lessons_then is not None))
     rig.camera(A, "live")
     rig.turn()
     rig.clock.advance(120 * MINUTE_MS)
@@ -178,3 +181,26 @@ def test_an_announced_configuration_turns_a_room_from_its_moment_on_also_while_a
     rig.turn()
     turns = [turn for plan in rig.all_of(DETECTIONS, RoomPlan) for turn in plan.turns]
     assert [((at_ms - start_ms) / MINUTE_MS, due) for at_ms, due in turns] == told
+
+
+def test_what_has_held_for_more_than_a_week_when_aggregate_is_back_is_no_end() -> None:
+    rig = Rig()
+    rig.room(RoomConfig(room=ROOM, time_zone="UTC"))
+    rig.room(RoomConfig(room=ROOM, time_zone="Europe/Berlin", valid_from_ms=rig.clock.now_ms() + MINUTE_MS))
+    rig.camera(A, "live")
+    rig.turn()
+    rig.clock.advance(14 * 24 * 60 * MINUTE_MS)
+    rig.start()
+    rig.turn()
+    assert [turn for plan in rig.all_of(DETECTIONS, RoomPlan) for turn in plan.turns] == []
+
+
+def test_a_configuration_is_chosen_by_the_time_that_is_asked_for() -> None:
+    bus, clock = MemoryBus(clock=ManualClock()), ManualClock()
+    bus.create(tuple(TOPICS.values()))
+    roster, now_ms = Roster(bus, clock), clock.now_ms()
+    roster.write([RoomConfig(room=ROOM), CameraConfig(camera=A, source="file:///x", delivery="live")])
+    roster.write([RoomConfig(room=ROOM, views="disjoint", valid_from_ms=now_ms + 1_000)])
+    clock.advance(2_000)
+    (plan,) = Plans(bus, clock, 10_000).due(now_ms, lambda _: True, {})
+    assert (plan.config.views, plan.due) == ("overlapping", True)

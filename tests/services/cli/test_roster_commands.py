@@ -31,7 +31,7 @@ def test_what_is_announced_is_listed_with_its_moment_under_what_holds(command: C
         "t/s/101  on      overlapping  UTC        Mon,Tue 08:00-09:00",
         "t/s/101 from 3000-01-01T00:00:00.000Z: on, disjoint, UTC, always",
     ]
-    ((written),) = listed(command, "rooms")
+    (written,) = listed(command, "rooms")
     assert (written["views"], written["valid_from_ms"]) == ("disjoint", moment_ms)
     assert written["until_then"] == listed_before | {"until_then": None}
 

@@ -1,7 +1,7 @@
 import pytest
 
 from classpulse.bus.memory import MemoryBus
-from classpulse.clock import ManualClock
+from classpulse.clock import ManualClock, SystemClock
 from classpulse.codec import encode
 from classpulse.errors import BadInput
 from classpulse.reading import (
@@ -12,9 +12,12 @@ from classpulse.reading import (
     moment,
     offset_at,
     read_room,
+    room_configs,
     rooms_on,
     stored_records,
 )
+from classpulse.records import RoomConfig
+from classpulse.roster import Roster
 from classpulse.topics import EVENTS, TOPICS, partition_of
 from tests.services.reading.stories import EIGHT_MS, ROOM, a_bucket, a_room, an_event, bus_with
 
@@ -28,6 +31,14 @@ def test_an_empty_bus_has_no_rooms_and_a_room_on_it_no_time() -> None:
     timeline = read_room(bus, ROOM)
     assert rooms_on(bus) == ()
     assert (timeline.cells, timeline.spans, timeline.coverage) == ((), (), None)
+
+
+def test_a_room_is_configured_as_it_is_now_whatever_is_announced() -> None:
+    bus = bus_with()
+    roster = Roster(bus, SystemClock())
+    roster.write([RoomConfig(room=ROOM, time_zone="Europe/Berlin")])
+    roster.write([RoomConfig(room=ROOM, time_zone="UTC", valid_from_ms=SystemClock().now_ms() + 60 * MINUTE_MS)])
+    assert room_configs(bus)[ROOM].time_zone == "Europe/Berlin"
 
 
 def test_a_room_without_a_record_in_the_time_asked_for_is_one_stretch_without_a_record() -> None:

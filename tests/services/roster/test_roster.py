@@ -1,5 +1,6 @@
 """The bus says what the site file says, except for what was switched at run time."""
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -26,6 +27,12 @@ def bus() -> MemoryBus:
 @pytest.fixture
 def roster(bus: MemoryBus) -> Roster:
     return Roster(bus, ManualClock())
+
+
+def latest(bus: MemoryBus) -> dict[str, object]:
+    """What rooms.v1 says of the only room, without what is nothing."""
+    (record,) = bus.latest(ROOMS)
+    return {key: value for key, value in json.loads(record.value or b"").items() if value is not None}
 
 
 def written(bus: MemoryBus) -> int:
@@ -162,7 +169,9 @@ def test_what_is_announced_leaves_a_room_as_it_is_until_then(bus: MemoryBus) -> 
         assert reader.announced() == {"t/s/101": replace(later, until_then=ROOM)}
     clock.advance(60_000)
     assert (roster.rooms(), roster.announced()) == ({"t/s/101": later}, {})
-    assert roster.apply([later], [FRONT]) == [], "what held before is no change"
+    assert roster.apply([later], [FRONT]) == ["wrote t/s/101"], "what held before is forgotten"
+    assert roster.apply([later], [FRONT]) == []
+    assert "until_then" not in latest(bus)
 
 
 def test_what_is_announced_anew_replaces_what_was_announced_not_what_holds(bus: MemoryBus) -> None:
@@ -187,8 +196,22 @@ def test_a_room_whose_first_configuration_is_announced_has_none_before(bus: Memo
     assert roster.announced()["t/s/101"].until_then is None
 
 
-def test_switching_a_room_off_switches_off_what_holds_and_what_is_announced(bus: MemoryBus) -> None:
-    clock = ManualClock()
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def announcing(bus: MemoryBus, clock: ManualClock) -> Roster:
+    """A room that is on, overlapping, and from in a minute off and disjoint, as its file states."""
+    roster = Roster(bus, clock)
+    roster.apply([ROOM], [])
+    later = replace(ROOM, views="disjoint", enabled=False, valid_from_ms=clock.now_ms() + 60_000)
+    roster.apply([later], [], stated={ROOM.room})
+    return roster
+
+
+def test_switching_a_room_off_switches_off_what_holds_and_what_is_announced(bus: MemoryBus, clock: ManualClock) -> None:
     roster = Roster(bus, clock)
     roster.write([ROOM])
     roster.write([replace(ROOM, views="disjoint", valid_from_ms=clock.now_ms() + 60_000)])
@@ -196,3 +219,35 @@ def test_switching_a_room_off_switches_off_what_holds_and_what_is_announced(bus:
     assert not roster.rooms()["t/s/101"].enabled
     clock.advance(60_000)
     assert (roster.rooms()["t/s/101"].enabled, roster.rooms()["t/s/101"].views) == (False, "disjoint")
+    roster.enable_room("101", enabled=True)
+    assert roster.rooms()["t/s/101"].enabled
+
+
+def test_switching_a_room_on_undoes_no_announced_closing(announcing: Roster, clock: ManualClock) -> None:
+    announcing.enable_room("t/s/101", enabled=False)
+    announcing.enable_room("t/s/101", enabled=True)
+    assert announcing.rooms()["t/s/101"].enabled
+    clock.advance(60_000)
+    assert not announcing.rooms()["t/s/101"].enabled
+
+
+def test_what_is_taken_back_before_its_moment_leaves_the_room_as_it_is(announcing: Roster) -> None:
+    announcing.apply([ROOM], [])
+    assert announcing.rooms() == {"t/s/101": ROOM}
+
+
+def test_a_room_that_is_off_is_not_opened_by_taking_back_its_announced_opening(
+    bus: MemoryBus, clock: ManualClock
+) -> None:
+    roster = Roster(bus, clock)
+    roster.apply([replace(ROOM, enabled=False)], [], stated={ROOM.room})
+    roster.apply([replace(ROOM, valid_from_ms=clock.now_ms() + 60_000)], [], stated={ROOM.room})
+    roster.apply([ROOM], [])
+    assert not roster.rooms()["t/s/101"].enabled
+
+
+def test_what_replaces_a_room_holds_until_what_is_announced(announcing: Roster, clock: ManualClock) -> None:
+    announcing.add_room(replace(ROOM, time_zone="Europe/Berlin"), replace=True)
+    assert announcing.rooms()["t/s/101"].time_zone == "Europe/Berlin"
+    clock.advance(60_000)
+    assert (announcing.rooms()["t/s/101"].views, announcing.rooms()["t/s/101"].enabled) == ("disjoint", False)
