@@ -3,6 +3,8 @@
 Legend: A default boxes, K classes, C channels, H and W.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gesturedet.anchors import anchors_cxcywh
@@ -31,9 +33,17 @@ class Predictor:
         thresholds. Raises ValueError for an array that is
         no picture.
         """
-        logits_BAK, offsets_BA4 = self.runtime.run(self.prepare(image_HWC_bgr))
-        picture_hw = (image_HWC_bgr.shape[0], image_HWC_bgr.shape[1])
-        return self.finish(logits_BAK[0], offsets_BA4[0], picture_hw, min_score=min_score)
+        (found,) = self.predict_all([image_HWC_bgr], min_score=min_score)
+        return found
+
+    def predict_all(self, images_HWC_bgr: Sequence[Bytes], *, min_score: float | None = None) -> list[list[Detection]]:
+        """Return what each of several pictures shows, from one call of the runtime; as `predict`, of which it raises the same."""
+        prepared = [self.prepare(image) for image in images_HWC_bgr]
+        logits_BAK, offsets_BA4 = self.runtime.run(np.concatenate(prepared) if len(prepared) > 1 else prepared[0])
+        return [
+            self.finish(logits_AK, offsets_A4, (image.shape[0], image.shape[1]), min_score=min_score)
+            for image, logits_AK, offsets_A4 in zip(images_HWC_bgr, logits_BAK, offsets_BA4, strict=True)
+        ]
 
     def prepare(self, image_HWC_bgr: Bytes) -> Images:
         """Return one picture as the net takes it; several may be joined along the first axis."""

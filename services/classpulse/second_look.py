@@ -54,7 +54,7 @@ class SecondLook:
                 picture = None if frame is None or told is None else picture_of(frame)
                 if told is not None and picture is not None:
                     self.compared += 1
-                    yield told, self._eyes.see(picture)
+                    yield told, self._eyes.see([picture])[0]
 
 
 def _oldest_ms(bus: Bus, partition: int) -> int | None:

@@ -51,6 +51,8 @@ class Runtime(Protocol):
     """A loaded net, made as `Class(onnx_bytes, threads=1)`."""
 
     input: NetInput
+    at_once: int
+    """So many pictures in one call gain by each other's company; 1 where they do not."""
 
     def run(self, images: Images) -> tuple[Floats, Floats]:
         """Take any number of pictures, as `input` says; return logits_BAK and offsets_BA4.

@@ -32,6 +32,8 @@ CONFIG_KEY = "gesturedet.config"
 class EagerRuntime:
     """A net on the CPU in full precision. Torch's threads are the whole process's: the last runtime made sets them."""
 
+    at_once: int = 1
+
     def __init__(self, onnx_bytes: bytes, *, threads: int = 1) -> None:
         check_threads(threads)
         torch.set_num_threads(threads)

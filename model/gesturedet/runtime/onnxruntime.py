@@ -35,6 +35,7 @@ class OnnxRuntime:
     """
 
     providers: ClassVar[tuple[Provider, ...]] = (CPU,)
+    at_once: int = 1
 
     def __init__(self, onnx_bytes: bytes, *, threads: int = 1) -> None:
         check_threads(threads)
@@ -55,11 +56,13 @@ class OnnxRuntimeCuda(OnnxRuntime):
     """The net on an NVIDIA GPU, layer by layer."""
 
     providers = (CUDA, CPU)
+    at_once = 16
 
 
 class OnnxRuntimeTensorRt(OnnxRuntime):
     """The net on an NVIDIA GPU through ONNX Runtime's TensorRT; an engine is built at the start, for every start anew.
 
+    One picture in a call: for another number of them it would build another engine, in the middle of a lesson.
     For a cache of engines, and for half precision, see `runtime.tensorrt`.
     """
 

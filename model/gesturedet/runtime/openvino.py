@@ -27,6 +27,7 @@ class OpenVino:
     """
 
     precision: ClassVar[str] = "f32"
+    at_once: int = 1
 
     def __init__(self, onnx_bytes: bytes, *, threads: int = 1) -> None:
         check_threads(threads)

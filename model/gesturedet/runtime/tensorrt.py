@@ -55,6 +55,7 @@ class TensorRt:
     ) -> None:
         check_threads(threads)
         self._profile = profile or BatchProfile()
+        self.at_once = self._profile.most
         cache = cache or EngineCache(Path.home() / ".cache" / "gesturedet" / "engines")
         self._engine = _engine(onnx_bytes, self.half, self._profile, cache)
         names = [self._engine.get_tensor_name(place) for place in range(self._engine.num_io_tensors)]

@@ -1,6 +1,7 @@
 """Picture → detections: GestureDet behind the worker's seam `Eyes`."""
 
 import logging
+from collections.abc import Sequence
 
 from classpulse.detect.devices import AUTO, RUNTIMES_OF, Device, device_here
 from classpulse.detect.pictures import Picture
@@ -8,6 +9,7 @@ from classpulse.errors import BadInput
 from classpulse.records import Detection
 from classpulse.settings import Settings, nearest
 from gesturedet.card import PACKAGED, Release, find_release
+from gesturedet.postprocess import Detection as Found
 from gesturedet.predictor import Predictor
 from gesturedet.runtime.base import RUNTIMES, open_runtime
 
@@ -26,16 +28,14 @@ class GestureEyes:
         self.runtime, self.refused = runtime, refused
         self._predictor = predictor
 
-    def see(self, picture: Picture) -> list[Detection]:
-        """One picture through the net."""
-        return [
-            Detection(
-                behaviour=found.behaviour,
-                score=round(float(found.score), SCORE_DIGITS),
-                box_xyxy=_rounded(found.box_xyxy),
-            )
-            for found in self._predictor.predict(picture)
-        ]
+    @property
+    def at_once(self) -> int:
+        """So many pictures are best looked at together."""
+        return self._predictor.runtime.at_once
+
+    def see(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Pictures through the net, all together; at least one."""
+        return [[_told(one) for one in found] for found in self._predictor.predict_all(pictures)]
 
 
 def open_eyes(settings: Settings, device: Device | None = None) -> GestureEyes:
@@ -78,6 +78,14 @@ def _refused(key: str, value: str, error: Exception) -> BadInput:
     for start in (f"{key}: {value!r} is ", f"{key} {value!r}: "):
         said = said.removeprefix(start)
     return BadInput([f"{key} = {value!r}: {said}"])
+
+
+def _told(found: Found) -> Detection:
+    return Detection(
+        behaviour=found.behaviour,
+        score=round(float(found.score), SCORE_DIGITS),
+        box_xyxy=_rounded(found.box_xyxy),
+    )
 
 
 def _rounded(box_xyxy: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

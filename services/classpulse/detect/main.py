@@ -82,9 +82,17 @@ def opened(
         warm(eyes)
         sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes, metrics=metrics)
         member = bus.member(GROUP, [FRAMES], index=index, count=count)
-        pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS))
+        pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS) * eyes.at_once)
         deliveries = Deliveries(bus, clock)
-        stage = Detect(sight, deliveries, clock, metrics=metrics, freshness_ms=settings.freshness_ms, node=node())
+        stage = Detect(
+            sight,
+            deliveries,
+            clock,
+            metrics=metrics,
+            freshness_ms=settings.freshness_ms,
+            node=node(),
+            decoders=1 if eyes.at_once == 1 else settings.runtime_threads,
+        )
         with stage, tracing(settings, GROUP) as tracer:
             yield Worker(sight, stage, Loop(stage, bus, member, clock, pace, metrics=metrics, tracer=tracer))
             member.close()

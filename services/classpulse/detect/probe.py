@@ -67,8 +67,8 @@ def _rate(eyes: list[GestureEyes], frame: Frame, clock: Clock) -> float:
 def _look(eyes: GestureEyes, frame: Frame, stop: threading.Event) -> int:
     seen = 0
     while not stop.is_set():
-        eyes.see(decode_picture(frame))
-        seen += 1
+        eyes.see([decode_picture(frame) for _ in range(eyes.at_once)])
+        seen += eyes.at_once
     return seen
 
 

@@ -6,7 +6,7 @@ cannot be had, breaks off, disagrees or is too slow is refused and said, and the
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -75,24 +75,40 @@ class LineSight:
         """What looks at a camera now."""
         return self._eyes(self._role_of(camera)).digest
 
-    def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
-        """The digest of what looked, and what it saw. Raises what the net raises where no former one can stand in."""
-        role = self._role_of(camera)
+    @property
+    def at_once(self) -> int:
+        """So many pictures are best looked at together."""
+        return self.champion.at_once
+
+    def see(self, pictures: Sequence[tuple[str, Picture]]) -> list[tuple[str, list[Detection]]]:
+        """Of each camera's picture the digest of what looked, and what it saw; those of one role are looked at together.
+
+        Raises what the net raises where no former one can stand in.
+        """
+        found: dict[int, tuple[str, list[Detection]]] = {}
+        for role in (self._champion, self._canary):
+            places = [place for place, (camera, _) in enumerate(pictures) if self._role_of(camera) is role]
+            if places:
+                digest, seen = self._look(role, [pictures[place][1] for place in places])
+                found |= {place: (digest, one) for place, one in zip(places, seen, strict=True)}
+        return [found[place] for place in range(len(pictures))]
+
+    def _look(self, role: _Role, pictures: Sequence[Picture]) -> tuple[str, list[list[Detection]]]:
         eyes = self._eyes(role)
         began_ms = self._clock.monotonic_ms()
         try:
-            seen = eyes.see(picture)
+            seen = eyes.see(pictures)
         except Recoverable:
             raise
         except Exception as error:
             if not self._go_back(role, f"{type(error).__name__}: {error}"):
                 raise
-            return self.see(camera, picture)
+            return self._look(self._champion if role.eyes is None else role, pictures)
         took_ms = self._clock.monotonic_ms() - began_ms
         self._metrics.stage_duration_seconds.labels("detect", "look").observe(took_ms / 1000)
         self._note(began_ms, took_ms)
         if role.swap is not None and role.swap.wants and role.swap.share < SHADOW_SHARE:
-            role.swap.offer(Sample(picture, seen, took_ms, self._busy()))
+            role.swap.offer(Sample(pictures, seen, took_ms, self._busy()))
         return eyes.digest, seen
 
     def follow(self) -> None:

@@ -39,24 +39,29 @@ _log = logging.getLogger("classpulse.detect")
 
 
 class Eyes(Protocol):
-    """One release that looks. `labels`: the behaviours it knows; `runtime`, `refused`: as GestureEyes has them."""
+    """One release that looks. `labels`: the behaviours it knows; `runtime`, `refused`, `at_once`: as GestureEyes has them."""
 
     digest: str
     labels: tuple[str, ...]
     runtime: str
     refused: tuple[str, ...]
 
-    def see(self, picture: Picture) -> list[Detection]:
-        """What behaviours are in a picture (BGR, height × width × 3). Raises Recoverable when it may see later."""
+    @property
+    def at_once(self) -> int:
+        """So many pictures are best looked at together."""
+        ...
+
+    def see(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """What behaviours are in each picture (BGR, height × width × 3). Raises Recoverable when it may see later."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A live picture, what the present eyes saw in it, how long they took, and which part of their time they look."""
+    """Live pictures of one look, what the present eyes saw in each, how long they took, and which part of their time they look."""
 
-    picture: Picture
-    seen: Sequence[Detection]
+    pictures: Sequence[Picture]
+    seen: Sequence[Sequence[Detection]]
     took_ms: int
     busy: float
 
@@ -71,19 +76,20 @@ class Comparison:
     new_ms: list[int] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)
 
-    def add(self, sample: Sample, found: Sequence[Detection], took_ms: int, common: frozenset[str]) -> None:
-        """One picture; behaviours that only one of both knows say nothing."""
-        old = [one for one in sample.seen if one.behaviour in common]
-        new = [one for one in found if one.behaviour in common]
-        self.boxes += len(old) + len(new)
-        self.matched += 2 * pairs(old, new)
+    def add(self, sample: Sample, found: Sequence[Sequence[Detection]], took_ms: int, common: frozenset[str]) -> None:
+        """One look; behaviours that only one of both knows say nothing."""
+        for seen, also_seen in zip(sample.seen, found, strict=True):
+            old = [one for one in seen if one.behaviour in common]
+            new = [one for one in also_seen if one.behaviour in common]
+            self.boxes += len(old) + len(new)
+            self.matched += 2 * pairs(old, new)
         self.old_ms.append(sample.took_ms)
         self.new_ms.append(took_ms)
         self.busy.append(sample.busy)
 
     @property
     def pace_ms(self) -> tuple[int, int]:
-        """What a picture takes the present eyes and the new ones at their quickest; 0 before the first.
+        """What a look takes the present eyes and the new ones at their quickest; 0 before the first. Both look at the same pictures.
 
         The new ones look while the present ones do, and so share what those have alone: medians say that of the load, not of the net.
         """
@@ -99,10 +105,12 @@ class Comparison:
         """What speaks against the release; None where nothing does."""
         if self.boxes >= JUDGED_BOXES and self.matched < LEAST_MATCHED * self.boxes:
             share = self.matched / self.boxes
-            return f"agrees with {share:.0%} of {self.boxes} boxes on {len(self.new_ms)} pictures; expected {LEAST_MATCHED:.0%}"
+            return f"agrees with {share:.0%} of {self.boxes} boxes in {len(self.new_ms)} looks; expected {LEAST_MATCHED:.0%}"
         if self.load > MOST_BUSY:
             old, new = self.pace_ms
-            return f"takes {new} ms a picture instead of {old}, {self.load:.0%} of the time; expected {MOST_BUSY:.0%} at most"
+            return (
+                f"takes {new} ms a look instead of {old}, {self.load:.0%} of the time; expected {MOST_BUSY:.0%} at most"
+            )
         return None
 
 
@@ -133,8 +141,9 @@ def iou(one: tuple[float, float, float, float], other: tuple[float, float, float
 
 def warm(eyes: Eyes) -> None:
     """Let them look at nothing: the first looks of a net take longer than those that follow."""
-    for _ in range(WARM_LOOKS):
-        eyes.see(np.zeros((*BLANK_HW, 3), np.uint8))
+    blank = np.zeros((*BLANK_HW, 3), np.uint8)
+    for count in (*[1] * WARM_LOOKS, *([eyes.at_once] if eyes.at_once > 1 else [])):
+        eyes.see([blank] * count)
 
 
 class Swap:
@@ -159,7 +168,7 @@ class Swap:
 
     @property
     def wants(self) -> bool:
-        """Whether it would look at a picture now: one at a time, never two waiting."""
+        """Whether it would look at something now: one at a time, never two waiting."""
         return self._wants.is_set()
 
     @property
@@ -170,7 +179,7 @@ class Swap:
         return self._spent_ms / max(1, self._clock.monotonic_ms() - self._shadow_ms)
 
     def offer(self, sample: Sample) -> None:
-        """A picture for the shadow run; the caller does not touch it any more."""
+        """Pictures for the shadow run; the caller does not touch them any more."""
         if self._wants.is_set():
             self._wants.clear()
             self._samples.put(sample)
@@ -210,13 +219,13 @@ class Swap:
             except queue.Empty:
                 continue
             began_ms = self._clock.monotonic_ms()
-            seen = eyes.see(sample.picture)
+            seen = eyes.see(sample.pictures)
             took_ms = self._clock.monotonic_ms() - began_ms
             self._spent_ms += took_ms
             found.add(sample, seen, took_ms, self._common)
         self._wants.clear()
         _log.info(
-            "release %s: %d of %d boxes matched on %d pictures; %d ms a picture before, %d with it, %.0f %% of the time",
+            "release %s: %d of %d boxes matched in %d looks; %d ms a look before, %d with it, %.0f %% of the time",
             self.digest[:12],
             found.matched,
             found.boxes,

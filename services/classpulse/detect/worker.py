@@ -1,6 +1,7 @@
 """Frame → FrameDetections: the second leg. One camera's story stays one story: what is not a frame is passed on in order.
 
-One picture at a time goes through the net, so results do not depend on company; the next one is decoded meanwhile.
+On processors one picture at a time goes through the net, so results do not depend on company; accelerators take several cameras'
+pictures at once. What is looked at next is decoded meanwhile.
 """
 
 import logging
@@ -42,9 +43,12 @@ _log = logging.getLogger("classpulse.detect")
 Begun = Future[Picture] | str | None
 """A picture being decoded, the reason why a frame is dropped undecoded, or neither: not a frame."""
 
+Seen = tuple[str, list[Detection]] | InvalidRecord | None
+"""What was seen in a picture, and the digest of what saw it; why there was none to look at; or neither: nothing to look at."""
+
 
 class Sight(Protocol):
-    """Looks at one picture at a time. A digest names the net: it travels with every detection."""
+    """Looks at pictures. A digest names the net: it travels with every detection."""
 
     @property
     def refused(self) -> str:
@@ -55,8 +59,13 @@ class Sight(Protocol):
         """What looks at a camera now."""
         ...
 
-    def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
-        """The digest of what looked, and the behaviours in a picture (BGR, height × width × 3).
+    @property
+    def at_once(self) -> int:
+        """So many pictures are best looked at together."""
+        ...
+
+    def see(self, pictures: Sequence[tuple[str, Picture]]) -> list[tuple[str, list[Detection]]]:
+        """Of each camera's picture (BGR, height × width × 3) the digest of what looked, and the behaviours in it.
 
         Raises Recoverable when it may see later.
         """
@@ -81,7 +90,8 @@ class _Account:
 class Detect:
     """The stage. `delivery_of` says which cameras are live; older live frames than `freshness_ms` are dropped.
 
-    `node`: where it runs, as reports tell people. `detected`: frames the net has seen and that are on the bus, since the start.
+    `node`: where it runs, as reports tell people. `decoders`: threads that decode what is looked at next. `detected`: frames the
+    net has seen and that are on the bus, since the start.
     """
 
     name = "detect"
@@ -95,6 +105,7 @@ class Detect:
         metrics: Metrics,
         freshness_ms: int,
         node: str = "",
+        decoders: int = 1,
     ) -> None:
         self._sight, self._delivery_of, self._clock, self._freshness_ms = sight, delivery_of, clock, freshness_ms
         self._metrics, self._node = metrics, node
@@ -102,7 +113,7 @@ class Detect:
         self._capture_to_detection = metrics.capture_to_detection_seconds
         for reason in REASONS:
             metrics.frames_dropped.labels(self.name, reason)  # at 0, as all that can be named beforehand
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._first_left: dict[Place, int] = {}
         self._told: dict[str, int] = {}
         self._done: list[tuple[FrameDetections | Dropped | Heartbeat, bool]] = []
@@ -119,7 +130,7 @@ class Detect:
         self.close()
 
     def close(self) -> None:
-        """End the decoding thread."""
+        """End the decoding threads."""
         self._pool.shutdown(cancel_futures=True)
 
     def step(self, taken: Sequence[Taken], expired: Mapping[Place, int]) -> Step:
@@ -128,18 +139,19 @@ class Detect:
         self._first_left.update(expired)
         told: dict[str, int] = {}
         done: list[tuple[FrameDetections | Dropped | Heartbeat, bool]] = []
-        for item, begun in self._begun(taken):
-            if isinstance(item.noun, InvalidRecord):
-                step.outputs += _unread_hole(item.stored, item.noun)
-                continue
-            try:
-                noun = self._handle(item, begun, step)
-            except InvalidRecord as error:
-                step.dead.append((item.stored, error))
-                continue
-            step.outputs += self._expired_hole(item.stored, noun, told)
-            step.outputs.append(encode(noun, topic=DETECTIONS, at_ms=_time_of(noun)))
-            done.append((noun, isinstance(item.noun, Frame)))
+        for run in self._runs(taken):
+            for (item, begun), seen in zip(run, self._look(run), strict=True):
+                if isinstance(item.noun, InvalidRecord):
+                    step.outputs += _unread_hole(item.stored, item.noun)
+                    continue
+                try:
+                    noun = self._handle(item, begun, seen, step)
+                except InvalidRecord as error:
+                    step.dead.append((item.stored, error))
+                    continue
+                step.outputs += self._expired_hole(item.stored, noun, told)
+                step.outputs.append(encode(noun, topic=DETECTIONS, at_ms=_time_of(noun)))
+                done.append((noun, isinstance(item.noun, Frame)))
         self._told.update(told)
         self._done = done
         return step
@@ -185,54 +197,55 @@ class Detect:
             )
             self._stale = 0
 
-    def _begun(self, taken: Sequence[Taken]) -> Iterator[tuple[Taken, Begun]]:
-        """Each record with its picture; the next picture is begun before one is given, and no more than that."""
-        waiting: tuple[Taken, Begun] | None = None
-        for item in taken:
-            begun = self._begin(item)
-            if waiting is not None:
+    def _runs(self, taken: Sequence[Taken]) -> Iterator[list[tuple[Taken, Begun]]]:
+        """Records with their pictures, as many as are looked at at once; the next ones are begun before some are given, and no more."""
+        at_once = self._sight.at_once
+        waiting: list[tuple[Taken, Begun]] = []
+        for start in range(0, len(taken), at_once):
+            begun = [(item, self._begin(item)) for item in taken[start : start + at_once]]
+            if waiting:
                 yield waiting
-            waiting = item, begun
-        if waiting is not None:
+            waiting = begun
+        if waiting:
             yield waiting
 
     def _begin(self, item: Taken) -> Begun:
-        if not isinstance(item.noun, Frame):
+        if not isinstance(item.noun, Frame) or not _is_camera(item.noun.camera):
             return None
         age_ms = self._clock.now_ms() - item.noun.captured_at_ms
         if age_ms > self._freshness_ms and self._delivery_of(item.noun.camera) == "live":
             return "stale"
         return self._pool.submit(decode_picture, item.noun)
 
-    def _handle(self, item: Taken, begun: Begun, step: Step) -> FrameDetections | Dropped | Heartbeat:
+    def _look(self, run: Sequence[tuple[Taken, Begun]]) -> list[Seen]:
+        """What is in each record's picture."""
+        seen: dict[int, Seen] = {}
+        pictures: dict[int, tuple[str, Picture]] = {}
+        for place, (item, begun) in enumerate(run):
+            if isinstance(item.noun, Frame) and isinstance(begun, Future):
+                try:
+                    pictures[place] = item.noun.camera, begun.result()
+                except InvalidRecord as error:
+                    seen[place] = error
+        if pictures:
+            seen |= dict(zip(pictures, self._sight.see([*pictures.values()]), strict=True))
+        return [seen.get(place) for place in range(len(run))]
+
+    def _handle(self, item: Taken, begun: Begun, seen: Seen, step: Step) -> FrameDetections | Dropped | Heartbeat:
         """What a record becomes. Raises InvalidRecord for one that cannot even be told of."""
         noun = item.noun
         if isinstance(noun, Told) and not _is_camera(noun.camera):
             raise InvalidRecord("bad_headers", f"camera {noun.camera!r}; expected tenant/school/room/camera")
         if isinstance(noun, Frame) and isinstance(begun, str):
             return _dropped(noun, begun)
-        if isinstance(noun, Frame) and begun is not None and not isinstance(begun, str):
-            return self._look(noun, begun, item.stored, step)
+        if isinstance(noun, Frame) and isinstance(seen, InvalidRecord):
+            step.dead.append((item.stored, seen))
+            return _dropped(noun, seen.reason)
+        if isinstance(noun, Frame) and isinstance(seen, tuple):
+            return _detections(noun, *seen)
         if isinstance(noun, Dropped | Heartbeat):
             return noun
         raise InvalidRecord("wrong_type", f"{type(noun).__name__}; expected Frame, Dropped or Heartbeat")
-
-    def _look(self, frame: Frame, begun: "Future[Picture]", stored: Stored, step: Step) -> FrameDetections | Dropped:
-        try:
-            picture = begun.result()
-        except InvalidRecord as error:
-            step.dead.append((stored, error))
-            return _dropped(frame, error.reason)
-        digest, seen = self._sight.see(frame.camera, picture)
-        return FrameDetections(
-            camera=frame.camera,
-            epoch=frame.epoch,
-            sequence=frame.sequence,
-            captured_at_ms=frame.captured_at_ms,
-            interval_ms=frame.interval_ms,
-            model=digest,
-            detections=tuple(seen),
-        )
 
     def _expired_hole(self, stored: Stored, noun: Told, told: dict[str, int]) -> list[Outgoing]:
         """Before the first record of a camera after retention took some of its partition: why there may be a hole."""
@@ -286,6 +299,18 @@ def _unread_hole(record: Stored, error: InvalidRecord) -> list[Outgoing]:
         return []
     hole = Hole(camera=record.key, epoch=0, reason=error.reason)
     return [encode(hole, topic=DETECTIONS, at_ms=record.appended_at_ms)]
+
+
+def _detections(frame: Frame, digest: str, seen: Sequence[Detection]) -> FrameDetections:
+    return FrameDetections(
+        camera=frame.camera,
+        epoch=frame.epoch,
+        sequence=frame.sequence,
+        captured_at_ms=frame.captured_at_ms,
+        interval_ms=frame.interval_ms,
+        model=digest,
+        detections=tuple(seen),
+    )
 
 
 def _dropped(frame: Frame, reason: str) -> Dropped:

@@ -67,7 +67,7 @@ class Beside:
         return None
 
     def _add(self, told: FrameDetections, picture: Picture) -> None:
-        ours = [one for one in self._eyes.see(picture) if one.behaviour in self._eyes.labels]
+        ours = [one for one in self._eyes.see([picture])[0] if one.behaviour in self._eyes.labels]
         theirs = [one for one in told.detections if one.behaviour in self._eyes.labels]
         self.pictures += 1
         self.boxes += len(ours) + len(theirs)

@@ -23,7 +23,7 @@ class FindsRed:
     """A runtime that says `stand-up` about one default box when the picture is red, and nothing otherwise."""
 
     def __init__(self, *, in_bytes: bool = False, place: int = 700) -> None:
-        self.input = NetInput("images", INPUT_HW, in_bytes)
+        self.input, self.at_once = NetInput("images", INPUT_HW, in_bytes), 1
         self.place = place
 
     def run(self, images: Images) -> tuple[Floats, Floats]:

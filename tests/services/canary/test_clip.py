@@ -42,7 +42,7 @@ def test_every_bundled_model_sees_what_is_asked_for_within_a_second(model: str) 
             captured_at_ms=at_ms,
             interval_ms=round(1000 / FPS),
             model=eyes.digest,
-            detections=tuple(eyes.see(picture)),
+            detections=tuple(eyes.see([picture])[0]),
         )
         events += [
             (noun.behaviour, noun.started_at_ms, satisfied_ms)

@@ -173,7 +173,7 @@ def test_a_release_that_is_not_known_is_said_once_and_its_scores_are_counted_out
 
 def hand_in(settings: Settings, folder: Path) -> Detection:
     """What the candidate sees in a bright picture."""
-    (one,) = eyes_of(load_release(folder), settings).see(decode_picture(picture(0, BRIGHT)))
+    ((one,),) = eyes_of(load_release(folder), settings).see([decode_picture(picture(0, BRIGHT))])
     return one
 
 

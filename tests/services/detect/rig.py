@@ -1,5 +1,7 @@
 """A detect stage on the memory bus, with eyes that need no net."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -26,6 +28,8 @@ class FakeSight:
     refused = ""
 
     def __init__(self) -> None:
+        self.at_once = 1
+        self.looks: list[list[str]] = []
         self.sizes: list[tuple[int, ...]] = []
         self.followed = 0
 
@@ -35,11 +39,11 @@ class FakeSight:
     def follow(self) -> None:
         self.followed += 1
 
-    def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
-        self.sizes.append(picture.shape)
-        return "fake", [
-            Detection(behaviour="hand-raising", score=round(float(picture.mean()) / 255, 1), box_xyxy=(0, 0, 1, 1))
-        ]
+    def see(self, pictures: Sequence[tuple[str, Picture]]) -> list[tuple[str, list[Detection]]]:
+        self.looks.append([camera for camera, _ in pictures])
+        self.sizes += [picture.shape for _, picture in pictures]
+        scores = [round(float(picture.mean()) / 255, 1) for _, picture in pictures]
+        return [("fake", [Detection(behaviour="hand-raising", score=score, box_xyxy=(0, 0, 1, 1))]) for score in scores]
 
 
 def jpeg(level: int = 0, *, width: int = 32, height: int = 24) -> bytes:

@@ -29,11 +29,11 @@ def grey(level: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 
 def test_an_empty_picture_shows_nothing(folder: Path) -> None:
-    assert opened(folder).see(grey(0)) == []
+    assert opened(folder).see([grey(0)]) == [[]]
 
 
 def test_what_is_seen_has_a_name_a_rounded_score_and_a_rounded_box(folder: Path) -> None:
-    (seen,) = opened(folder).see(grey(200))
+    ((seen,),) = opened(folder).see([grey(200)])
     assert seen.behaviour == "hand-raising"
     assert 0.9 < seen.score < 1.0
     assert seen.score == round(seen.score, 4)

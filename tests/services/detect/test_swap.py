@@ -1,12 +1,15 @@
 """What speaks against a release, and how one comes in beside the eyes that look on meanwhile."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from classpulse.bus.memory import MemoryBus
 from classpulse.clock import ManualClock
+from classpulse.detect.pictures import Picture
 from classpulse.detect.sight import BUSY_OVER_MS, LOOK_EVERY_MS, SHADOW_SHARE, TRY_AGAIN_MS, WATCHED_MS, LineSight
-from classpulse.detect.swap import JUDGED_BOXES, SHADOW_LOOKS, SHADOW_MS, Comparison, Eyes, Sample, pairs
+from classpulse.detect.swap import JUDGED_BOXES, SHADOW_LOOKS, SHADOW_MS, Comparison, Eyes, Sample, pairs, warm
 from classpulse.errors import BadInput, Recoverable
 from classpulse.lines import Lines, promoted, rolled_back, with_canary, without_canary
 from classpulse.records import Detection, ModelRelease
@@ -30,18 +33,19 @@ class FakeEyes:
         self.runtime, self.refused = "fake", ()
         self.clock, self.seen, self.took_ms = clock, [box()] if seen is None else seen, took_ms
         self.looks = 0
+        self.at_once = 1
         self.breaks_at: int | None = None
 
-    def see(self, picture: object) -> list[Detection]:
+    def see(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         self.looks += 1
         if self.breaks_at is not None and self.looks >= self.breaks_at:
             raise ValueError("CUDA: cudaErrorIllegalAddress, expected cudaSuccess")
         self.clock.advance(self.took_ms)
-        return self.seen
+        return [self.seen] * len(pictures)
 
 
 def sample(*seen: Detection, took_ms: int = 10, busy: float = 0.1) -> Sample:
-    return Sample(PICTURE, seen, took_ms, busy)
+    return Sample([PICTURE], [seen], took_ms, busy)
 
 
 BOTH = frozenset({"hand-raising", "sleeping"})
@@ -62,34 +66,34 @@ def test_boxes_are_paired_once_by_behaviour_and_place() -> None:
 def test_a_release_that_sees_other_things_is_refused_once_enough_was_compared(partners: int, fits: bool) -> None:
     found = Comparison()
     for _ in range(partners):
-        found.add(sample(box()), [box()], 10, BOTH)
+        found.add(sample(box()), [[box()]], 10, BOTH)
     assert found.fault() is None
     for _ in range(10 - partners):
-        found.add(sample(box(0.1)), [box(0.7)], 10, BOTH)
+        found.add(sample(box(0.1)), [[box(0.7)]], 10, BOTH)
     assert found.boxes >= JUDGED_BOXES
     assert (found.fault() is None) == fits
-    assert fits or "agrees with 20% of 20 boxes on 10 pictures; expected 30%" in str(found.fault())
+    assert fits or "agrees with 20% of 20 boxes in 10 looks; expected 30%" in str(found.fault())
 
 
 def test_behaviours_that_only_one_of_both_knows_say_nothing() -> None:
     found = Comparison()
     for _ in range(20):
-        found.add(sample(box(behaviour="stand-up")), [box(behaviour="writing")], 10, BOTH)
+        found.add(sample(box(behaviour="stand-up")), [[box(behaviour="writing")]], 10, BOTH)
     assert (found.boxes, found.fault()) == (0, None)
 
 
 def test_a_slower_release_is_refused_only_where_the_worker_could_not_keep_up() -> None:
     found = Comparison()
-    found.add(sample(box(), took_ms=10, busy=0.2), [box()], 44, BOTH)
+    found.add(sample(box(), took_ms=10, busy=0.2), [[box()]], 44, BOTH)
     assert found.fault() is None
-    found.add(sample(box(), took_ms=10, busy=0.3), [box()], 44, BOTH)
-    assert found.fault() == "takes 44 ms a picture instead of 10, 110% of the time; expected 90% at most"
+    found.add(sample(box(), took_ms=10, busy=0.3), [[box()]], 44, BOTH)
+    assert found.fault() == "takes 44 ms a look instead of 10, 110% of the time; expected 90% at most"
 
 
 def test_a_release_is_not_blamed_for_looks_that_shared_the_machine_with_live_ones() -> None:
     found = Comparison()
     for took_ms in (11, 40, 40):
-        found.add(sample(box(), took_ms=10, busy=0.3), [box()], took_ms, BOTH)
+        found.add(sample(box(), took_ms=10, busy=0.3), [[box()]], took_ms, BOTH)
     assert found.fault() is None
     assert found.load == pytest.approx(0.33)
 
@@ -97,7 +101,7 @@ def test_a_release_is_not_blamed_for_looks_that_shared_the_machine_with_live_one
 def test_a_moment_of_haste_is_not_taken_for_the_load() -> None:
     found = Comparison()
     for busy in (0.2, 0.9, 0.2):
-        found.add(sample(box(), took_ms=10, busy=busy), [box()], 20, BOTH)
+        found.add(sample(box(), took_ms=10, busy=busy), [[box()]], 20, BOTH)
     assert found.fault() is None
 
 
@@ -137,6 +141,10 @@ class Rig:
         )
         return found
 
+    def see(self, camera: str) -> tuple[str, list[Detection]]:
+        (seen,) = self.sight.see([(camera, PICTURE)])
+        return seen
+
     def promote(self, digest: str) -> None:
         self.lines.change("main", lambda before: promoted(before, digest))
 
@@ -158,7 +166,7 @@ class Rig:
             if any(swap.wants for swap in swaps):
                 self.clock.advance(BUSY_OVER_MS // 20)
                 for camera in (CAMERA, OTHER):
-                    self.sight.see(camera, PICTURE)
+                    self.see(camera)
             return all(swap.refused is not None or swap.ready is not None for swap in swaps)
 
         wait_until(done)
@@ -171,7 +179,7 @@ def rig() -> Rig:
 
 def test_without_a_line_the_eyes_of_the_settings_look(rig: Rig) -> None:
     rig.turn()
-    assert rig.sight.see(CAMERA, PICTURE) == ("own", [box()])
+    assert rig.see(CAMERA) == ("own", [box()])
     assert (rig.sight.refused, rig.sight.digest(CAMERA)) == ("", "own")
 
 
@@ -194,7 +202,7 @@ def swaps(rig: Rig) -> tuple[float | None, ...]:
 
 def test_what_looks_and_what_became_of_releases_is_shown(rig: Rig) -> None:
     assert (swaps(rig), rig.metrics.value("model_info", digest="own")) == ((0, 0, 0), 1)
-    rig.sight.see(CAMERA, PICTURE)
+    rig.see(CAMERA)
     assert rig.metrics.value("stage_duration_seconds_count", stage="detect", step="look") == 1
     new = rig.register("new")
     assert isinstance(new, FakeEyes)
@@ -202,7 +210,7 @@ def test_what_looks_and_what_became_of_releases_is_shown(rig: Rig) -> None:
     rig.bring_in()
     assert (swaps(rig), [rig.metrics.value("model_info", digest=one) for one in ("own", "new")]) == ((1, 0, 0), [0, 1])
     new.breaks_at = 0
-    rig.sight.see(CAMERA, PICTURE)
+    rig.see(CAMERA)
     assert (swaps(rig), [rig.metrics.value("model_info", digest=one) for one in ("own", "new")]) == ((1, 0, 1), [1, 0])
     rig.promote("ghost")
     rig.turn()
@@ -211,7 +219,7 @@ def test_what_looks_and_what_became_of_releases_is_shown(rig: Rig) -> None:
 
 def test_looking_for_days_takes_no_more_memory(rig: Rig) -> None:
     for _ in range(2_000):
-        rig.sight.see(CAMERA, PICTURE)
+        rig.see(CAMERA)
         rig.clock.advance(90)
     assert len(rig.sight._looks) <= BUSY_OVER_MS // 100 + 1
 
@@ -273,7 +281,7 @@ def test_a_release_that_breaks_off_after_the_flip_loses_no_picture_and_the_forme
     rig.promote("new")
     rig.bring_in()
     new.breaks_at = 0
-    assert rig.sight.see(CAMERA, PICTURE) == ("own", [box()])
+    assert rig.see(CAMERA) == ("own", [box()])
     assert rig.sight.refused.startswith("new: broke off (ValueError: CUDA")
     rig.turn()
     assert rig.sight.digest(CAMERA) == "own"
@@ -288,7 +296,7 @@ def test_long_after_the_flip_there_is_nobody_to_stand_in(rig: Rig) -> None:
     rig.turn()
     new.breaks_at = 0
     with pytest.raises(ValueError, match="cudaErrorIllegalAddress"):
-        rig.sight.see(CAMERA, PICTURE)
+        rig.see(CAMERA)
 
 
 def test_long_after_the_flip_the_champion_before_stands_in(rig: Rig) -> None:
@@ -301,7 +309,7 @@ def test_long_after_the_flip_the_champion_before_stands_in(rig: Rig) -> None:
     rig.clock.advance(WATCHED_MS)
     rig.turn()
     new.breaks_at = 0
-    assert rig.sight.see(CAMERA, PICTURE)[0] == "first"
+    assert rig.see(CAMERA)[0] == "first"
     assert rig.sight.refused.startswith("second: broke off")
 
 
@@ -313,7 +321,7 @@ def test_a_canary_that_breaks_off_leaves_its_picture_to_the_champion(rig: Rig) -
     rig.bring_in()
     assert rig.sight.digest(OTHER) == "canary"
     canary.breaks_at = 0
-    assert rig.sight.see(OTHER, PICTURE) == ("own", [box()])
+    assert rig.see(OTHER) == ("own", [box()])
     rig.turn()
     assert rig.sight.digest(OTHER) == "own", "not again"
     assert rig.sight.refused.startswith("canary: broke off")
@@ -328,7 +336,7 @@ def test_what_is_taken_back_is_not_compared_with_what_is_to_go(rig: Rig) -> None
     rig.promote("bad")
     rig.turn()
     rig.lines.change("main", rolled_back)
-    wait_until(lambda: rig.turn() or rig.sight.see(CAMERA, PICTURE)[0] == "good" or rig.sight.refused)
+    wait_until(lambda: rig.turn() or rig.see(CAMERA)[0] == "good" or rig.sight.refused)
     assert (rig.sight.digest(CAMERA), rig.sight.refused) == ("good", "")
 
 
@@ -390,11 +398,55 @@ def test_the_shadow_has_a_twentieth_of_its_time(rig: Rig) -> None:
     for _ in range(3):
         wait_until(lambda: swap.wants)
         looks = new.looks
-        rig.sight.see(CAMERA, PICTURE)
+        rig.see(CAMERA)
         wait_until(lambda: new.looks > looks and swap.wants)  # noqa: B023 - waited for here
         assert swap.share >= SHADOW_SHARE
-        rig.sight.see(CAMERA, PICTURE)
+        rig.see(CAMERA)
         assert swap.wants, "it has had its part"
         given.append(new.looks - looks)
         rig.clock.advance(2_000)
     assert given == [1, 1, 1]
+
+
+def test_pictures_of_a_look_are_looked_at_together_by_role(rig: Rig) -> None:
+    own, canary = rig.sight.champion, rig.register("canary")
+    assert isinstance(own, FakeEyes)
+    assert isinstance(canary, FakeEyes)
+    rig.promote("own")
+    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
+    rig.bring_in()
+    canary.seen, before = [box(0.5)], (own.looks, canary.looks)
+    cameras = (CAMERA, OTHER, "t/s/r/side", OTHER)
+    seen = rig.sight.see([(camera, PICTURE) for camera in cameras])
+    assert seen == [("own", own.seen), ("canary", canary.seen), ("own", own.seen), ("canary", canary.seen)]
+    assert (own.looks, canary.looks) == (before[0] + 1, before[1] + 1)
+
+
+def test_a_canary_that_breaks_off_in_a_look_leaves_its_pictures_to_the_champion(rig: Rig) -> None:
+    canary = rig.register("canary")
+    assert isinstance(canary, FakeEyes)
+    rig.promote("own")
+    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
+    rig.bring_in()
+    canary.breaks_at = 0
+    assert [digest for digest, _ in rig.sight.see([(CAMERA, PICTURE), (OTHER, PICTURE)])] == ["own", "own"]
+
+
+def test_a_release_is_compared_picture_by_picture_in_looks_as_large_as_the_present_ones() -> None:
+    comparison = Comparison()
+    comparison.add(Sample([PICTURE] * 2, [[box()], []], 20, 0.5), [[box()], [box()]], 10, BOTH)
+    assert (comparison.boxes, comparison.matched, comparison.load) == (3, 2, 0.25)
+
+
+def test_eyes_that_look_at_several_pictures_are_warmed_with_as_many(rig: Rig) -> None:
+    sizes: list[int] = []
+
+    class Counting(FakeEyes):
+        def see(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            sizes.append(len(pictures))
+            return super().see(pictures)
+
+    eyes = Counting("own", rig.clock)
+    eyes.at_once = 4
+    warm(eyes)
+    assert sizes == [1, 1, 1, 4]

@@ -1,5 +1,7 @@
 """A camera's story goes through the net in order; what cannot be seen says why, and nothing is lost."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from classpulse.bus.base import Place
@@ -214,11 +216,11 @@ def test_a_net_that_fails_for_a_while_loses_nothing(rig: Rig) -> None:
     class Blinking(FakeSight):
         blinks = 1
 
-        def see(self, camera: str, picture: Picture) -> tuple[str, list[Detection]]:
+        def see(self, pictures: Sequence[tuple[str, Picture]]) -> list[tuple[str, list[Detection]]]:
             self.blinks -= 1
             if self.blinks == 0:
                 raise Recoverable("the accelerator is away")
-            return "fake", []
+            return [("fake", [])] * len(pictures)
 
     rig.stage._sight = Blinking()
     rig.tell(rig.frame(0), rig.frame(1))
@@ -318,3 +320,51 @@ def test_everything_of_a_room_lies_in_one_partition(rig: Rig) -> None:
     rig.turn()
     places = {Place(record.topic, record.partition) for record in rig.stored(DETECTIONS)}
     assert len(places) == 1
+
+
+@pytest.mark.parametrize("at_once", [3, 4, 16])
+def test_looking_at_several_cameras_at_once_tells_what_looking_at_each_alone_does(at_once: int) -> None:
+    def told(at_once: int) -> tuple[Rig, list[bytes | None]]:
+        rig = Rig()
+        rig.sight.at_once = at_once
+        rig.declare(OTHER, "live")
+        rig.tell(
+            rig.frame(0, picture=jpeg(50)),
+            rig.frame(0, camera=OTHER, picture=jpeg(250)),
+            dropped(rig, 1),
+            rig.frame(1, camera=OTHER, age_ms=FRESHNESS_MS + 1),
+            rig.frame(2, picture=b"broken"),
+            rig.frame(2, camera=OTHER, picture=jpeg(100)),
+            rig.frame(0, camera="nobody"),
+            heartbeat(rig, last=2),
+            rig.frame(3, picture=jpeg(200)),
+        )
+        for _ in range(4):
+            rig.turn()
+        assert {letter.reason for letter in rig.dead()} == {"corrupt_jpeg", "bad_headers"}
+        return rig, [record.value for record in rig.stored(DETECTIONS)]
+
+    rig, several = told(at_once)
+    assert several == told(1)[1]
+    assert max(map(len, rig.sight.looks)) > 1
+    assert sum(map(len, rig.sight.looks)) == 4, "what is stale, broken or nobody's is not looked at"
+
+
+def test_what_is_looked_at_next_is_decoded_meanwhile_and_nothing_behind_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    at_look: list[tuple[int, int]] = []
+
+    class Watching(FakeSight):
+        def see(self, pictures: Sequence[tuple[str, Picture]]) -> list[tuple[str, list[Detection]]]:
+            at_look.append((len(pictures), len(begun)))
+            return super().see(pictures)
+
+    submit = rig.stage._pool.submit
+    monkeypatch.setattr(rig.stage._pool, "submit", lambda *what: (begun.append(1), submit(*what))[1])
+    rig.stage._sight = Watching()
+    rig.stage._sight.at_once = 2
+    rig.tell(*(rig.frame(number) for number in range(7)))
+    rig.turn()
+    assert at_look == [(2, 4), (2, 6), (2, 7), (1, 7)]
