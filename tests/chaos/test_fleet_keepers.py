@@ -53,7 +53,7 @@ class Ups:
     """`fleet up` here and there, each with a folder of its own, and the other commands."""
 
     def __init__(self, folder: Path, broker: str, head: Head) -> None:
-        self.folder, self._head = folder, head
+        self.folder, self.bus, self._head = folder, broker, head
         self.started: list[subprocess.Popen[bytes]] = []
         self._environ = environ(CLASSPULSE_BUS=broker, CLASSPULSE_MODEL="classroom-640", OMP_NUM_THREADS="1")
 
@@ -266,6 +266,32 @@ def test_versions_that_differ_are_one_line(ups: Ups, ray_head: Head) -> None:
         r"classpulse: --address = 'ray://.*': .*cluster was started with: Ray: 2\.\d+\.\d+ .*Ray: 2\.0\.0 .*; expected .*\n",
         told.stderr,
     )
+
+
+def test_a_keeper_of_another_version_than_the_nodes_is_refused_and_the_fleet_goes_on(ups: Ups, ray_head: Head) -> None:
+    first = ups.up("first")
+    view = ups.until("first", works)
+    first.terminate()
+    assert first.wait(timeout=LIMIT_S) == 0
+    other = f"""
+from importlib import metadata
+of = metadata.version
+metadata.version = lambda name: "9.9.9" if name == "classpulse" else of(name)
+from pathlib import Path
+from classpulse.detect.keeper import keep
+from classpulse.errors import BadInput
+from classpulse.settings import Settings
+settings = Settings(data=Path({str(ups.folder / "other")!r}), bus={ups.bus!r}, ray_address={ray_head.client!r})
+try:
+    keep(settings, 1)
+except BadInput as error:
+    raise SystemExit((print(error), 2)[1])
+"""
+    told = patiently([sys.executable, "-c", other], environ(CLASSPULSE_MODEL="classroom-640", OMP_NUM_THREADS="1"))
+    assert re.search(r"cluster's nodes have classpulse \d\S+; expected 9.9.9, as here", told.stdout), told.stderr
+    second = ups.up("second")
+    after = ups.until("second", lambda now: works(now) and now.orders.keeper == Keeper(node(), second.pid))
+    assert pids(after) == pids(view), "nobody ended them"
 
 
 def test_a_heads_own_address_needs_a_node_of_it_on_this_machine(ups: Ups, ray_head: Head) -> None:

@@ -1,6 +1,7 @@
 """How a process reaches the fleet of a Ray cluster. The rest of a fleet's Ray is in on_ray.py."""
 
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Any
 
 import ray
@@ -95,6 +96,20 @@ def raised(settings: Settings, orders: Orders) -> Remote:
         num_cpus=0,
     )
     return Remote(kind.remote(settings, orders))
+
+
+def version_there() -> str:
+    """The version of our code on a node of this cluster. Raises Recoverable where none says it in time."""
+    try:
+        told: str = ray.get(ray.remote(_version).options(num_cpus=0).remote(), timeout=ASK_S)
+    except RayError as error:
+        raise Recoverable(f"fleet: {type(error).__name__}: {first_line(error)}") from error
+    return told
+
+
+def _version() -> str:
+    """By its name alone it goes to a node, which has its own."""
+    return version("classpulse")
 
 
 def found() -> Remote:

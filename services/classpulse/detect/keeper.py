@@ -15,7 +15,7 @@ import msgspec
 
 from classpulse.child import LEAVE, VIEW_FILE
 from classpulse.clock import Clock, SystemClock
-from classpulse.detect.cluster import Remote, raised
+from classpulse.detect.cluster import Remote, raised, version_there
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Keeper, Orders
 from classpulse.errors import BadInput, Recoverable
@@ -117,8 +117,8 @@ class Watch:
 def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = None) -> Remote:
     """The fleet of the cluster that this process is connected to, kept by `by` from now on; made where there is none, with `orders`.
 
-    One of another version, or whose workers go by other settings, is ended and made anew. Raises BadInput where another keeps it. One
-    that is silent is waited for until it speaks or is certainly gone.
+    One of another version, or whose workers go by other settings, is ended and made anew. Raises BadInput where another keeps it, and
+    where the cluster's nodes have another version still. One that is silent is waited for until it speaks or is certainly gone.
     """
     fleet = raised(settings, orders or Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
     clock, before_ms = SystemClock(), 0
@@ -126,6 +126,10 @@ def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = N
         try:
             view, silent_ms = fleet.kept(by)
             other = differing(fleet.made_by(), (version("classpulse"), settings)) if silent_ms is None else []
+            if "version" in other and (there := version_there()) != version("classpulse"):
+                if by is not None:
+                    fleet.leave(by)
+                raise _of_other_code(there)
         except Recoverable as error:  # on a busy machine a supervisor takes long to start
             _log.warning("%s; asking again", error)
             clock.sleep_ms(CLAIM_AGAIN_MS)
@@ -163,6 +167,13 @@ def _view(fleet: Remote, by: Keeper) -> View:
 def _refused(view: View) -> BadInput:
     remedy = "`classpulse fleet status` to see it, or its end there first (`classpulse fleet down` alone: it is raised again)"
     return BadInput([f"fleet: kept by {view.orders.keeper}; expected {remedy}"])
+
+
+def _of_other_code(there: str) -> BadInput:
+    here = version("classpulse")
+    return BadInput(
+        [f"fleet: its cluster's nodes have classpulse {there}; expected {here}, as here, or a keeper of {there}"]
+    )
 
 
 def _known(path: Path) -> View | None:
