@@ -1,8 +1,11 @@
 """A Kafka address is read once, its secrets come from files, and the library's errors become ours."""
 
 import re
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import certifi
@@ -104,6 +107,28 @@ def test_nobody_at_the_address_ends_the_process_with_one_line() -> None:
 
     last = ended.stderr.strip().splitlines()[-1]
     assert re.match(r"classpulse.errors.Fatal: kafka://127.0.0.1:1: .*; expected a broker that answers", last)
+
+
+def test_who_hangs_up_on_a_password_may_mean_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("detect:guessed\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"kafka://127.0.0.1:{server.getsockname()[1]}?credentials={tmp_path}/secret"
+        program = f"from classpulse.bus import base, kafka_link; kafka_link.BOOTSTRAP_MS = 1000; base.open_bus({url!r})"
+        hanging_up = threading.Thread(target=_hang_up, args=(server,), daemon=True)
+        hanging_up.start()
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    last = ended.stderr.strip().splitlines()[-1]
+    assert re.match(rf"classpulse.errors.Fatal: .*password of credentials = '{tmp_path}/secret' to be right", last)
+    assert "guessed" not in ended.stderr
+
+
+def _hang_up(server: socket.socket) -> None:
+    """Take one after the other, and end each when it has said something."""
+    with suppress(OSError):
+        while True:
+            one, _ = server.accept()
+            with one:
+                one.recv(4096)
 
 
 def test_tried_again_and_again_nobody_at_the_address_leaves_no_thread_and_no_socket_behind() -> None:
