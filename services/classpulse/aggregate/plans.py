@@ -9,7 +9,7 @@ from classpulse.clock import Clock
 from classpulse.errors import BadInput
 from classpulse.records import CameraConfig, Delivery, RoomConfig, RoomPlan, room_of
 from classpulse.roster import Roster, is_bridged
-from classpulse.timetable import due, turns
+from classpulse.timetable import DAY_MS, MOST_DAYS, due, turns
 
 LOOK_EVERY_MS = 1_000
 REPEAT_EVERY_MS = 24 * 60 * 60 * 1000
@@ -90,7 +90,8 @@ def _turns(plan: RoomPlan, before: RoomPlan) -> tuple[tuple[int, bool], ...]:
         if before.at_ms < from_ms <= plan.at_ms:
             found = turns(before.config, before.at_ms, from_ms - 1)
             was, now = found[-1][1] if found else before.due, due(plan.config, from_ms)
-            found += () if was == now else ((from_ms, now),)
+            known = from_ms >= plan.at_ms - MOST_DAYS * DAY_MS  # as far back as turns look
+            found += ((from_ms, now),) if known and was != now else ()
             found += turns(plan.config, from_ms, plan.at_ms)
         else:
             found = turns(before.config, before.at_ms, plan.at_ms)

@@ -93,8 +93,12 @@ def remove(room: KnownRoom, data: DataOption = None) -> None:
 def enable(room: KnownRoom, data: DataOption = None) -> None:
     """Switch a room on: it is observed as its timetable says."""
     with opened_bus(settings_of(data)) as bus:
-        key = Roster(bus, SystemClock()).enable_room(room, enabled=True)
-    typer.echo(f"enabled {key}")
+        roster = Roster(bus, SystemClock())
+        key = roster.enable_room(room, enabled=True)
+        announced = roster.announced().get(key)
+    off = announced is not None and announced.until_then is not None and not announced.enabled
+    told = f"; from {rfc3339(announced.valid_from_ms)} on it is off, as announced" if announced and off else ""
+    typer.echo(f"enabled {key}{told}")
 
 
 @app.command()

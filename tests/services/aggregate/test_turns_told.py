@@ -204,3 +204,18 @@ def test_a_configuration_is_chosen_by_the_time_that_is_asked_for() -> None:
     clock.advance(2_000)
     (plan,) = Plans(bus, clock, 10_000).due(now_ms, lambda _: True, {})
     assert (plan.config.views, plan.due) == ("overlapping", True)
+
+
+def test_a_beginning_more_than_a_week_ago_is_not_told_without_its_end() -> None:
+    clock = ManualClock()
+    moment_ms = clock.now_ms() + MINUTE_MS
+    rig = Rig()
+    rig.room(with_lessons(clock, (50, 60)))
+    rig.room(msgspec.structs.replace(with_lessons(clock, (0, 30)), valid_from_ms=moment_ms))
+    rig.camera(A, "live")
+    rig.turn()
+    rig.clock.advance(14 * 24 * 60 * MINUTE_MS + 60 * MINUTE_MS)
+    rig.start()
+    rig.turn()
+    turns = [turn for plan in rig.all_of(DETECTIONS, RoomPlan) for turn in plan.turns]
+    assert [due for _, due in turns] == [True, False], "the last lesson, and not all the time since the moment"

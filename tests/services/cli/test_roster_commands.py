@@ -36,6 +36,16 @@ def test_what_is_announced_is_listed_with_its_moment_under_what_holds(command: C
     assert written["until_then"] == listed_before | {"until_then": None}
 
 
+def test_switching_on_says_where_what_is_announced_is_off(command: Command, tmp_path: Path) -> None:
+    declare(command)
+    bus = prepare_bus(Settings(data=tmp_path / "data"))
+    later = RoomConfig(room="t/s/101", enabled=False, valid_from_ms=32_503_680_000_000)
+    Roster(bus, SystemClock()).write([later])
+    bus.close()
+    told = command("rooms", "enable", "101").out
+    assert told == "enabled t/s/101; from 3000-01-01T00:00:00.000Z on it is off, as announced\n"
+
+
 def listed(command: Command, what: str = "cameras") -> list[dict[str, object]]:
     rows: list[dict[str, object]] = json.loads(command(what, "list", "--format", "json").out)
     return rows
