@@ -6,6 +6,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import ActorDiedError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from classpulse.clock import SystemClock
 from classpulse.detect.fleet import View
@@ -98,18 +99,27 @@ def raised(settings: Settings, orders: Orders) -> Remote:
     return Remote(kind.remote(settings, orders))
 
 
-def version_there() -> str:
-    """The version of our code on a node of this cluster. Raises Recoverable where none says it in time."""
+def versions_there() -> dict[str, str]:
+    """Host → the version of our code, of every node of this cluster. Raises Recoverable where one does not say it in time."""
     try:
-        told: str = ray.get(ray.remote(_version).options(num_cpus=0).remote(), timeout=ASK_S)
+        nodes = {one["NodeID"]: one["NodeManagerHostname"] for one in ray.nodes() if one["Alive"]}
+        ask = ray.remote(version)  # the library's own: a node of any version knows it
+        asked = [
+            ask.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+                "classpulse"
+            )
+            for node in nodes
+        ]
+        return dict(zip(nodes.values(), ray.get(asked, timeout=ASK_S), strict=True))
     except RayError as error:
         raise Recoverable(f"fleet: {type(error).__name__}: {first_line(error)}") from error
-    return told
+    except ConnectionError as error:
+        raise Fatal(f"fleet: its cluster is gone: {first_line(error)}; expected it to be raised again") from error
 
 
-def _version() -> str:
-    """By its name alone it goes to a node, which has its own."""
-    return version("classpulse")
+def is_raised() -> bool:
+    """Whether this cluster has a fleet."""
+    return any(one["name"] == SUPERVISOR for one in ray.util.list_named_actors(all_namespaces=True))
 
 
 def found() -> Remote:

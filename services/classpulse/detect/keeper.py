@@ -15,7 +15,7 @@ import msgspec
 
 from classpulse.child import LEAVE, VIEW_FILE
 from classpulse.clock import Clock, SystemClock
-from classpulse.detect.cluster import Remote, raised, version_there
+from classpulse.detect.cluster import Remote, is_raised, raised, versions_there
 from classpulse.detect.fleet import View
 from classpulse.detect.ground import Keeper, Orders
 from classpulse.errors import BadInput, Recoverable
@@ -120,16 +120,18 @@ def raise_fleet(settings: Settings, by: Keeper | None, orders: Orders | None = N
     One of another version, or whose workers go by other settings, is ended and made anew. Raises BadInput where another keeps it, and
     where the cluster's nodes have another version still. One that is silent is waited for until it speaks or is certainly gone.
     """
+    if settings.ray_address and not is_raised() and (refusal := _of_other_code()):
+        raise refusal
     fleet = raised(settings, orders or Orders(least=settings.fleet_least or None, most=settings.fleet_most or None))
     clock, before_ms = SystemClock(), 0
     while True:
         try:
             view, silent_ms = fleet.kept(by)
             other = differing(fleet.made_by(), (version("classpulse"), settings)) if silent_ms is None else []
-            if "version" in other and (there := version_there()) != version("classpulse"):
+            if "version" in other and (refusal := _of_other_code()):
                 if by is not None:
                     fleet.leave(by)
-                raise _of_other_code(there)
+                raise refusal
         except Recoverable as error:  # on a busy machine a supervisor takes long to start
             _log.warning("%s; asking again", error)
             clock.sleep_ms(CLAIM_AGAIN_MS)
@@ -169,11 +171,13 @@ def _refused(view: View) -> BadInput:
     return BadInput([f"fleet: kept by {view.orders.keeper}; expected {remedy}"])
 
 
-def _of_other_code(there: str) -> BadInput:
+def _of_other_code() -> BadInput | None:
+    """What to say where a node has another version than this process."""
     here = version("classpulse")
-    return BadInput(
-        [f"fleet: its cluster's nodes have classpulse {there}; expected {here}, as here, or a keeper of {there}"]
-    )
+    other = sorted(f"{told} on {host}" for host, told in versions_there().items() if told != here)
+    if not other:
+        return None
+    return BadInput([f"fleet: its cluster has classpulse {', '.join(other)}; expected {here} on every node, as here"])
 
 
 def _known(path: Path) -> View | None:
