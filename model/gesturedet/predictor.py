@@ -37,7 +37,12 @@ class Predictor:
         return found
 
     def predict_all(self, images_HWC_bgr: Sequence[Bytes], *, min_score: float | None = None) -> list[list[Detection]]:
-        """Return what each of several pictures shows, from one call of the runtime; as `predict`, of which it raises the same."""
+        """Return what each of several pictures shows, from one call of the runtime; as `predict`, of which it raises the same.
+
+        No pictures show nothing.
+        """
+        if not images_HWC_bgr:
+            return []
         prepared = [self.prepare(image) for image in images_HWC_bgr]
         logits_BAK, offsets_BA4 = self.runtime.run(np.concatenate(prepared) if len(prepared) > 1 else prepared[0])
         return [

@@ -30,7 +30,7 @@ class EngineRefused(ValueError):
 class BatchProfile(msgspec.Struct, frozen=True, kw_only=True):
     """How many pictures at once an engine takes: from one to `most`, and fastest at `best`."""
 
-    best: int = 1
+    best: int = 8
     most: int = 16
 
     def __post_init__(self) -> None:

@@ -24,8 +24,9 @@ _REFUSED = (*_NO_NET, faults.EPFail, faults.EngineError, faults.RuntimeException
 
 Provider = tuple[str, dict[str, str]]
 CPU: Provider = ("CPUExecutionProvider", {})
-CUDA: Provider = ("CUDAExecutionProvider", {"use_tf32": "0"})
-"""Without TF32, whose ten bits of mantissa would show in the parity with eager."""
+CUDA: Provider = ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"})
+"""Without TF32, whose ten bits of mantissa would show in the parity with eager, and without a search for each number of pictures: the
+default one takes a second when a number first appears, in the middle of a lesson."""
 
 
 class OnnxRuntime:

@@ -34,8 +34,12 @@ class GestureEyes:
         return self._predictor.runtime.at_once
 
     def see(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        """Pictures through the net, all together; at least one."""
-        return [[_told(one) for one in found] for found in self._predictor.predict_all(pictures)]
+        """Pictures through the net, `at_once` together."""
+        return [
+            [_told(one) for one in found]
+            for start in range(0, len(pictures), self.at_once)
+            for found in self._predictor.predict_all(pictures[start : start + self.at_once])
+        ]
 
 
 def open_eyes(settings: Settings, device: Device | None = None) -> GestureEyes:

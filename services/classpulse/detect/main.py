@@ -82,7 +82,7 @@ def opened(
         warm(eyes)
         sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes, metrics=metrics)
         member = bus.member(GROUP, [FRAMES], index=index, count=count)
-        pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS) * eyes.at_once)
+        pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS, 2 * eyes.at_once if eyes.at_once > 1 else 0))
         deliveries = Deliveries(bus, clock)
         stage = Detect(
             sight,

@@ -12,6 +12,7 @@ from classpulse.detect.devices import Device
 from classpulse.detect.eyes import GestureEyes, open_eyes
 from classpulse.detect.ground import Probe
 from classpulse.detect.pictures import decode_picture
+from classpulse.detect.swap import warm
 from classpulse.errors import ClassPulseError
 from classpulse.records import Frame
 from classpulse.settings import Settings
@@ -35,7 +36,9 @@ def probe(settings: Settings, device: Device, cores: int) -> Probe:
     try:
         while True:
             workers = min(most, 2 ** len(found))
-            eyes += [open_eyes(settings, device) for _ in range(workers - len(eyes))]
+            for _ in range(workers - len(eyes)):
+                eyes.append(open_eyes(settings, device))
+                warm(eyes[-1])
             found.append(_rate(eyes, frame, clock))
             if workers == most or (len(found) > 1 and found[-1] < WORTH * found[-2]):
                 break

@@ -35,6 +35,7 @@ from classpulse.topics import DETECTIONS, FRAMES, REPORTS, partition_of
 
 REPORT_EVERY_MS = 5_000
 COMPLAIN_EVERY_MS = 60_000
+RUN_PIXELS = 16 * 1920 * 1080
 REASONS = ("stale", "corrupt_jpeg", "bad_size")
 """Why this stage drops a frame."""
 
@@ -199,10 +200,9 @@ class Detect:
 
     def _runs(self, taken: Sequence[Taken]) -> Iterator[list[tuple[Taken, Begun]]]:
         """Records with their pictures, as many as are looked at at once; the next ones are begun before some are given, and no more."""
-        at_once = self._sight.at_once
         waiting: list[tuple[Taken, Begun]] = []
-        for start in range(0, len(taken), at_once):
-            begun = [(item, self._begin(item)) for item in taken[start : start + at_once]]
+        for run in _cut(taken, self._sight.at_once):
+            begun = [(item, self._begin(item)) for item in run]
             if waiting:
                 yield waiting
             waiting = begun
@@ -299,6 +299,21 @@ def _unread_hole(record: Stored, error: InvalidRecord) -> list[Outgoing]:
         return []
     hole = Hole(camera=record.key, epoch=0, reason=error.reason)
     return [encode(hole, topic=DETECTIONS, at_ms=record.appended_at_ms)]
+
+
+def _cut(taken: Sequence[Taken], at_once: int) -> Iterator[list[Taken]]:
+    """Runs of so many records at most, whose pictures have RUN_PIXELS at most: what is decoded at once stays bounded."""
+    run: list[Taken] = []
+    pixels = 0
+    for item in taken:
+        size = item.noun.width * item.noun.height if isinstance(item.noun, Frame) else 0
+        if run and (len(run) == at_once or pixels + size > RUN_PIXELS):
+            yield run
+            run, pixels = [], 0
+        run.append(item)
+        pixels += size
+    if run:
+        yield run
 
 
 def _detections(frame: Frame, digest: str, seen: Sequence[Detection]) -> FrameDetections:

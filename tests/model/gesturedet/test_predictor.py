@@ -65,6 +65,14 @@ def test_a_picture_without_behaviour_shows_nothing() -> None:
     assert PREDICTOR.predict(BLUE) == []
 
 
+def test_pictures_of_several_sizes_together_show_what_each_shows_alone() -> None:
+    pictures = [RED, BLUE, np.ascontiguousarray(RED[:300, :300]), RED[:90].copy()]
+    together = PREDICTOR.predict_all(pictures)
+    assert together == [PREDICTOR.predict(picture) for picture in pictures]
+    assert together[0] != together[2], "a box is in fractions of its own picture"
+    assert PREDICTOR.predict_all([]) == []
+
+
 def test_a_find_comes_out_by_name_with_its_box_in_fractions() -> None:
     (found,) = PREDICTOR.predict(RED)
     assert found.behaviour == "stand-up"

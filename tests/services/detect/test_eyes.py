@@ -41,6 +41,22 @@ def test_what_is_seen_has_a_name_a_rounded_score_and_a_rounded_box(folder: Path)
     assert all(0.0 <= value <= 1.0 for value in seen.box_xyxy)
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 16])
+def test_each_picture_of_a_look_has_its_own_answer_in_calls_as_large_as_the_runtime_likes(
+    folder: Path, at_once: int
+) -> None:
+    eyes, sizes = opened(folder), []
+    alone = [eyes.see([picture])[0] for picture in (grey(200), grey(0), grey(220))]
+    runtime = eyes._predictor.runtime
+    run = runtime.run
+    runtime.at_once = at_once
+    runtime.run = lambda images: (sizes.append(len(images)), run(images))[1]  # type: ignore[method-assign]
+    seen = eyes.see([grey(200), grey(0), grey(220)])
+    assert [[one.behaviour for one in found] for found in seen] == [["hand-raising"], [], ["hand-raising"]]
+    assert seen == alone
+    assert max(sizes) == min(at_once, 3)
+
+
 def test_the_digest_travels(folder: Path) -> None:
     assert opened(folder).digest == make_release(folder).digest
 

@@ -428,8 +428,19 @@ def test_a_canary_that_breaks_off_in_a_look_leaves_its_pictures_to_the_champion(
     rig.promote("own")
     rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
     rig.bring_in()
+    assert rig.sight.digest(OTHER) == "canary"
     canary.breaks_at = 0
-    assert [digest for digest, _ in rig.sight.see([(CAMERA, PICTURE), (OTHER, PICTURE)])] == ["own", "own"]
+    assert rig.sight.see([(CAMERA, PICTURE), (OTHER, PICTURE)]) == [("own", [box()]), ("own", [box()])]
+    assert rig.sight.refused.startswith("canary: broke off")
+
+
+def test_a_champion_that_breaks_off_in_a_look_leaves_all_its_pictures_to_the_former_one(rig: Rig) -> None:
+    new = rig.register("new")
+    assert isinstance(new, FakeEyes)
+    rig.promote("new")
+    rig.bring_in()
+    new.breaks_at = 0
+    assert rig.sight.see([(CAMERA, PICTURE), (OTHER, PICTURE)]) == [("own", [box()])] * 2
 
 
 def test_a_release_is_compared_picture_by_picture_in_looks_as_large_as_the_present_ones() -> None:
@@ -450,3 +461,12 @@ def test_eyes_that_look_at_several_pictures_are_warmed_with_as_many(rig: Rig) ->
     eyes.at_once = 4
     warm(eyes)
     assert sizes == [1, 1, 1, 4]
+
+
+def test_the_load_is_that_of_the_largest_looks() -> None:
+    comparison = Comparison()
+    for count, old_ms, new_ms in ((1, 4, 5), (12, 12, 40), (12, 14, 44)):
+        seen = [[box()]] * count
+        comparison.add(Sample([PICTURE] * count, seen, old_ms, 0.3), seen, new_ms, BOTH)
+    assert comparison.pace_ms == (12, 40)
+    assert comparison.fault() == "takes 40 ms a look instead of 12, 100% of the time; expected 90% at most"

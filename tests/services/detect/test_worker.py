@@ -368,3 +368,30 @@ def test_what_is_looked_at_next_is_decoded_meanwhile_and_nothing_behind_it(
     rig.tell(*(rig.frame(number) for number in range(7)))
     rig.turn()
     assert at_look == [(2, 4), (2, 6), (2, 7), (1, 7)]
+
+
+def test_large_pictures_are_looked_at_in_smaller_company(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("classpulse.detect.worker.RUN_PIXELS", 3 * 32 * 24)
+    rig.sight.at_once = 16
+    rig.tell(*(rig.frame(number) for number in range(7)))
+    rig.turn()
+    assert list(map(len, rig.sight.looks)) == [3, 3, 1]
+
+
+def test_a_net_that_fails_in_a_later_look_loses_nothing_and_tells_nothing_twice(rig: Rig) -> None:
+    class Blinking(FakeSight):
+        blinks = 2
+
+        def see(self, pictures: Sequence[tuple[str, Picture]]) -> list[tuple[str, list[Detection]]]:
+            self.blinks -= 1
+            if self.blinks == 0:
+                raise Recoverable("the accelerator is away")
+            return super().see(pictures)
+
+    rig.stage._sight = Blinking()
+    rig.stage._sight.at_once = 2
+    rig.tell(*(rig.frame(number) for number in range(5)))
+    with pytest.raises(Recoverable, match="the accelerator is away"):
+        rig.loop.turn()
+    rig.loop.member.rewind()
+    assert [noun.sequence for noun in rig.turn() if isinstance(noun, FrameDetections)] == [0, 1, 2, 3, 4]
