@@ -393,6 +393,15 @@ CLUSTER = (
         after=22,
         labels={"namespace": "classpulse", "job_name": "j"},
     ),
+    Case(
+        "PodPending",
+        {'kube_pod_status_phase{namespace="classpulse",pod="p",phase="Pending"}': gauge((5, 0), (70, 1), (10, 0))},
+        {'kube_pod_status_phase{namespace="classpulse",pod="p",phase="Pending"}': gauge((5, 0), (50, 1), (30, 0))},
+        before=63,
+        fires=67,
+        after=80,
+        labels={"namespace": "classpulse", "pod": "p"},
+    ),
 )
 
 CASES = (*SEEN, *ROUTE, *KEPT, *ACCOUNTS, *FLEET, *CLUSTER, *OBJECTIVES)
