@@ -148,7 +148,11 @@ class Metrics:
         "state",
     )
     camera_last_frame_timestamp_seconds = _gauge("capture time of the last frame", "camera")
-    stage_duration_seconds = _histogram("time per step of a stage", "stage", "step")
+    stage_duration_seconds = _histogram(
+        "time per step of a stage; look: one call of the net, of one picture or on an accelerator of several",
+        "stage",
+        "step",
+    )
     batch_frames = _histogram("frames handled per step", buckets=FRAMES)
     capture_to_detection_seconds = _histogram("capture to committed detection")
     capture_to_event_seconds = _histogram("capture of the frame that satisfied the rule to readable event")

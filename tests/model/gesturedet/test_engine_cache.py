@@ -22,7 +22,7 @@ OTHERS = {
     "tensorrt": "11.4.0",
     "gpu": "NVIDIA H200",
     "architecture": "sm_89",
-    "profile": BatchProfile(best=8, most=16),
+    "profile": BatchProfile(best=4, most=16),
 }
 
 
@@ -165,5 +165,5 @@ def test_a_profile_that_no_batch_fits_is_refused(best: int, most: int) -> None:
 
 
 def test_file_names_are_plain_and_say_what_they_can() -> None:
-    assert KEY.file_name.startswith("000000000000-as-given-trt10.15.1.29-sm_90-b1-16-")
+    assert KEY.file_name.startswith("000000000000-as-given-trt10.15.1.29-sm_90-b8-16-")
     assert KEY.timing_name == "timing-trt10.15.1.29-sm_90-NVIDIA-H100-80GB-HBM3.cache"
