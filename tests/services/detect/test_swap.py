@@ -422,6 +422,13 @@ def test_pictures_of_a_look_are_looked_at_together_by_role(rig: Rig) -> None:
     assert (own.looks, canary.looks) == (before[0] + 1, before[1] + 1)
 
 
+def test_each_picture_of_a_look_gets_its_own_answer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.sight.champion, "see", lambda pictures: [[box(float(one.mean()) / 10)] for one in pictures])
+    pictures = [np.full((9, 16, 3), level, np.uint8) for level in (1, 3, 2)]
+    seen = rig.sight.see([(camera, one) for camera, one in zip((CAMERA, OTHER, CAMERA), pictures, strict=True)])
+    assert seen == [("own", [box(0.1)]), ("own", [box(0.3)]), ("own", [box(0.2)])]
+
+
 def test_a_canary_that_breaks_off_in_a_look_leaves_its_pictures_to_the_champion(rig: Rig) -> None:
     canary = rig.register("canary")
     assert isinstance(canary, FakeEyes)
