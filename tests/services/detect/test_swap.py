@@ -1,175 +1,18 @@
-"""What speaks against a release, and how one comes in beside the eyes that look on meanwhile."""
+"""How a release comes in beside the eyes that look on meanwhile."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from classpulse.bus.memory import MemoryBus
-from classpulse.clock import ManualClock
 from classpulse.detect.pictures import Picture
-from classpulse.detect.sight import BUSY_OVER_MS, LOOK_EVERY_MS, SHADOW_SHARE, TRY_AGAIN_MS, WATCHED_MS, LineSight
-from classpulse.detect.swap import JUDGED_BOXES, SHADOW_LOOKS, SHADOW_MS, Comparison, Eyes, Sample, pairs, warm
+from classpulse.detect.sight import BUSY_OVER_MS, SHADOW_SHARE, TRY_AGAIN_MS, WATCHED_MS
+from classpulse.detect.swap import SHADOW_LOOKS, SHADOW_MS, warm
 from classpulse.errors import BadInput, Recoverable
-from classpulse.lines import Lines, promoted, rolled_back, with_canary, without_canary
-from classpulse.records import Detection, ModelRelease
-from classpulse.topics import MODELS
+from classpulse.lines import rolled_back, with_canary, without_canary
+from classpulse.records import Detection
+from tests.services.detect.swapping import CAMERA, OTHER, PICTURE, FakeEyes, Rig, box
 from tests.services.supervisor.running import wait_until
-from tests.support import Shown
-
-CAMERA, OTHER = "t/s/r/front", "t/s/r/back"
-PICTURE = np.zeros((9, 16, 3), np.uint8)
-
-
-def box(x: float = 0.1, *, behaviour: str = "hand-raising", score: float = 0.9) -> Detection:
-    return Detection(behaviour=behaviour, score=score, box_xyxy=(x, 0.1, x + 0.2, 0.3))
-
-
-class FakeEyes:
-    """Sees what it is told to, takes as long as it is told to, and breaks when it is told to."""
-
-    def __init__(self, digest: str, clock: ManualClock, seen: list[Detection] | None = None, took_ms: int = 10) -> None:
-        self.digest, self.labels = digest, ("hand-raising", "sleeping")
-        self.runtime, self.refused = "fake", ()
-        self.clock, self.seen, self.took_ms = clock, [box()] if seen is None else seen, took_ms
-        self.looks = 0
-        self.at_once = 1
-        self.breaks_at: int | None = None
-
-    def see(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        self.looks += 1
-        if self.breaks_at is not None and self.looks >= self.breaks_at:
-            raise ValueError("CUDA: cudaErrorIllegalAddress, expected cudaSuccess")
-        self.clock.advance(self.took_ms)
-        return [self.seen] * len(pictures)
-
-
-def sample(*seen: Detection, took_ms: int = 10, busy: float = 0.1) -> Sample:
-    return Sample([PICTURE], [seen], took_ms, busy)
-
-
-BOTH = frozenset({"hand-raising", "sleeping"})
-
-
-def test_nothing_compared_speaks_against_nothing() -> None:
-    assert Comparison().fault() is None
-
-
-def test_boxes_are_paired_once_by_behaviour_and_place() -> None:
-    assert pairs([box(), box(0.11)], [box()]) == 1
-    assert pairs([box()], [box(behaviour="sleeping")]) == 0
-    assert pairs([box(0.1), box(0.5)], [box(0.51), box(0.12)]) == 2
-    assert pairs([], [box()]) == 0
-
-
-@pytest.mark.parametrize(("partners", "fits"), [(2, False), (3, True)])
-def test_a_release_that_sees_other_things_is_refused_once_enough_was_compared(partners: int, fits: bool) -> None:
-    found = Comparison()
-    for _ in range(partners):
-        found.add(sample(box()), [[box()]], 10, BOTH)
-    assert found.fault() is None
-    for _ in range(10 - partners):
-        found.add(sample(box(0.1)), [[box(0.7)]], 10, BOTH)
-    assert found.boxes >= JUDGED_BOXES
-    assert (found.fault() is None) == fits
-    assert fits or "agrees with 20% of 20 boxes in 10 looks; expected 30%" in str(found.fault())
-
-
-def test_behaviours_that_only_one_of_both_knows_say_nothing() -> None:
-    found = Comparison()
-    for _ in range(20):
-        found.add(sample(box(behaviour="stand-up")), [[box(behaviour="writing")]], 10, BOTH)
-    assert (found.boxes, found.fault()) == (0, None)
-
-
-def test_a_slower_release_is_refused_only_where_the_worker_could_not_keep_up() -> None:
-    found = Comparison()
-    found.add(sample(box(), took_ms=10, busy=0.2), [[box()]], 44, BOTH)
-    assert found.fault() is None
-    found.add(sample(box(), took_ms=10, busy=0.3), [[box()]], 44, BOTH)
-    assert found.fault() == "takes 44 ms a look instead of 10, 110% of the time; expected 90% at most"
-
-
-def test_a_release_is_not_blamed_for_looks_that_shared_the_machine_with_live_ones() -> None:
-    found = Comparison()
-    for took_ms in (11, 40, 40):
-        found.add(sample(box(), took_ms=10, busy=0.3), [[box()]], took_ms, BOTH)
-    assert found.fault() is None
-    assert found.load == pytest.approx(0.33)
-
-
-def test_a_moment_of_haste_is_not_taken_for_the_load() -> None:
-    found = Comparison()
-    for busy in (0.2, 0.9, 0.2):
-        found.add(sample(box(), took_ms=10, busy=busy), [[box()]], 20, BOTH)
-    assert found.fault() is None
-
-
-class Rig:
-    """A sight on a line, with releases that are opened when they are wanted."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.bus = MemoryBus(clock=self.clock)
-        self.bus.create([MODELS])
-        self.lines = Lines(self.bus, self.clock)
-        self.there: dict[str, FakeEyes | Exception] = {}
-        self.opened: list[str] = []
-        self.own = FakeEyes("own", self.clock)
-        self.metrics = Shown()
-        self.sight = LineSight(self.bus, self.clock, "main", self.open, self.own, metrics=self.metrics)
-
-    def open(self, release: ModelRelease) -> Eyes:
-        self.opened.append(release.digest)
-        found = self.there[release.digest]
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def register(self, digest: str, eyes: FakeEyes | Exception | None = None) -> FakeEyes | Exception:
-        self.there[digest] = found = FakeEyes(digest, self.clock) if eyes is None else eyes
-        self.lines.register(
-            ModelRelease(
-                digest=digest,
-                name=digest,
-                labels=("hand-raising",),
-                input_hw=(1, 1),
-                figures=(),
-                lineage=(),
-                artefact="",
-            )
-        )
-        return found
-
-    def see(self, camera: str) -> tuple[str, list[Detection]]:
-        (seen,) = self.sight.see([(camera, PICTURE)])
-        return seen
-
-    def promote(self, digest: str) -> None:
-        self.lines.change("main", lambda before: promoted(before, digest))
-
-    def turn(self) -> None:
-        self.clock.advance(LOOK_EVERY_MS)
-        self.sight.follow()
-
-    def bring_in(self) -> None:
-        """Follow the line until what it wants has come in, or was refused."""
-        self.turn()
-        self.shadowed()
-        self.turn()
-
-    def shadowed(self) -> None:
-        """Look on until what is on its way has seen enough, or was refused."""
-
-        def done() -> bool:
-            swaps = [role.swap for role in (self.sight._champion, self.sight._canary) if role.swap is not None]
-            if any(swap.wants for swap in swaps):
-                self.clock.advance(BUSY_OVER_MS // 20)
-                for camera in (CAMERA, OTHER):
-                    self.see(camera)
-            return all(swap.refused is not None or swap.ready is not None for swap in swaps)
-
-        wait_until(done)
 
 
 @pytest.fixture
@@ -314,12 +157,7 @@ def test_long_after_the_flip_the_champion_before_stands_in(rig: Rig) -> None:
 
 
 def test_a_canary_that_breaks_off_leaves_its_picture_to_the_champion(rig: Rig) -> None:
-    canary = rig.register("canary")
-    assert isinstance(canary, FakeEyes)
-    rig.promote("own")
-    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
-    rig.bring_in()
-    assert rig.sight.digest(OTHER) == "canary"
+    canary = rig.bring_in_canary()
     canary.breaks_at = 0
     assert rig.see(OTHER) == ("own", [box()])
     rig.turn()
@@ -409,12 +247,8 @@ def test_the_shadow_has_a_twentieth_of_its_time(rig: Rig) -> None:
 
 
 def test_pictures_of_a_look_are_looked_at_together_by_role(rig: Rig) -> None:
-    own, canary = rig.sight.champion, rig.register("canary")
+    own, canary = rig.sight.champion, rig.bring_in_canary()
     assert isinstance(own, FakeEyes)
-    assert isinstance(canary, FakeEyes)
-    rig.promote("own")
-    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
-    rig.bring_in()
     canary.seen, before = [box(0.5)], (own.looks, canary.looks)
     cameras = (CAMERA, OTHER, "t/s/r/side", OTHER)
     seen = rig.sight.see([(camera, PICTURE) for camera in cameras])
@@ -430,12 +264,7 @@ def test_each_picture_of_a_look_gets_its_own_answer(rig: Rig, monkeypatch: pytes
 
 
 def test_a_canary_that_breaks_off_in_a_look_leaves_its_pictures_to_the_champion(rig: Rig) -> None:
-    canary = rig.register("canary")
-    assert isinstance(canary, FakeEyes)
-    rig.promote("own")
-    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
-    rig.bring_in()
-    assert rig.sight.digest(OTHER) == "canary"
+    canary = rig.bring_in_canary()
     canary.breaks_at = 0
     assert rig.sight.see([(CAMERA, PICTURE), (OTHER, PICTURE)]) == [("own", [box()]), ("own", [box()])]
     assert rig.sight.refused.startswith("canary: broke off")
@@ -450,12 +279,6 @@ def test_a_champion_that_breaks_off_in_a_look_leaves_all_its_pictures_to_the_for
     assert rig.sight.see([(CAMERA, PICTURE), (OTHER, PICTURE)]) == [("own", [box()])] * 2
 
 
-def test_a_release_is_compared_picture_by_picture_in_looks_as_large_as_the_present_ones() -> None:
-    comparison = Comparison()
-    comparison.add(Sample([PICTURE] * 2, [[box()], []], 20, 0.5), [[box()], [box()]], 10, BOTH)
-    assert (comparison.boxes, comparison.matched, comparison.load) == (3, 2, 0.25)
-
-
 def test_eyes_that_look_at_several_pictures_are_warmed_with_as_many(rig: Rig) -> None:
     sizes: list[int] = []
 
@@ -468,12 +291,3 @@ def test_eyes_that_look_at_several_pictures_are_warmed_with_as_many(rig: Rig) ->
     eyes.at_once = 4
     warm(eyes)
     assert sizes == [1, 1, 1, 4]
-
-
-def test_the_load_is_that_of_the_largest_looks() -> None:
-    comparison = Comparison()
-    for count, old_ms, new_ms in ((1, 4, 5), (12, 12, 40), (12, 14, 44)):
-        seen = [[box()]] * count
-        comparison.add(Sample([PICTURE] * count, seen, old_ms, 0.3), seen, new_ms, BOTH)
-    assert comparison.pace_ms == (12, 40)
-    assert comparison.fault() == "takes 40 ms a look instead of 12, 100% of the time; expected 90% at most"
