@@ -27,7 +27,7 @@ ENOUGH_DETECTIONS = 20
 def three(tmp_path: Path) -> Iterator[Cluster]:
     """Three nodes in plaintext: two of them acknowledge."""
     require_kafka()
-    with Cluster(tmp_path / "kafka", 3, secure=False, wrapper=MORTAL).lasting() as cluster:
+    with Cluster(tmp_path / "kafka", 3, secure=False, brief=True, wrapper=MORTAL).lasting() as cluster:
         yield cluster
 
 

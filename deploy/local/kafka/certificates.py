@@ -1,40 +1,65 @@
 """TLS for a local cluster."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+CONFIG = """
+[req]
+distinguished_name = name
+[name]
+[authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+[node]
+subjectAltName = DNS:localhost, IP:127.0.0.1
+"""
+"""Whatever OpenSSL's own configuration on this machine says."""
+
+KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+LIFETIME = ("-days", "365")
+NODE = "node-and-key.pem"
+
 
 def make_certificates(folder: Path) -> None:
-    """A certificate authority of our own, one certificate for all nodes, and `ca.pem` for clients. Java's keytool makes them."""
-    password = (folder / "store-password").read_text()
+    """A certificate authority of our own, which signs once: `ca.pem` for clients, NODE with its key for all nodes (KIP-651).
 
-    def keytool(store: str, *words: str) -> None:
-        command = [
-            "keytool",
-            *words,
-            "-keystore",
-            str(folder / store),
-            "-storetype",
-            "PKCS12",
-            "-storepass:env",
-            "STORE",
-        ]
-        done = subprocess.run(
-            command, env={**os.environ, "STORE": password}, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
+    Raises RuntimeError naming what OpenSSL refused, or that it is not installed.
+    """
+    if shutil.which("openssl") is None:
+        raise RuntimeError("openssl is not installed: on Debian, apt install openssl")
+    config, authority, request = folder / "openssl.cnf", folder / "ca.key", folder / "node.csr"
+    config.write_text(CONFIG)
+    key, ca, node = folder / "node.key", folder / "ca.pem", folder / "node.crt"
+    own = ("-x509", "-extensions", "authority", "-subj", "/CN=classpulse local", *LIFETIME)
+    signed = (
+        "-CA",
+        str(ca),
+        "-CAkey",
+        str(authority),
+        "-set_serial",
+        "1",
+        "-extfile",
+        str(config),
+        "-extensions",
+        "node",
+    )
+    _openssl("req", "-config", str(config), *KEY, *own, "-keyout", str(authority), "-out", str(ca))
+    _openssl("req", "-config", str(config), *KEY, "-subj", "/CN=node", "-keyout", str(key), "-out", str(request))
+    _openssl("x509", "-req", "-in", str(request), *signed, *LIFETIME, "-out", str(node))
+    write_private(folder / NODE, key.read_text() + node.read_text() + ca.read_text())
+    for passing in (config, authority, request, key, node):
+        passing.unlink()
 
-    for name in ("ca.p12", "node.p12", "trust.p12", "ca.pem", "node.csr", "node.pem"):
-        (folder / name).unlink(missing_ok=True)
-    key = ("-keyalg", "EC", "-groupname", "secp256r1", "-validity", "365")
-    keytool("ca.p12", "-genkeypair", "-alias", "ca", "-dname", "CN=classpulse local", "-ext", "bc:c", *key)
-    keytool("ca.p12", "-exportcert", "-alias", "ca", "-rfc", "-file", str(folder / "ca.pem"))
-    keytool("node.p12", "-genkeypair", "-alias", "node", "-dname", "CN=node", *key)
-    keytool("node.p12", "-certreq", "-alias", "node", "-file", str(folder / "node.csr"))
-    signed = ("-rfc", "-infile", str(folder / "node.csr"), "-outfile", str(folder / "node.pem"))
-    keytool("ca.p12", "-gencert", "-alias", "ca", "-ext", "san=dns:localhost,ip:127.0.0.1", "-validity", "365", *signed)
-    for store in ("node.p12", "trust.p12"):
-        keytool(store, "-importcert", "-alias", "ca", "-noprompt", "-file", str(folder / "ca.pem"))
-    keytool("node.p12", "-importcert", "-alias", "node", "-noprompt", "-file", str(folder / "node.pem"))
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def _openssl(*words: str) -> None:
+    done = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"openssl {words[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")

@@ -1,7 +1,7 @@
 """A real Apache Kafka (KRaft) on loopback: three nodes with SASL/SCRAM, TLS and ACLs as in production, or one in plaintext.
 
-`make kafka-up` and `make kafka-down` run this file; tests start clusters of their own with `Cluster`. Needs Java 17 and,
-the first time, Maven. Everything lies in one folder: jars, certificates, passwords (mode 0600), logs, and the pids it started.
+`make kafka-up` and `make kafka-down` run this file; tests start clusters of their own with `Cluster`. Needs Java 17, OpenSSL
+and, the first time, Maven. Everything lies in one folder: jars, certificates, passwords (mode 0600), logs, and the pids it started.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.kafka.certificates import make_certificates
+from deploy.local.kafka.certificates import NODE, make_certificates, write_private
 from deploy.local.kafka.jars import fetch_jars, java
 
 USERS = ("admin", "operator", "ingest", "detect", "aggregate", "bridge", "analyst")
@@ -29,7 +29,9 @@ READY_WITHIN_S = 60.0
 END_WITHIN_S = 20.0
 SERVER = ("-Xms96m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
 QUICK = ("-XX:TieredStopAtLevel=1",)
-"""A node beside a demo has less to gain from code compiled at length than its cores lose by compiling it; TLS needs that code."""
+"""A node beside a demo has less to gain from code compiled at length than its cores lose by compiling it; much through TLS needs that."""
+SELDOM = {"replica.fetch.wait.max.ms": "2000"}
+"""Nodes ask one another twice a second whether there is anything new; those of a test need not."""
 STORAGE_TOOL = "kafka.tools.StorageTool"
 STARTED = "Kafka Server started"
 TOOL = ("-Xmx128m", "-XX:+UseSerialGC", *QUICK)
@@ -56,7 +58,7 @@ class Cluster:
     """Nodes in one folder. `ports` are chosen freely unless `first_port` is given, three a node.
 
     `wrapper`: words before each node's command line. `doors`: ports that clients are told instead of the nodes' own, where
-    something of the caller's stands between them.
+    something of the caller's stands between them. `brief`: not for long, nor for much: starting is what counts.
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class Cluster:
     first_port: int | None = None
     wrapper: tuple[str, ...] = ()
     doors: tuple[int, ...] = ()
+    brief: bool = False
 
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
@@ -92,6 +95,8 @@ class Cluster:
         """Make what is not there yet, start every node, and wait until all of them answer. Raises RuntimeError with the log's end."""
         fetch_jars()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.secure and not (self.folder / NODE).exists():
+            make_certificates(self.folder)
         if not (self.folder / "formatted").exists():
             self._prepare()
         for node in self.members:
@@ -101,7 +106,7 @@ class Cluster:
     def start_node(self, node: Node) -> None:
         """Start one node that is not running."""
         self._configure(node)
-        options = SERVER if self.secure else SERVER + QUICK
+        options = SERVER + QUICK if self.brief or not self.secure else SERVER
         log_file = node.folder / "server.log"
         if log_file.exists():
             log_file.replace(log_file.with_suffix(".log.before"))
@@ -173,7 +178,6 @@ class Cluster:
     def _prepare(self) -> None:
         if self.secure:
             self._make_passwords()
-            make_certificates(self.folder)
         identity = f"A{secrets.token_urlsafe(16)[1:]}"  # one that begins with a hyphen would be taken for an option
         formats = [(node, self._format(node, identity)) for node in self.members]
         for node, one in formats:
@@ -201,11 +205,15 @@ class Cluster:
         folder.mkdir(mode=0o700, exist_ok=True)
         for user in USERS:
             write_private(folder / user, f"{user}:{secrets.token_urlsafe(24)}\n")
-        write_private(self.folder / "store-password", secrets.token_urlsafe(24))
 
     def _configure(self, node: Node) -> None:
         node.folder.mkdir(parents=True, exist_ok=True)
-        lines = {**_common(self), **_own(node), **(_secured(self) if self.secure else {})}
+        lines = {
+            **_common(self),
+            **_own(node),
+            **(_secured(self) if self.secure else {}),
+            **(SELDOM if self.brief else {}),
+        }
         text = "".join(f"{key}={value}\n" for key, value in lines.items())
         write_private(node.folder / "server.properties", text)
 
@@ -247,16 +255,13 @@ def _own(node: Node) -> dict[str, str]:
 
 def _secured(cluster: Cluster) -> dict[str, str]:
     """Clients prove themselves with SCRAM over TLS, nodes with their certificate; nobody may do what no ACL allows."""
-    password = (cluster.folder / "store-password").read_text()
     return {
         "sasl.enabled.mechanisms": "SCRAM-SHA-512",
         "listener.name.client.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-        "ssl.keystore.location": str(cluster.folder / "node.p12"),
-        "ssl.keystore.type": "PKCS12",
-        "ssl.keystore.password": password,
-        "ssl.truststore.location": str(cluster.folder / "trust.p12"),
-        "ssl.truststore.type": "PKCS12",
-        "ssl.truststore.password": password,
+        "ssl.keystore.location": str(cluster.folder / NODE),
+        "ssl.keystore.type": "PEM",
+        "ssl.truststore.location": str(cluster.folder / "ca.pem"),
+        "ssl.truststore.type": "PEM",
         "listener.name.broker.ssl.client.auth": "required",
         "listener.name.controller.ssl.client.auth": "required",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -277,12 +282,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in held:
             one.close()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
 
 
 def running_pid(node: Node) -> int | None:
