@@ -27,7 +27,7 @@ from classpulse.records import FrameDetections
 from classpulse.topics import DETECTIONS, FRAMES, REPORTS, TOPICS, Topic
 from tests.brokers import MORTAL
 from tests.chaos.doors import Doors, State
-from tests.chaos.route import LIMIT_S, alive, tail, up, write_site
+from tests.chaos.route import LIMIT_S, MODEL, alive, tail, up, write_site
 
 STAGES = ("ingest", "detect", "aggregate")
 AWAY_S = 4.0
@@ -118,11 +118,11 @@ class Fault:
 
 
 @contextmanager
-def scene(folder: Path, seed: int, fps: int) -> Iterator[Scene]:
-    """A route that has begun, on an empty cluster with users."""
+def scene(folder: Path, seed: int, fps: int, *, brief: bool = False) -> Iterator[Scene]:
+    """A route that has begun, on an empty cluster with users. `brief`: as Cluster has it."""
     with ExitStack() as stack:
         doors = tuple(free_ports(3))
-        cluster = Cluster(folder / "kafka", 3, secure=True, wrapper=MORTAL, doors=doors)
+        cluster = Cluster(folder / "kafka", 3, secure=True, brief=brief, wrapper=MORTAL, doors=doors)
         stack.enter_context(cluster.lasting())  # its nodes do not need the doors
         proxy = stack.enter_context(Doors(doors, tuple(node.ports[0] for node in cluster.members)))
         apply_topics(cluster)
@@ -220,7 +220,7 @@ def paused(process: psutil.Process) -> Iterator[None]:
 
 def start_alone(scene: Scene, name: str) -> "subprocess.Popen[bytes]":
     """A stage at the place of the supervised one."""
-    environ = {**os.environ, "CLASSPULSE_BUS": scene.cluster.url("{stage}"), "CLASSPULSE_MODEL": "classroom-640"}
+    environ = {**os.environ, "CLASSPULSE_BUS": scene.cluster.url("{stage}"), "CLASSPULSE_MODEL": MODEL}
     command = [sys.executable, "-m", "classpulse.cli", name, "--data", str(scene.site.parent / "data")]
     with (scene.site.parent / "alone.log").open("ab") as log:
         return subprocess.Popen(command, env=environ, stdout=log, stderr=log)

@@ -10,18 +10,15 @@ from deploy.local.kafka.cluster import Cluster
 
 from tests.chaos.fleet_faults import FleetFault, FleetScene, freeze_worker, kill_head, kill_supervisor, kill_worker
 from tests.chaos.fleets import ended, fleet_route
-from tests.chaos.route import Outcome, check, finish, outcome, tail, write_site
+from tests.chaos.route import Outcome, check, finish, lasting_fps, outcome, tail, write_site
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.ray, pytest.mark.xdist_group("kafka-fleet")]
-
-FPS = 6
-"""So many frames that a fleet on a fast machine is still at work when its head, killed last, is back."""
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The same lessons on a file, left alone."""
-    site = write_site(tmp_path_factory.mktemp("undisturbed"), fps=FPS)
+    site = write_site(tmp_path_factory.mktemp("undisturbed"), fps=lasting_fps())
     assert finish(site) == 0
     return outcome(site)
 
@@ -31,7 +28,7 @@ def scene(one: Cluster, tmp_path: Path) -> Iterator[FleetScene]:
     """A route whose fleet is at work."""
     seed = int(os.environ.get("CLASSPULSE_TEST_SEED", "20260302"))
     print(f"seed {seed}")  # noqa: T201 - whoever reads of a failure needs it
-    with fleet_route(tmp_path, one.url(), FPS) as (process, site):
+    with fleet_route(tmp_path, one.url(), lasting_fps()) as (process, site):
         yield FleetScene(process, site, one.url(), random.Random(seed))
 
 

@@ -207,12 +207,12 @@ def test_a_second_keeper_is_refused_until_the_first_is_gone(ups: Ups, ray_head: 
     view = ups.until("first", works)
     second = ups.up("second")
     assert second.wait(timeout=LIMIT_S) == 2
-    told = [line for line in ups.log("second").splitlines() if line.startswith("classpulse: ")]
-    assert len(told) == 1
+    *tries, told = [line for line in ups.log("second").splitlines() if line.startswith("classpulse: ")]
+    assert all("--address" in line for line in tries), "Ray may refuse at first"
     assert re.match(
         rf"classpulse: fleet: kept by pid {first.pid} on {node()}; expected `classpulse fleet status` to see it, or its end"
         r" there .*`classpulse fleet down`",
-        told[0],
+        told,
     )
     assert f"kept by pid {first.pid}" in ups.run("up", "--detach").stderr
 

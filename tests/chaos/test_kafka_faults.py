@@ -8,12 +8,9 @@ import pytest
 
 from tests.brokers import require_kafka
 from tests.chaos.faults import FAULTS, scene
-from tests.chaos.route import LIMIT_S, check, finish, outcome, tail, write_site
+from tests.chaos.route import LIMIT_S, check, finish, lasting_fps, outcome, tail, write_site
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.xdist_group("kafka-chaos")]
-
-FPS = 6
-"""Enough frames that the lessons are not over before all was suffered."""
 
 SUFFERED = 4
 
@@ -22,11 +19,11 @@ def test_faults_one_after_the_other_change_nothing(tmp_path: Path) -> None:
     require_kafka()
     alone = tmp_path / "alone"
     alone.mkdir()
-    undisturbed_site = write_site(alone, fps=FPS)
+    undisturbed_site = write_site(alone, fps=lasting_fps())
     assert finish(undisturbed_site) == 0
     seed = int(os.environ.get("CLASSPULSE_TEST_SEED", "20260302"))
     drawn = random.Random(seed).sample(FAULTS, SUFFERED)
-    with scene(tmp_path, seed, FPS) as route:
+    with scene(tmp_path, seed, lasting_fps(), brief=True) as route:
         for fault in drawn:
             assert route.suffer(fault), f"seed {seed}: the lessons were over before {fault.name}"
         assert route.process.wait(LIMIT_S) == 0, tail(route.site)
