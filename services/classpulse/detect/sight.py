@@ -94,21 +94,23 @@ class LineSight:
         return [found[place] for place in range(len(pictures))]
 
     def _look(self, role: _Role, pictures: Sequence[Picture]) -> tuple[str, list[list[Detection]]]:
-        eyes = self._eyes(role)
+        looking = role if role.eyes is not None else self._champion
+        eyes = self._eyes(looking)
         began_ms = self._clock.monotonic_ms()
         try:
             seen = eyes.see(pictures)
         except Recoverable:
             raise
         except Exception as error:
-            if not self._go_back(role, f"{type(error).__name__}: {error}"):
+            if not self._go_back(looking, f"{type(error).__name__}: {error}"):
                 raise
-            return self._look(self._champion if role.eyes is None else role, pictures)
+            return self._look(role, pictures)
         took_ms = self._clock.monotonic_ms() - began_ms
         self._metrics.stage_duration_seconds.labels("detect", "look").observe(took_ms / 1000)
         self._note(began_ms, took_ms)
-        if role.swap is not None and role.swap.wants and role.swap.share < SHADOW_SHARE:
-            role.swap.offer(Sample(pictures, seen, took_ms, self._busy()))
+        for swap in {role.swap, looking.swap}:
+            if swap is not None and swap.wants and swap.share < SHADOW_SHARE:
+                swap.offer(Sample(pictures, seen, took_ms, self._busy()))
         return eyes.digest, seen
 
     def follow(self) -> None:
@@ -127,8 +129,9 @@ class LineSight:
             self._flip(role, now_ms)
 
     def _role_of(self, camera: str) -> _Role:
-        """The canary where it is there and the camera is one of its; else the champion."""
-        chosen = self._line is not None and camera in self._line.canary_cameras and self._canary.eyes is not None
+        """The canary for its cameras, also while it comes in: what they show is what it is tried on. Else the champion."""
+        comes = self._canary.eyes is not None or self._canary.swap is not None
+        chosen = comes and self._line is not None and camera in self._line.canary_cameras
         return self._canary if chosen else self._champion
 
     def _eyes(self, role: _Role) -> Eyes:
@@ -143,7 +146,8 @@ class LineSight:
             role.swap.give_up()
             role.swap = None
         there = role.eyes is not None and role.eyes.digest == digest
-        waits = self._clock.monotonic_ms() < role.due_ms
+        second = role is self._canary and self._champion.swap is not None  # what it is compared with comes in first
+        waits = second or self._clock.monotonic_ms() < role.due_ms
         if not digest or there or role.swap is not None or digest in role.refused or waits:
             return
         release = self._lines.releases().get(digest)

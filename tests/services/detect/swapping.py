@@ -108,12 +108,17 @@ class Rig:
 
         wait_until(done)
 
+    def name_canary(self, canary: FakeEyes | None = None, cameras: tuple[str, ...] = (OTHER,)) -> FakeEyes:
+        """Register a canary that is to look at these cameras, beside the champion that the line has."""
+        canary = canary or FakeEyes("canary", self.clock)
+        self.register(canary.digest, canary)
+        self.lines.change("main", lambda before: with_canary(before, canary.digest, cameras))
+        return canary
+
     def bring_in_canary(self) -> FakeEyes:
         """A canary that looks at OTHER; the champion is `own`."""
-        canary = self.register("canary")
-        assert isinstance(canary, FakeEyes)
         self.promote("own")
-        self.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
+        canary = self.name_canary()
         self.bring_in()
         assert self.sight.digest(OTHER) == "canary"
         return canary

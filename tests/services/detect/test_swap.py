@@ -7,7 +7,7 @@ import pytest
 
 from classpulse.detect.pictures import Picture
 from classpulse.detect.sight import BUSY_OVER_MS, SHADOW_SHARE, TRY_AGAIN_MS, WATCHED_MS
-from classpulse.detect.swap import SHADOW_LOOKS, SHADOW_MS, warm
+from classpulse.detect.swap import SHADOW_LOOKS, SHADOW_MS, WARM_LOOKS, warm
 from classpulse.errors import BadInput, Recoverable
 from classpulse.lines import rolled_back, with_canary, without_canary
 from classpulse.records import Detection
@@ -191,10 +191,74 @@ def test_a_store_that_is_away_for_a_while_is_no_verdict(rig: Rig) -> None:
     assert rig.sight.digest(CAMERA) == "new"
 
 
-def test_a_canary_that_is_stopped_on_its_way_does_not_come(rig: Rig) -> None:
-    rig.register("canary")
+def test_a_first_canary_is_compared_on_its_own_cameras_before_it_looks(rig: Rig) -> None:
     rig.promote("own")
-    rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
+    canary = rig.name_canary(FakeEyes("canary", rig.clock, [box(0.7)]))
+    rig.bring_in()
+    assert canary.looks >= SHADOW_LOOKS
+    assert rig.sight.digest(OTHER) == "own"
+    assert rig.sight.refused.startswith("canary: agrees with 0% of 40 boxes in 20 looks")
+
+
+def test_what_other_cameras_show_does_not_speak_for_a_canary(rig: Rig) -> None:
+    rig.promote("own")
+    canary = rig.name_canary()
+    rig.turn()
+    swap = rig.sight._canary.swap
+    assert swap is not None
+    wait_until(lambda: swap.wants)
+    rig.see(CAMERA)
+    assert swap.wants
+    rig.see(OTHER)
+    wait_until(lambda: canary.looks == WARM_LOOKS + 1)
+
+
+def test_a_champion_that_breaks_off_while_a_canary_comes_in_is_what_is_taken_back(rig: Rig) -> None:
+    new = rig.register("new")
+    assert isinstance(new, FakeEyes)
+    rig.promote("new")
+    rig.bring_in()
+    rig.name_canary()
+    rig.turn()
+    assert rig.sight._canary.swap is not None
+    new.breaks_at = 0
+    assert rig.see(OTHER) == ("own", [box()])
+    assert rig.sight.refused.startswith("new: broke off")
+    assert rig.sight._canary.refused == {}
+
+
+def test_a_champion_is_compared_also_where_all_cameras_are_the_canarys_which_comes_in_after_it(rig: Rig) -> None:
+    new = rig.register("new")
+    assert isinstance(new, FakeEyes)
+    rig.promote("new")
+    rig.name_canary(cameras=(CAMERA, OTHER))
+    rig.turn()
+    assert rig.sight._canary.swap is None, "what it is compared with comes in first"
+    rig.shadowed()
+    assert new.looks >= SHADOW_LOOKS
+    rig.turn()
+    rig.bring_in()
+    assert (rig.sight.champion.digest, rig.sight.digest(OTHER)) == ("new", "canary")
+
+
+def test_a_champion_that_is_promoted_while_a_canary_comes_in_is_compared_on_the_canarys_cameras(rig: Rig) -> None:
+    rig.promote("own")
+    rig.name_canary(cameras=(CAMERA, OTHER))
+    rig.turn()
+    new = FakeEyes("new", rig.clock, [box(0.7)])
+    rig.register("new", new)
+    rig.promote("new")
+    rig.lines.change("main", lambda before: with_canary(before, "canary", (CAMERA, OTHER)))
+    rig.turn()
+    assert rig.sight._canary.swap is not None
+    rig.shadowed()
+    rig.turn()
+    assert "new: agrees with 0% of " in rig.sight.refused
+
+
+def test_a_canary_that_is_stopped_on_its_way_does_not_come(rig: Rig) -> None:
+    rig.promote("own")
+    rig.name_canary()
     rig.turn()
     rig.lines.change("main", without_canary)
     rig.turn()
@@ -207,7 +271,8 @@ def test_a_canary_looks_at_its_cameras_only_and_goes_when_told(rig: Rig) -> None
         rig.register(digest)
     rig.promote("champion")
     rig.lines.change("main", lambda before: with_canary(before, "canary", (OTHER,)))
-    rig.bring_in()
+    for _ in ("champion", "then the canary"):
+        rig.bring_in()
     assert (rig.sight.digest(CAMERA), rig.sight.digest(OTHER)) == ("champion", "canary")
     rig.lines.change("main", without_canary)
     rig.turn()
