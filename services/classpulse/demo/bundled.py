@@ -41,11 +41,11 @@ def bundled_lessons(folder: Path = LESSONS) -> list[Lesson]:
     ]
 
 
-def site_text(lessons: Sequence[Lesson], data: Path, time_zone: str, bus: str = "") -> str:
+def site_text(lessons: Sequence[Lesson], data: Path, time_zone: str, bus: str = "", model: str = "") -> str:
     """A site file that plays each lesson once, at the pace at which it happened, and gives up none of the frames it samples."""
     lines = ["# Written by `classpulse demo`.", "[settings]", f"data = {_quoted(str(data))}"]
     lines += [f"detect_workers = {DETECT_WORKERS}"]
-    lines += [f"bus = {_quoted(bus)}"] if bus else []
+    lines += [f"{key} = {_quoted(value)}" for key, value in (("bus", bus), ("model", model)) if value]
     for lesson in lessons:
         lines += ["", "[[rooms]]", f"room = {_quoted(lesson.room)}", f"time_zone = {_quoted(time_zone)}"]
     for lesson in lessons:

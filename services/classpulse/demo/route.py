@@ -16,17 +16,26 @@ FOREIGN = ("CLASSPULSE_DATA", "CLASSPULSE_BUS")
 """Variables that would lead the demo into somebody's real data folder."""
 
 
+def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of somebody's environment a demo goes by."""
+    return {name: value for name, value in environ.items() if name not in FOREIGN}
+
+
 class Route:
     """A running `classpulse up`, which dies with the thread that made this. What it says goes to a log file."""
 
     def __init__(self, site: Path, data: Path, log: Path, environ: Mapping[str, str]) -> None:
         self._log = log
-        own = {name: value for name, value in environ.items() if name not in FOREIGN}
         command = [sys.executable, "-m", "classpulse.cli", "up", str(site), "--data", str(data)]
         command += ["--parent", str(os.getpid()), "--keep-pictures"]  # drawn ones, and the accounts count them
         self._file: IO[bytes] = log.open("wb")
         self._process = subprocess.Popen(  # noqa: S603 - the command is our own
-            command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file, env=own, process_group=0
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._file,
+            stderr=self._file,
+            env=own_variables(environ),
+            process_group=0,
         )
 
     @property

@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from classpulse.bus.base import Bus, open_bus
 from classpulse.clock import Clock, SystemClock
 from classpulse.demo.bundled import Lesson, bundled_lessons, local_zone, site_text
+from classpulse.demo.choosing import choice
 from classpulse.demo.following import Follower
 from classpulse.demo.measuring import measured, refusals
 from classpulse.demo.report import write_all
@@ -79,15 +81,19 @@ def run_demo(out: Path, *, headless: bool, seconds: float | None, bus_url: str =
     clock = SystemClock()
     console = Console()
     stop = stop_on_signals()
+    chosen = choice(os.environ, lessons, broker=bool(bus_url))
+    lessons = [replace(lesson, fps=min(lesson.fps, chosen.fps)) for lesson in lessons]
     data = emptied(out)
     site = out / "site.toml"
-    site.write_text(site_text(lessons, data.resolve(), local_zone(), bus_url), encoding="utf-8")
+    site.write_text(site_text(lessons, data.resolve(), local_zone(), bus_url, chosen.model), encoding="utf-8")
     bus = open_bus(Settings(data=data.resolve(), bus=bus_url).bus_as(ADMIN))
     try:
         bus.create(tuple(TOPICS.values()))
         _check_empty(bus, bus_url)
         middle = Middle(bus, clock, Settings(data=data.resolve()).registry_url, release, lessons)
         screen = _screen(console, clock, lessons, headless=headless)
+        if chosen.why:
+            console.print(chosen.why, highlight=False, soft_wrap=True)
         ending, words = _play(bus, lessons, out, screen, stop, clock, seconds, middle)
         if ending is Ending.STOPPED:
             _forget_pictures(bus)

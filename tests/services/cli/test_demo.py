@@ -20,10 +20,13 @@ LEFT = ("events.jsonl", "report.json", "timeline.html", "timelines.jsonl")
 PATIENCE_MS = 60_000
 
 
+ONE_CORE = ("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))))
+
+
 @contextmanager
-def demo(out: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+def demo(out: Path, *options: str, within: tuple[str, ...] = ()) -> Iterator["subprocess.Popen[str]"]:
     """`classpulse demo` without a terminal, killed at the end if it still runs."""
-    command = [sys.executable, "-m", "classpulse.cli", "demo", "--out", str(out), *options]
+    command = [*within, sys.executable, "-m", "classpulse.cli", "demo", "--out", str(out), *options]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with out.with_suffix(".log").open("w") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, env=environ)
@@ -76,6 +79,14 @@ def test_cut_short_it_still_leaves_all_four_files(tmp_path: Path) -> None:
     bus.close()
     assert any(end for _, end in ends), "nothing was captured"
     assert all(first == end for first, end in ends), "pictures are left"
+
+
+def test_on_one_core_it_plays_with_the_lighter_model_and_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with demo(out, "--seconds", "2", within=ONE_CORE) as process:
+        assert process.wait(PATIENCE_MS / 1000) == 0, said(out)
+    assert "playing with classroom-640" in said(out)
+    assert 'model = "classroom-640"' in (out / "site.toml").read_text()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
