@@ -41,7 +41,7 @@ STOP_WITHIN_S = 3.0
 """How long stages may take to end before they are killed; with what surrounds it, Ctrl-C takes less than 5 s."""
 
 FLEET_FIRST_MS = 60_000
-"""So long ingest waits for a fleet's first worker: what nobody can look at yet need not be captured."""
+"""So long ingest waits for a fleet's workers: what nobody can look at yet need not be captured."""
 
 LOCK_FILE = "lock"
 LOCK_ATTEMPTS = 3
@@ -199,12 +199,15 @@ class Supervisor:
                 self._started.append(child)
 
     def _fleet_looks(self) -> bool:
-        """Whether a worker of the fleet is at work, or none is to be waited for any longer."""
+        """Whether all workers that the fleet wants have their share of the cameras, or are not to be waited for any longer."""
+        if self._clock.monotonic_ms() >= self._fleet_due_ms:
+            return True
         try:
-            view = (self._settings.data / VIEW_FILE).read_text(encoding="utf-8")
+            view = json.loads((self._settings.data / VIEW_FILE).read_bytes())
         except OSError:
-            view = ""
-        return '"state":"running"' in view or self._clock.monotonic_ms() >= self._fleet_due_ms
+            return False
+        at_work = [slot for slot in view["slots"] if slot["health"] is not None and slot["health"]["assigned"]]
+        return bool(at_work) and len(at_work) == view["wanted"]
 
     def _stop(self) -> None:
         for child in self.children:

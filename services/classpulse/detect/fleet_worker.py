@@ -24,8 +24,8 @@ class Health:
     """How a worker is. `frames`, `steps`: since its start; `busy_ms`: time spent in those steps.
 
     `quiet_ms`: since it last came round, with or without a step; `oldest_ms`: age of the oldest frame that waited for its
-    last step; `refused`: the runtimes that did not load before this one did, and the release that should look and does not,
-    each with the reason; `error`: what ended it.
+    last step; `assigned`: so many partitions are its; `refused`: the runtimes that did not load before this one did, and the
+    release that should look and does not, each with the reason; `error`: what ended it.
     """
 
     state: WorkerState
@@ -35,6 +35,7 @@ class Health:
     steps: int = 0
     busy_ms: int = 0
     oldest_ms: int = 0
+    assigned: int = 0
     runtime: str = ""
     model: str = ""
     refused: tuple[str, ...] = ()
@@ -70,6 +71,7 @@ class FleetWorker:
             steps=pulse.steps,
             busy_ms=pulse.busy_ms,
             oldest_ms=pulse.oldest_ms,
+            assigned=pulse.assigned,
             runtime=eyes.runtime,
             model=eyes.digest,
             refused=(*eyes.refused, *filter(None, [worker.sight.refused])),

@@ -18,6 +18,7 @@ from classpulse.child import VIEW_FILE
 from classpulse.clock import SystemClock
 from classpulse.codec import encode
 from classpulse.errors import BadInput
+from classpulse.files import put
 from classpulse.process import node
 from classpulse.records import Heartbeat
 from classpulse.settings import Settings
@@ -39,15 +40,25 @@ def test_every_stage_is_a_process_and_ends_when_told(make: Callable[..., Running
     assert all((tmp_path / f"{stage}.stopped").exists() for stage in STAGES)
 
 
-def test_nothing_is_captured_before_a_worker_of_the_fleet_looks(make: Callable[..., Running], tmp_path: Path) -> None:
-    (tmp_path / VIEW_FILE).write_text('{"slots":[{"health":{"state":"running"}}]}')  # an earlier fleet's
+def fleet_view(*assigned: int | None) -> str:
+    """Two workers are wanted; so many partitions each of those has that are there. None: it has not told how it is."""
+    slots = [{"health": None if share is None else {"assigned": share}} for share in assigned]
+    return json.dumps({"slots": slots, "wanted": 2})
+
+
+def test_nothing_is_captured_before_the_workers_of_the_fleet_have_their_share(
+    make: Callable[..., Running], tmp_path: Path
+) -> None:
+    put(tmp_path / VIEW_FILE, fleet_view(12, 12))  # an earlier fleet's
     running = make(bus=MemoryBus(), url="kafka://127.0.0.1:1", runner="ray")
     wait_until(lambda: pids(tmp_path, "fleet") and pids(tmp_path, "aggregate"))
-    (tmp_path / VIEW_FILE).write_text('{"slots":[{"health":{"state":"opening"}}]}')
     wait_until(lambda: running.supervisor.children[1].running and running.supervisor.children[2].settled)
+    for too_early in ((), (24,), (24, None), (24, 0)):
+        put(tmp_path / VIEW_FILE, fleet_view(*too_early))
+        assert not running.supervisor._fleet_looks()
     assert pids(tmp_path, "ingest") == pids(tmp_path, "detect") == []
 
-    (tmp_path / VIEW_FILE).write_text('{"slots":[{"health":{"state":"running"}}]}')
+    put(tmp_path / VIEW_FILE, fleet_view(12, 12))
     wait_until(lambda: pids(tmp_path, "ingest"))
     assert [child.restarts for child in running.supervisor.children] == [0, 0, 0]
 
