@@ -150,7 +150,7 @@ class Link:
                     ]
                 ) from error
             way = "in TLS" if self.ca else "in plain text (for TLS the URL says ?ca=FILE)"
-            if self.credentials and _CUT in why:
+            if self.credentials and heard.cut:
                 way += f", and user and password of credentials = {str(self.credentials)!r} to be right"
             raise Fatal(f"{self.name}: {why}; expected a broker that answers {way}") from error
         finally:
@@ -176,12 +176,14 @@ class _Heard(logging.Handler):
     """Keeps why connections failed."""
 
     last = ""
+    cut = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line of the library's log; a refused password outweighs what is said after it."""
         said = record.getMessage()
-        if said.startswith("Bootstrap connection to") and _REFUSED not in self.last:
-            self.last = said
+        if said.startswith("Bootstrap connection to"):
+            self.cut |= _CUT in said
+            self.last = self.last if _REFUSED in self.last else said
 
 
 class Errand:

@@ -1,5 +1,6 @@
 """A Kafka address is read once, its secrets come from files, and the library's errors become ours."""
 
+import logging
 import re
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
 from classpulse.bus.base import check_bus
-from classpulse.bus.kafka_link import Errand, parse_link, told_offsets
+from classpulse.bus.kafka_link import Errand, Link, parse_link, told_offsets
 from classpulse.errors import BadInput, Fatal, Fenced, RecordTooLarge, Recoverable
 
 
@@ -173,3 +174,29 @@ def test_a_partition_whose_offsets_nobody_told_is_asked_for_again() -> None:
 
     with pytest.raises(Recoverable, match=r"partition=17.*expected a leader soon"):
         told_offsets(look, [TopicPartition("classpulse.frames.v1", 17)])
+
+
+@pytest.mark.parametrize(
+    ("heard", "kind", "told"),
+    [
+        (
+            ("[Error 58] SaslAuthenticationFailedError", "Request timed out after 204 ms"),
+            BadInput,
+            "user or password refused",
+        ),
+        (("socket disconnected", "Request timed out after 204 ms"), Fatal, "user and password of credentials = "),
+        (("socket disconnected", "[Error 58] SaslAuthenticationFailedError"), BadInput, "user or password refused"),
+        (("Request timed out after 204 ms", "no route to host"), Fatal, "no route to host; expected a broker"),
+    ],
+)
+def test_what_may_be_a_refused_password_outweighs_what_the_library_says_later(
+    heard: tuple[str, ...], kind: type[Exception], told: str, tmp_path: Path
+) -> None:
+    def connect() -> None:
+        with Link(("127.0.0.1:9",), credentials=tmp_path / "me").connecting():
+            for why in heard:
+                logging.getLogger("kafka.net.manager").error("Bootstrap connection to bootstrap-0 failed: %s", why)
+            raise kafka_errors.KafkaTimeoutError("too long")
+
+    with pytest.raises(kind, match=told):
+        connect()
