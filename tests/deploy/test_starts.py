@@ -9,7 +9,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +28,14 @@ from tests.ray_heads import require_ray
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
 
 PATIENCE_S = 120.0
+SITE = """
+[[rooms]]
+room = "t/s/r"
+
+[[cameras]]
+camera = "t/s/r/front"
+source = "rtsp://127.0.0.1:9/front"
+"""
 
 PODS = {
     "ingest": "ingest",
@@ -36,6 +45,7 @@ PODS = {
     "audit --every 900": "operator",
     "topics check": "operator",
     "export --parquet {data}/exports": "operator",
+    "cameras apply {data}/site.toml": "operator",
 }
 """What pods are started as, and the user that each is."""
 
@@ -44,7 +54,7 @@ PODS = {
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Brokers with users, on which nobody has made a topic yet."""
     require_kafka()
-    cluster = Cluster(tmp_path_factory.mktemp("brokers") / "nodes", 1, secure=True, wrapper=MORTAL)
+    cluster = Cluster(tmp_path_factory.mktemp("brokers") / "nodes", 1, secure=True, brief=True, wrapper=MORTAL)
     with cluster.lasting():
         yield cluster
 
@@ -58,6 +68,9 @@ def environ(bus: str, data: Path, **settings: str) -> dict[str, str]:
 
 def ended(stage: str, env: dict[str, str]) -> tuple[int, str]:
     """How a stage ended by itself: its exit code, and the last line that it said."""
+    site = Path(env["CLASSPULSE_DATA"]) / "site.toml"
+    if not site.exists():
+        site.write_text(SITE)
     command = [sys.executable, "-m", "classpulse.cli", *stage.format(data=env["CLASSPULSE_DATA"]).split()]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return done.returncode, done.stderr.strip().splitlines()[-1]
@@ -103,13 +116,25 @@ def test_a_secret_that_is_not_there_is_named(stage: str, secure: Cluster, tmp_pa
     assert f"credentials = '{tmp_path}/nothing': No such file" in line
 
 
+@pytest.fixture(scope="module")
+def refused(secure: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Path, int, str]]:
+    """How each ended whose password was wrong, side by side: the library asks for ten seconds before it gives up."""
+
+    def one(stage: str) -> tuple[Path, int, str]:
+        folder = tmp_path_factory.mktemp("refused")
+        (folder / "wrong").write_text(f"{PODS[stage]}:guessed\n")
+        bus = f"kafka://{secure.servers}?ca={secure.folder}/ca.pem&credentials={folder}/wrong"
+        return folder, *ended(stage, environ(bus, folder))
+
+    with ThreadPoolExecutor(len(PODS)) as pool:
+        return dict(zip(PODS, pool.map(one, PODS), strict=True))
+
+
 @pytest.mark.parametrize("stage", PODS)
-def test_a_wrong_password_is_said_and_not_shown(stage: str, secure: Cluster, tmp_path: Path) -> None:
-    (tmp_path / "wrong").write_text(f"{PODS[stage]}:guessed\n")
-    bus = f"kafka://{secure.servers}?ca={secure.folder}/ca.pem&credentials={tmp_path}/wrong"
-    code, line = ended(stage, environ(bus, tmp_path))
+def test_a_wrong_password_is_said_and_not_shown(stage: str, refused: Mapping[str, tuple[Path, int, str]]) -> None:
+    folder, code, line = refused[stage]
     assert code == (2 if "user or password refused" in line else 1), "of a busy broker only its end is read"
-    assert f"credentials = '{tmp_path}/wrong'" in line
+    assert f"credentials = '{folder}/wrong'" in line
     assert "guessed" not in line
 
 
@@ -118,6 +143,24 @@ def test_topics_that_nobody_has_made_are_named(stage: str, secure: Cluster, tmp_
     code, line = ended(stage, environ(secure.url(PODS[stage]), tmp_path))
     assert code == 1, "once they are there, a start is all that is needed"
     assert "`classpulse topics apply` sees to it" in line
+
+
+@pytest.mark.parametrize(
+    ("site", "wanted"),
+    [
+        (SITE, "district: credentials = '{folder}/nothing': No such file"),
+        (SITE.replace("rtsp:", "gopher:"), "cameras[0].source = 'gopher://127.0.0.1:9/front': unknown scheme 'gopher'"),
+        ("[[rooms]\n", "site = '{folder}/site.toml': "),
+    ],
+)
+def test_a_school_that_cannot_start_names_what_of_its_site_is_wrong(tmp_path: Path, site: str, wanted: str) -> None:
+    (tmp_path / "site.toml").write_text(site)
+    env = environ(
+        f"sqlite://{tmp_path}/bus.sqlite", tmp_path, district=f"kafka://127.0.0.1:9?credentials={tmp_path}/nothing"
+    )
+    code, line = ended("up {data}/site.toml", env)
+    assert code == 2
+    assert wanted.format(folder=tmp_path) in line
 
 
 def test_a_node_without_a_gpu_that_is_to_look_with_one_says_so(tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def test_doctor_finds_every_process_and_then_that_they_are_gone(route: Watched, 
     assert "0 frames are not accounted for" in said
     route.up.send_signal(signal.SIGINT)
     route.up.wait(60)
-    while Prometheus(route.address).query("classpulse_cameras"):
+    while Prometheus(route.address).query(
+        "classpulse_cameras or classpulse_model_info"
+    ):  # each process is asked in its turn
         time.sleep(0.5)
     gone = command("doctor", "--cluster", route.address)
     assert gone.code == 1
