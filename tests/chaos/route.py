@@ -21,7 +21,6 @@ from classpulse.bus.base import Bus, Place, open_bus
 from classpulse.codec import canonical, decode
 from classpulse.demo.bundled import bundled_lessons
 from classpulse.detect.eyes import open_eyes
-from classpulse.detect.swap import warm
 from classpulse.records import BehaviourEvent, TimelineBucket, room_of
 from classpulse.settings import Settings
 from classpulse.topics import EVENTS, TIMELINES
@@ -80,7 +79,6 @@ def lasting_fps() -> int:
     if (os.cpu_count() or 1) > FEW_CORES:
         return MOST_FPS
     eyes = open_eyes(Settings(model=Path(MODEL)), "cpu")
-    warm(eyes)
     began_s = time.process_time()
     for _ in range(LOOKS):
         eyes.see([BLANK])

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+
 from classpulse.detect.devices import AUTO, RUNTIMES_OF, Device, device_here
 from classpulse.detect.pictures import Picture
 from classpulse.errors import BadInput
@@ -19,9 +21,12 @@ SCORE_DIGITS = 4
 BOX_DIGITS = 5
 """A hundredth of a pixel on a 640-wide picture: below what the net knows, and stable text in the log."""
 
+WARM_LOOKS = 3
+BLANK_HW = (540, 960)
+
 
 class GestureEyes:
-    """GestureDet on one runtime. `refused`: the runtimes that were tried before it, and why each did not load."""
+    """GestureDet on one runtime. `refused`: the runtimes that were tried before it, and why each does not look."""
 
     def __init__(self, predictor: Predictor, runtime: str, refused: tuple[str, ...] = ()) -> None:
         self.digest, self.labels = predictor.card.digest, predictor.card.published
@@ -41,6 +46,12 @@ class GestureEyes:
             for found in self._predictor.predict_all(pictures[start : start + self.at_once])
         ]
 
+    def warm(self) -> None:
+        """Look at nothing: a net's first looks take longer than those that follow. A device without room for them breaks off here."""
+        blank = np.zeros((*BLANK_HW, 3), np.uint8)
+        for count in (*[1] * WARM_LOOKS, *([self.at_once] if self.at_once > 1 else [])):
+            self.see([blank] * count)
+
 
 def open_eyes(settings: Settings, device: Device | None = None) -> GestureEyes:
     """The release and the runtime of these settings. Raises BadInput naming what is wrong with either."""
@@ -48,7 +59,7 @@ def open_eyes(settings: Settings, device: Device | None = None) -> GestureEyes:
 
 
 def eyes_of(release: Release, settings: Settings, device: Device | None = None) -> GestureEyes:
-    """A release on the runtime of these settings; `auto` takes the first that loads for the device, and says which did not.
+    """A release on the runtime of these settings, warm; `auto` takes the first that looks on the device, and says which do not.
 
     `device`: None for what this machine has. Raises BadInput naming what is wrong with the runtime, or with each of them.
     """
@@ -59,12 +70,16 @@ def eyes_of(release: Release, settings: Settings, device: Device | None = None) 
     for name in names:
         try:
             runtime = open_runtime(name, release.onnx_bytes, threads=settings.runtime_threads)
+            eyes = GestureEyes(Predictor(release, runtime), name, tuple(refused))
+            eyes.warm()
         except ValueError as error:  # RuntimeAbsent, RuntimeRefused and NetMismatch are ValueErrors
             refused += _refused("runtime", name, error).faults
+        except Exception as error:  # noqa: BLE001 - each runtime breaks off in its own way
+            refused.append(f"runtime = {name!r}: broke off at its first looks, {type(error).__name__}: {error}")
         else:
             for fault in refused:
                 _log.warning("%s; taking %s", fault, name)
-            return GestureEyes(Predictor(release, runtime), name, tuple(refused))
+            return eyes
     raise BadInput(refused)
 
 

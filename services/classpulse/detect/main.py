@@ -14,7 +14,6 @@ from classpulse.detect.deliveries import Deliveries
 from classpulse.detect.devices import Device
 from classpulse.detect.opening import first_eyes, opener
 from classpulse.detect.sight import LineSight
-from classpulse.detect.swap import warm
 from classpulse.detect.worker import Detect
 from classpulse.faults import arm
 from classpulse.health import Health, served
@@ -79,7 +78,6 @@ def opened(
         if eyes is None:
             yield None
             return
-        warm(eyes)
         sight = LineSight(bus, clock, settings.line, opener(settings, device), eyes, metrics=metrics)
         member = bus.member(GROUP, [FRAMES], index=index, count=count)
         pace = Pace(max_records=max(1, settings.commit_ms // FRAME_MS, 2 * eyes.at_once if eyes.at_once > 1 else 0))

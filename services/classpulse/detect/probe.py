@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import cv2
@@ -12,7 +13,6 @@ from classpulse.detect.devices import Device
 from classpulse.detect.eyes import GestureEyes, open_eyes
 from classpulse.detect.ground import Probe
 from classpulse.detect.pictures import decode_picture
-from classpulse.detect.swap import warm
 from classpulse.errors import ClassPulseError
 from classpulse.records import Frame
 from classpulse.settings import Settings
@@ -38,7 +38,7 @@ def probe(settings: Settings, device: Device, cores: int) -> Probe:
             workers = min(most, 2 ** len(found))
             for _ in range(workers - len(eyes)):
                 eyes.append(open_eyes(settings, device))
-                warm(eyes[-1])
+                settings = replace(settings, runtime=eyes[0].runtime)  # one that does not fit beside it counts no more
             found.append(_rate(eyes, frame, clock))
             if workers == most or (len(found) > 1 and found[-1] < WORTH * found[-2]):
                 break

@@ -1,4 +1,4 @@
-"""One release on its way into a worker that looks on meanwhile: opened, warmed, tried on some live pictures, then ready or refused.
+"""One release on its way into a worker that looks on meanwhile: opened, tried on some live pictures, then ready or refused.
 
 All of it happens in a thread of its own; the worker gives it pictures that were looked at anyway, and asks between two steps
 whether it is ready. Design 6, "model refresh without a gap".
@@ -12,14 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
 from classpulse.clock import Clock
 from classpulse.detect.pictures import Picture
 from classpulse.errors import ClassPulseError, Recoverable
 from classpulse.records import Detection
 
-WARM_LOOKS = 3
 SHADOW_LOOKS = 20
 SHADOW_MS = 20_000
 """So many live pictures are compared, as far as they come in this time: in an empty night none do, and nothing speaks against it."""
@@ -33,7 +30,6 @@ MOST_BUSY = 0.9
 """A worker that would look for more than this part of its time could not keep up."""
 
 PATIENCE_S = 0.1
-BLANK_HW = (540, 960)
 
 _log = logging.getLogger("classpulse.detect")
 
@@ -148,20 +144,13 @@ def iou(one: tuple[float, float, float, float], other: tuple[float, float, float
     return both / either if either > 0 else 0.0
 
 
-def warm(eyes: Eyes) -> None:
-    """Let them look at nothing: the first looks of a net take longer than those that follow."""
-    blank = np.zeros((*BLANK_HW, 3), np.uint8)
-    for count in (*[1] * WARM_LOOKS, *([eyes.at_once] if eyes.at_once > 1 else [])):
-        eyes.see([blank] * count)
-
-
 class Swap:
     """A release on its way. `ready`: its eyes, when nothing speaks against them; else `refused` says why never, `later` why not now."""
 
     def __init__(
         self, digest: str, open_: Callable[[], Eyes], common: frozenset[str], clock: Clock, *, compare: bool = True
     ) -> None:
-        """`open_` may take minutes and raise ClassPulseError; `common`: the behaviours that both releases know."""
+        """`open_` gives warm eyes, may take minutes and raise ClassPulseError; `common`: the behaviours that both releases know."""
         self.digest = digest
         self.refused: str | None = None
         self.later: str | None = None
@@ -200,7 +189,6 @@ class Swap:
     def _run(self) -> None:
         try:
             eyes = self._open()
-            warm(eyes)
             fault = self._shadow(eyes) if self._compare else None
         except Recoverable as error:
             self.later = str(error)

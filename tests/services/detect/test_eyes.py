@@ -3,14 +3,18 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from classpulse.detect.devices import RUNTIMES_OF
 from classpulse.detect.eyes import GestureEyes, open_eyes
 from classpulse.errors import BadInput
 from classpulse.settings import Settings
 from gesturedet.card import CARD_FILE, MODEL_FILE, find_release
+from gesturedet.runtime.base import RUNTIMES, Floats, Images
+from gesturedet.runtime.onnxruntime import OnnxRuntime
 from tests.services.fake_release import change_a_byte, make_release
 
 
@@ -55,6 +59,41 @@ def test_each_picture_of_a_look_has_its_own_answer_in_calls_as_large_as_the_runt
     assert [[one.behaviour for one in found] for found in seen] == [["hand-raising"], [], ["hand-raising"]]
     assert seen == alone
     assert max(sizes) == min(at_once, 3)
+
+
+class Tight(OnnxRuntime):
+    """A device with room for one picture at once, in a table that has it in front."""
+
+    at_once = 16
+    looks: ClassVar[list[int]] = []
+
+    def run(self, images: Images) -> tuple[Floats, Floats]:
+        """Break off where it is too many."""
+        self.looks.append(len(images))
+        if len(images) > 1:
+            raise RuntimeError("CUDA out of memory")
+        return super().run(images)
+
+
+@pytest.fixture
+def tight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RUNTIMES, "tight", f"{__name__}:Tight")
+    monkeypatch.setitem(RUNTIMES_OF, "cpu", ("tight", "onnxruntime"))
+    Tight.looks.clear()
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_runtime_without_room_for_its_looks_is_refused_for_the_next(folder: Path) -> None:
+    eyes = open_eyes(Settings(model=folder), "cpu")
+    assert eyes.runtime == "onnxruntime"
+    assert eyes.refused == ("runtime = 'tight': broke off at its first looks, RuntimeError: CUDA out of memory",)
+    assert Tight.looks == [1, 1, 1, 16]
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_runtime_of_choice_without_room_is_named(folder: Path) -> None:
+    with pytest.raises(BadInput, match=r"^runtime = 'tight': broke off at its first looks"):
+        opened(folder, runtime="tight")
 
 
 def test_the_digest_travels(folder: Path) -> None:

@@ -1,16 +1,12 @@
 """How a release comes in beside the eyes that look on meanwhile."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
-from classpulse.detect.pictures import Picture
 from classpulse.detect.sight import BUSY_OVER_MS, SHADOW_SHARE, TRY_AGAIN_MS, WATCHED_MS
-from classpulse.detect.swap import SHADOW_LOOKS, SHADOW_MS, WARM_LOOKS, warm
+from classpulse.detect.swap import SHADOW_LOOKS, SHADOW_MS
 from classpulse.errors import BadInput, Recoverable
 from classpulse.lines import rolled_back, with_canary, without_canary
-from classpulse.records import Detection
 from tests.services.detect.swapping import CAMERA, OTHER, PICTURE, FakeEyes, Rig, box
 from tests.services.supervisor.running import wait_until
 
@@ -110,7 +106,7 @@ def test_a_release_that_is_not_registered_is_refused(rig: Rig) -> None:
 
 def test_a_release_that_breaks_off_in_the_shadow_is_refused(rig: Rig) -> None:
     new = FakeEyes("new", rig.clock)
-    new.breaks_at = 5
+    new.breaks_at = 2
     rig.register("new", new)
     rig.promote("new")
     rig.bring_in()
@@ -210,7 +206,7 @@ def test_what_other_cameras_show_does_not_speak_for_a_canary(rig: Rig) -> None:
     rig.see(CAMERA)
     assert swap.wants
     rig.see(OTHER)
-    wait_until(lambda: canary.looks == WARM_LOOKS + 1)
+    wait_until(lambda: canary.looks == 1)
 
 
 def test_a_champion_that_breaks_off_while_a_canary_comes_in_is_what_is_taken_back(rig: Rig) -> None:
@@ -342,17 +338,3 @@ def test_a_champion_that_breaks_off_in_a_look_leaves_all_its_pictures_to_the_for
     rig.bring_in()
     new.breaks_at = 0
     assert rig.sight.see([(CAMERA, PICTURE), (OTHER, PICTURE)]) == [("own", [box()])] * 2
-
-
-def test_eyes_that_look_at_several_pictures_are_warmed_with_as_many(rig: Rig) -> None:
-    sizes: list[int] = []
-
-    class Counting(FakeEyes):
-        def see(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-            sizes.append(len(pictures))
-            return super().see(pictures)
-
-    eyes = Counting("own", rig.clock)
-    eyes.at_once = 4
-    warm(eyes)
-    assert sizes == [1, 1, 1, 4]
