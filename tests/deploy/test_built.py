@@ -1,5 +1,6 @@
 """Every folder of deploy/k8s builds, and what it names is what the code has: topics, users, ports, settings, secrets, images."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -63,19 +64,14 @@ def test_every_folder_builds(folder: str) -> None:
     ],
 )
 def test_every_component_builds_where_it_is_meant_to(tmp_path: Path, place: str, component: str, kind: str) -> None:
-    folder = K8S / f".built-{tmp_path.name}"
-    folder.mkdir()
-    try:
-        own = (
-            {}
-            if component in (K8S / "overlays" / place / "kustomization.yaml").read_text()
-            else {"components": [f"../{component}"]}
-        )
-        (folder / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [f"../overlays/{place}"], **own}))
-        documents = built_in(folder)
-    finally:
-        (folder / "kustomization.yaml").unlink()
-        folder.rmdir()
+    here = os.path.relpath(K8S, tmp_path.resolve())
+    own = (
+        {}
+        if component in (K8S / "overlays" / place / "kustomization.yaml").read_text()
+        else {"components": [f"{here}/{component}"]}
+    )
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [f"{here}/overlays/{place}"], **own}))
+    documents = built_in(tmp_path)
     assert of_kind(documents, kind)
 
 
