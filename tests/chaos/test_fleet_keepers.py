@@ -106,9 +106,9 @@ SHOWN: dict[str, Any] = {"capture_output": True, "text": True, "timeout": LIMIT_
 
 
 def patiently(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """A command that has ended; once more while Ray refuses it (exit code 1), as it may at first on a busy machine."""
+    """A command that has ended; once more while Ray refuses it (exit code 1) or does not answer (a keeper's alarm), as it may at first."""
     give_up = time.monotonic() + LIMIT_S
-    while (told := subprocess.run(command, check=False, **SHOWN, env=env)).returncode == 1:
+    while (told := subprocess.run(command, check=False, **SHOWN, env=env)).returncode in (1, -signal.SIGALRM):
         assert time.monotonic() < give_up, told.stderr
         time.sleep(1)
     return told
