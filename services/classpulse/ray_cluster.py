@@ -41,13 +41,15 @@ NO_METRICS = {"enable_metrics_collection": False}
 
 
 @contextmanager
-def connected(address: str, *, metrics_port: int = 0) -> Iterator[None]:
+def connected(address: str, *, metrics_port: int = 0, niceness: int = 0) -> Iterator[None]:
     """A connection to the cluster at `address`, or a cluster of this process's own where it is empty, which ends with it.
 
-    One of its own shows its actors' metrics at a port, on every address of this machine; 0: nowhere. Raises BadInput for an
-    address where there is none, Recoverable where it is and could not take this process.
+    One of its own shows its actors' metrics at a port, on every address of this machine; 0: nowhere. Its actors step back for
+    what else runs there by `niceness`: Ray's own is 15, by which pictures wait as soon as a core is wanted by anything. Raises
+    BadInput for an address where there is none, Recoverable where it is and could not take this process.
     """
-    os.environ.update({name: value for name, value in WAYS.items() if name not in os.environ})
+    ways = {**WAYS, "RAY_worker_niceness": str(niceness)}
+    os.environ.update({name: value for name, value in ways.items() if name not in os.environ})
     shared = {"namespace": NAMESPACE, "log_to_driver": False, "configure_logging": True, "logging_level": "ERROR"}
     own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_node_ip_address": "127.0.0.1"}
     shows = {"_metrics_export_port": metrics_port} if metrics_port else {"_system_config": NO_METRICS}

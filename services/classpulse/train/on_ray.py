@@ -33,6 +33,9 @@ from gesturedet.training_run import Run
 
 FAILURES = 5
 """So often a group that lost a process, or could not keep its state, is started again."""
+NICENESS = 15
+"""Whatever looks at pictures on the same machine goes first."""
+
 LISTEN_S = 0.5
 
 Tell = Callable[[str], None]
@@ -62,7 +65,7 @@ def train(job: TrainJob, out: str, group: Group, tell: Tell) -> None:
     kept = Kept(out)
     _check_recipe(job, kept)
     kept.check()
-    with connected(group.address), tempfile.TemporaryDirectory() as scratch:
+    with connected(group.address, niceness=NICENESS), tempfile.TemporaryDirectory() as scratch:
         _check_room(group)
         cuda = group.device == "cuda"
         said = ray.remote(num_cpus=0)(Said).remote()
