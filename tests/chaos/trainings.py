@@ -76,7 +76,15 @@ def training(
 def workers_of(trainer: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     """Its group's processes, as Ray names them."""
     children = psutil.Process(trainer.pid).children(recursive=True)
-    return [child for child in children if child.cmdline() and child.cmdline()[0].startswith(WORKER)]
+    return [child for child in children if _title(child).startswith(WORKER)]
+
+
+def _title(process: psutil.Process) -> str:
+    """Its first word; empty for one that has just ended."""
+    try:
+        return "".join(process.cmdline()[:1])
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def steps_kept(folder: Path, out: str = "") -> int:
